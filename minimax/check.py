@@ -1,0 +1,93 @@
+"""`minimax_server.py check`: is this machine ready, and what goes into the host's configuration."""
+
+import asyncio
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from minimax.client import MiniMaxClient
+from minimax.errors import MiniMaxError, SettingsError
+from minimax.settings import Settings
+
+__all__ = ["run"]
+
+OK: Final = "ok   "
+MEND: Final = "MEND "
+
+
+def run(*, server_file: Path) -> int:
+    """Print one line per question, each with its remedy, and the block to paste.
+
+    Args:
+        server_file: `minimax_server.py`, as hosts have to name it.
+
+    Returns:
+        0 where everything is ready, 1 where something is to be mended.
+    """
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        print(f"{MEND}settings: {error}")
+        return 1
+    answers = [_key(settings), _folder(settings), _state(settings)]
+    for ready, line in answers:
+        print(f"{OK if ready else MEND}{line}")
+    print("\nTo use it in Claude Desktop, paste this into claude_desktop_config.json:\n")
+    print(json.dumps(host_block(server_file), indent=2))
+    return 0 if all(ready for ready, _ in answers) else 1
+
+
+def host_block(server_file: Path) -> dict[str, object]:
+    """The JSON that a host's configuration takes, with this machine's absolute paths."""
+    uv = shutil.which("uv") or "uv"
+    folder = str(server_file.parent)
+    return {
+        "mcpServers": {
+            "minimax": {
+                "command": uv,
+                "args": ["run", "--directory", folder, server_file.name],
+                "env": {"MINIMAX_API_KEY": "paste your key here"},
+            }
+        }
+    }
+
+
+def _key(settings: Settings) -> tuple[bool, str]:
+    if settings.api_key is None:
+        return False, (
+            "key: MINIMAX_API_KEY is not set. Make a key at platform.minimax.io > API keys, and "
+            "put it into the block below or into a .env file beside minimax_server.py."
+        )
+    try:
+        host = asyncio.run(_host_of_key(settings))
+    except MiniMaxError as error:
+        return False, f"key: {error}"
+    return True, f"key: accepted by {host} (one free call)"
+
+
+async def _host_of_key(settings: Settings) -> str:
+    client = MiniMaxClient(settings)
+    try:
+        await client.list_voices("voice_cloning")
+        return client.host
+    finally:
+        await client.aclose()
+
+
+def _folder(settings: Settings) -> tuple[bool, str]:
+    return _writable("output folder", "MINIMAX_MCP_BASE_PATH", settings.base_path)
+
+
+def _state(settings: Settings) -> tuple[bool, str]:
+    return _writable("state folder", "MINIMAX_MCP_STATE_DIR", settings.state_dir)
+
+
+def _writable(what: str, variable: str, folder: Path) -> tuple[bool, str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True, f"{what}: {folder}"
+    except OSError:
+        return False, f"{what}: {folder} cannot be written to. Set {variable} to a folder of yours."

@@ -1,0 +1,531 @@
+"""MiniMax over HTTP: one public method per endpoint.
+
+The key travels to the API host only. Redirects are never followed. Every error that leaves this
+module says what is known about its request (`errors.Outcome`); `retry` decides what follows.
+"""
+
+import asyncio
+import io
+import logging
+import re
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+from pydantic import ValidationError
+
+from minimax import bodies, retry
+from minimax.clock import Clock
+from minimax.errors import (
+    KEY_CODES,
+    MODERATION_CODES,
+    KeyRefusedError,
+    MiniMaxError,
+    Outcome,
+    RefusedError,
+    SettingsError,
+    StorageError,
+    UnansweredError,
+    UnreachableError,
+    advice_for,
+    quoted,
+)
+from minimax.models import CloneReply, FileReply, Reply, StatusReply, SubmitReply, VoicesReply
+from minimax.retry import Policy
+from minimax.settings import GLOBAL_HOST, MAINLAND_HOST, Settings, is_loopback
+
+__all__ = ["Download", "MiniMaxClient"]
+
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+CONNECT_SECONDS: Final = 10.0
+WRITE_SECONDS: Final = 30.0
+POOL_SECONDS: Final = 30.0
+MOST_CONNECTIONS: Final = 200
+LARGEST_FILM_BYTES: Final = 2 * 1024**3
+"""No video model makes more; a larger download is a mistake or an attack."""
+EXPIRED_STATUSES: Final = frozenset({403, 404, 410})
+"""How object stores answer to a signed link that is over."""
+CLIENT_NAME: Final = "minimax-server"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Download:
+    """A download under way: its announced length, if any, and its raw bytes."""
+
+    total_bytes: int | None
+    chunks: AsyncIterator[bytes]
+
+
+class MiniMaxClient:
+    """The API as coroutines. Made on the first call, closed by `aclose`."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or Clock()
+        self._host = settings.api_host or GLOBAL_HOST
+        self._pools = _Pools(trust_env=not is_loopback(urlsplit(self._host).hostname))
+        self._region_search = asyncio.Lock()
+        self.notice: str | None = None
+        """Something the person should be told once, like a region that was found out."""
+
+    @property
+    def host(self) -> str:
+        """The API host in use."""
+        return self._host
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pools.aclose()
+
+    # --- endpoints -----------------------------------------------------------------------------
+
+    async def upload_file(
+        self, file: io.RawIOBase, *, name: str, media_type: str, purpose: str
+    ) -> str:
+        """Upload a file from its open descriptor, streamed; returns its file id."""
+        reply = await self._ask(
+            _Call("POST", "/v1/files/upload", retry.UPLOAD),
+            FileReply,
+            files={"file": (name, file, media_type)},
+            data={"purpose": purpose},
+        )
+        return _required(reply.file.file_id, "a file id")
+
+    async def clone_voice(self, body: Mapping[str, Any], *, policy: Policy) -> CloneReply:
+        """Make a voice from an uploaded recording."""
+        return await self._ask(_Call("POST", "/v1/voice_clone", policy), CloneReply, json=body)
+
+    async def submit_video(self, body: Mapping[str, Any]) -> str:
+        """Submit a paid video job on a fresh connection; returns its task id."""
+        call = _Call("POST", "/v1/video_generation", retry.SUBMIT, fresh_connection=True)
+        reply = await self._ask(call, SubmitReply, json=body)
+        return _required(reply.task_id, "a task id")
+
+    async def call_video_generation_status(self, task_id: str) -> StatusReply:
+        """Ask once how a video job stands; `Fail` and moderation codes are its verdict."""
+        call = _Call("GET", "/v1/query/video_generation", retry.STATUS, verdict_in_reply=True)
+        return await self._ask(call, StatusReply, params={"task_id": task_id})
+
+    async def retrieve_file(self, file_id: str) -> str:
+        """A fresh download link for a generated file."""
+        call = _Call("GET", "/v1/files/retrieve", retry.LOOK_UP)
+        reply = await self._ask(call, FileReply, params={"file_id": file_id})
+        return _required(reply.file.download_url, "a download link")
+
+    async def list_voices(self, voice_type: str) -> VoicesReply:
+        """The account's voices; also the cheapest free call that needs a good key."""
+        call = _Call("POST", "/v1/get_voice", retry.LOOK_UP)
+        return await self._ask(call, VoicesReply, json={"voice_type": voice_type})
+
+    @asynccontextmanager
+    async def download(self, link: str) -> AsyncIterator[Download]:
+        """Stream a signed link, without the key, without decompression, within its size.
+
+        Raises:
+            RefusedError: The link is over (`http_status` 403, 404 or 410).
+            UnansweredError: The connection broke or the host is in trouble; worth another try.
+            StorageError: What came is not a media file.
+        """
+        url = self._download_url(link)
+        request = _download_request(self._pools.downloads, url)
+        response = await self._exchange(self._pools.downloads, request, stream=True)
+        try:
+            _check_download(response)
+            yield Download(_content_length(response), _raw_chunks(response))
+        finally:
+            await response.aclose()
+
+    # --- how a call is made --------------------------------------------------------------------
+
+    async def _ask(self, call: "_Call", reply_type: type[ReplyT], **content: Any) -> ReplyT:
+        self._require_key()
+        try:
+            return await self._try(call, reply_type, content)
+        except KeyRefusedError:
+            if not await self._found_other_region():
+                raise
+        return await self._try(call, reply_type, content)
+
+    async def _try(
+        self, call: "_Call", reply_type: type[ReplyT], content: Mapping[str, Any]
+    ) -> ReplyT:
+        async def attempt() -> ReplyT:
+            response = await self._send(call, self._host, content)
+            return self._read(response, call, reply_type)
+
+        return await retry.run(call.policy, attempt, clock=self._clock)
+
+    async def _send(self, call: "_Call", host: str, content: Mapping[str, Any]) -> httpx.Response:
+        pool = self._pools.submissions if call.fresh_connection else self._pools.api
+        body = dict(content)
+        headers = {"Authorization": f"Bearer {self._key()}", "MM-API-Source": CLIENT_NAME}
+        if "json" in body:
+            stream = bodies.JsonBody(body.pop("json"))
+            headers |= stream.headers
+            body["content"] = aiter(stream)
+        request = pool.build_request(
+            call.method, host + call.path, headers=headers, timeout=_timeout(call.policy), **body
+        )
+        return await self._exchange(pool, request)
+
+    async def _exchange(
+        self, pool: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False
+    ) -> httpx.Response:
+        try:
+            return await pool.send(request, stream=stream)
+        except httpx.HTTPError as error:
+            raise _transport_error(error, request.url.host) from None
+
+    def _read(self, response: httpx.Response, call: "_Call", reply_type: type[ReplyT]) -> ReplyT:
+        payload = _json_object(response)
+        code, said = _verdict(payload, in_reply=call.verdict_in_reply)
+        if code:
+            raise self._refusal(code, said, response, call)
+        if not response.is_success:
+            raise self._http_refusal(response)
+        try:
+            return reply_type.model_validate(payload)
+        except ValidationError:
+            raise _unreadable(response) from None
+
+    def _refusal(
+        self, code: int, said: str, response: httpx.Response, call: "_Call"
+    ) -> MiniMaxError:
+        facts = _facts(response) | {"code": code}
+        if code in KEY_CODES:
+            return KeyRefusedError(self._key_advice(code), **facts)
+        advice = advice_for(code, endpoint=call.policy.name)
+        if advice is None:
+            outcome = Outcome.UNKNOWN if response.is_success else _outcome_of(response)
+            text = f"MiniMax answered with a code that is not known here: {quoted(said)}."
+            return RefusedError(text, outcome=outcome, **facts)
+        text = f"{advice.meaning} {advice.remedy} MiniMax says {quoted(said)}."
+        return RefusedError(text, outcome=advice.outcome, **facts)
+
+    def _http_refusal(self, response: httpx.Response) -> MiniMaxError:
+        facts = _facts(response)
+        if response.status_code in (401, 403):
+            return KeyRefusedError(self._key_advice(None), **facts)
+        return _http_error(response, facts)
+
+    # --- key and region ------------------------------------------------------------------------
+
+    def _require_key(self) -> None:
+        if not self._settings.api_key and not self._settings.sandbox:
+            raise SettingsError(
+                "There is no MiniMax API key yet. Make one at platform.minimax.io > API keys "
+                "(mainland: platform.minimaxi.com), put it as MINIMAX_API_KEY into the env block "
+                "of this server in the host's configuration or into the .env file beside "
+                "minimax_server.py, and restart the host. To try everything without a key, start "
+                "the server with --sandbox. Nothing was sent."
+            )
+
+    def _key(self) -> str:
+        key = self._settings.api_key
+        return key.get_secret_value() if key else "sandbox"
+
+    def _key_advice(self, code: int | None) -> str:
+        advice = advice_for(code or 1004)
+        remedy = advice.remedy if advice else ""
+        other = GLOBAL_HOST if self._host == MAINLAND_HOST else MAINLAND_HOST
+        return (
+            f"{self._host} does not accept this API key; nothing was charged. Keys belong to one "
+            f"region: a key of the other region needs MINIMAX_API_HOST={other}. {remedy}"
+        )
+
+    async def _found_other_region(self) -> bool:
+        """Whether the key turned out to belong to the other region, which is used from now on."""
+        if self._settings.api_host is not None:
+            return False
+        async with self._region_search:
+            if self._host != GLOBAL_HOST:  # another call has found out meanwhile
+                return True
+            if not await self._knows_key(MAINLAND_HOST):
+                return False
+            self._host = MAINLAND_HOST
+        self.notice = (
+            f"This API key belongs to {MAINLAND_HOST}, which is used from now on. "
+            f"Set MINIMAX_API_HOST={MAINLAND_HOST} to spare the detour."
+        )
+        log.warning("%s", self.notice)
+        return True
+
+    async def _knows_key(self, host: str) -> bool:
+        """One free call: an error of any kind means no."""
+        call = _Call("POST", "/v1/get_voice", retry.LOOK_UP)
+        try:
+            async with asyncio.timeout(retry.LOOK_UP.deadline_seconds):
+                response = await self._send(call, host, {"json": {"voice_type": "voice_cloning"}})
+            self._read(response, call, VoicesReply)
+        except (MiniMaxError, TimeoutError):
+            return False
+        return True
+
+    def _download_url(self, link: str) -> str:
+        parts = _split(link)
+        api = urlsplit(self._host)
+        if parts.scheme == "http" and is_loopback(parts.hostname) and is_loopback(api.hostname):
+            return link
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise _no_link()
+        return parts._replace(scheme="https").geturl()
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One endpoint: where it is and how it behaves."""
+
+    method: str
+    path: str
+    policy: Policy
+    fresh_connection: bool = False
+    verdict_in_reply: bool = False
+
+
+class _Pools:
+    """The connections, each kind made when it is first used.
+
+    Submissions get a connection of their own every time: a kept one that the server has just
+    closed is the commonest way for a paid request to end in doubt.
+    """
+
+    def __init__(self, *, trust_env: bool) -> None:
+        self._trust_env = trust_env
+        self._made: dict[str, httpx.AsyncClient] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    @property
+    def api(self) -> httpx.AsyncClient:
+        return self._pool("api", kept_alive=20)
+
+    @property
+    def submissions(self) -> httpx.AsyncClient:
+        return self._pool("submissions", kept_alive=0)
+
+    @property
+    def downloads(self) -> httpx.AsyncClient:
+        return self._pool("downloads", kept_alive=0)
+
+    def _pool(self, name: str, *, kept_alive: int) -> httpx.AsyncClient:
+        if name not in self._made:
+            self._tls = self._tls or httpx.create_ssl_context(trust_env=self._trust_env)
+            self._made[name] = httpx.AsyncClient(
+                verify=self._tls,
+                trust_env=self._trust_env,
+                follow_redirects=False,
+                limits=httpx.Limits(
+                    max_connections=MOST_CONNECTIONS, max_keepalive_connections=kept_alive
+                ),
+                headers={"User-Agent": CLIENT_NAME},
+            )
+        return self._made[name]
+
+    async def aclose(self) -> None:
+        while self._made:
+            await self._made.popitem()[1].aclose()
+
+
+def _timeout(policy: Policy) -> httpx.Timeout:
+    return httpx.Timeout(
+        connect=CONNECT_SECONDS, read=policy.read_seconds, write=WRITE_SECONDS, pool=POOL_SECONDS
+    )
+
+
+def _required(value: str, what: str) -> str:
+    if not value:
+        raise UnansweredError(f"MiniMax answered without {what}.", outcome=Outcome.UNKNOWN)
+    return value
+
+
+# --- reading answers ---------------------------------------------------------------------------
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        payload = response.json()
+    except (ValueError, RecursionError):
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def _verdict(payload: dict[str, Any] | None, *, in_reply: bool) -> tuple[int, str]:
+    """MiniMax's code and words, 0 where the answer is no refusal.
+
+    Where the verdict is part of the reply (the status call), `Fail` and the moderation codes are
+    an answer about the job, not about the question.
+    """
+    if payload is None:
+        return 0, ""
+    code, said = _v1_verdict(payload) if "base_resp" in payload else _v2_verdict(payload)
+    failed_job = str(payload.get("status") or "").lower() in ("fail", "failed")
+    if in_reply and (failed_job or code in MODERATION_CODES):
+        return 0, ""
+    return code, said
+
+
+def _v1_verdict(payload: dict[str, Any]) -> tuple[int, str]:
+    verdict = payload.get("base_resp")
+    if not isinstance(verdict, dict):
+        return 0, ""
+    try:
+        return int(verdict.get("status_code") or 0), str(verdict.get("status_msg") or "")
+    except (TypeError, ValueError, OverflowError):
+        return -1, "unreadable status_code"
+
+
+_CODE_IN_MESSAGE: Final = re.compile(r"\((\d{4,5})\)\s*$")
+
+
+def _v2_verdict(payload: dict[str, Any]) -> tuple[int, str]:
+    error = payload.get("error")
+    if not isinstance(error, dict):
+        return 0, ""
+    said = str(error.get("message") or "")
+    found = _CODE_IN_MESSAGE.search(said)
+    return (int(found.group(1)) if found else 0), said
+
+
+def _facts(response: httpx.Response) -> dict[str, Any]:
+    return {
+        "http_status": response.status_code,
+        "trace_id": _trace_id(response),
+        "retry_after_seconds": retry.parse_retry_after(response.headers.get("Retry-After")),
+    }
+
+
+def _trace_id(response: httpx.Response) -> str | None:
+    given = response.headers.get("Trace-Id", "")
+    return given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else None
+
+
+def _unreadable(response: httpx.Response) -> UnansweredError:
+    return UnansweredError(
+        "MiniMax's answer could not be read.", outcome=Outcome.UNKNOWN, **_facts(response)
+    )
+
+
+def _outcome_of(response: httpx.Response) -> Outcome:
+    status = response.status_code
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return Outcome.THROTTLED
+    doubtful = status == httpx.codes.REQUEST_TIMEOUT or status >= httpx.codes.INTERNAL_SERVER_ERROR
+    return Outcome.UNKNOWN if doubtful else Outcome.REJECTED
+
+
+def _http_error(response: httpx.Response, facts: dict[str, Any]) -> MiniMaxError:
+    outcome = _outcome_of(response)
+    if outcome is Outcome.THROTTLED:
+        return RefusedError(
+            "Too many requests at once. Go on more slowly.", outcome=outcome, **facts
+        )
+    if outcome is Outcome.UNKNOWN:
+        return UnansweredError("MiniMax is in trouble. Try again later.", outcome=outcome, **facts)
+    if response.is_redirect:
+        text = "The API host answered with a redirect, which is never followed. Check"
+        return RefusedError(f"{text} MINIMAX_API_HOST.", outcome=outcome, **facts)
+    if response.status_code == httpx.codes.NOT_FOUND:
+        text = "The API host does not know this address. Check MINIMAX_API_HOST."
+        return RefusedError(text, outcome=outcome, **facts)
+    return RefusedError("MiniMax refused the request.", outcome=outcome, **facts)
+
+
+def _transport_error(error: httpx.HTTPError, host: str) -> MiniMaxError:
+    if isinstance(error, httpx.ProxyError):
+        return UnreachableError(
+            "The proxy that HTTPS_PROXY or ALL_PROXY names could not be used. Check those "
+            "variables. Nothing was sent.",
+            outcome=Outcome.NOT_SENT,
+        )
+    if _is_certificate_error(error):
+        return UnreachableError(
+            f"The certificate of {host} could not be verified, so nothing was sent. Check this "
+            "computer's clock and any security software or proxy in between.",
+            outcome=Outcome.REJECTED,
+        )
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        return UnreachableError(
+            f"{host} could not be reached; nothing was sent. Check the internet connection, "
+            "MINIMAX_API_HOST, and the proxy variables (HTTPS_PROXY, ALL_PROXY) if there are any.",
+            outcome=Outcome.NOT_SENT,
+        )
+    return UnansweredError(
+        f"The connection to {host} broke before an answer came.", outcome=Outcome.UNKNOWN
+    )
+
+
+def _is_certificate_error(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+# --- reading downloads -------------------------------------------------------------------------
+
+
+def _download_request(pool: httpx.AsyncClient, url: str) -> httpx.Request:
+    headers = {"Accept-Encoding": "identity"}
+    try:
+        return pool.build_request("GET", url, headers=headers, timeout=_timeout(retry.DOWNLOAD))
+    except httpx.InvalidURL:
+        raise _no_link() from None
+
+
+def _split(link: str) -> SplitResult:
+    try:
+        return urlsplit(link)
+    except ValueError:
+        raise _no_link() from None
+
+
+def _no_link() -> UnansweredError:
+    return UnansweredError("MiniMax gave no usable download link.", outcome=Outcome.UNKNOWN)
+
+
+def _check_download(response: httpx.Response) -> None:
+    if response.status_code in EXPIRED_STATUSES:
+        raise RefusedError(
+            "The download link is over.",
+            outcome=Outcome.REJECTED,
+            http_status=response.status_code,
+        )
+    if response.status_code != httpx.codes.OK:
+        raise UnansweredError(
+            "The download host is in trouble. Call again later; the file is not lost.",
+            outcome=_outcome_of(response),
+            http_status=response.status_code,
+        )
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise StorageError("The download came compressed, which a video never is; refused.")
+    if (_content_length(response) or 0) > LARGEST_FILM_BYTES:
+        raise _too_much()
+
+
+def _too_much() -> StorageError:
+    return StorageError("The download is larger than any video MiniMax makes; it was stopped.")
+
+
+def _content_length(response: httpx.Response) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+async def _raw_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    received = 0
+    try:
+        async for chunk in response.aiter_raw():
+            received += len(chunk)
+            if received > LARGEST_FILM_BYTES:
+                raise _too_much()
+            yield chunk
+    except httpx.HTTPError as error:
+        raise _transport_error(error, response.request.url.host) from None

@@ -1,0 +1,353 @@
+"""What can go wrong, in sentences for the person who has to act on it.
+
+    MiniMaxError
+    ├── SettingsError      a setting is missing or wrong; nothing was sent
+    ├── InputError         an argument or a file cannot be used; nothing was sent
+    ├── UnreachableError   MiniMax could not be reached; nothing was sent
+    ├── RefusedError       MiniMax answered with a refusal
+    │   └── KeyRefusedError    the key is wrong, or belongs to the other region
+    ├── UnansweredError    sent, and no usable answer came back
+    │   └── MaybeChargedError  the same for something that costs money
+    └── StorageError       a file could not be written or fetched here
+
+Every error carries the facts as fields; its text says what happened, what that means for money or
+files, and what to do next. Texts are our own: no library message, no key, no signed link.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+__all__ = [
+    "CODES",
+    "Advice",
+    "InputError",
+    "KeyRefusedError",
+    "MaybeChargedError",
+    "MiniMaxError",
+    "Outcome",
+    "RefusedError",
+    "SettingsError",
+    "StorageError",
+    "UnansweredError",
+    "UnreachableError",
+    "advice_for",
+    "quoted",
+    "redacted",
+]
+
+SHOWN_CHARACTERS: Final = 300
+"""Longest piece of another service's text that we pass on."""
+
+
+class Outcome(Enum):
+    """What is known about a request that did not succeed; retries and money hang on it."""
+
+    NOT_SENT = "not sent"
+    """No byte of the request left this machine."""
+    REJECTED = "rejected"
+    """The service said no before doing anything."""
+    THROTTLED = "throttled"
+    """The service said: not now."""
+    UNKNOWN = "unknown"
+    """The request left, and what became of it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a code means and what to do next; both are full sentences."""
+
+    meaning: str
+    outcome: Outcome
+    remedy: str
+
+
+_LATER: Final = "Try again in a minute."
+_CONSOLE: Final = "platform.minimax.io (mainland: platform.minimaxi.com)"
+_REJECTED, _THROTTLED, _UNKNOWN = Outcome.REJECTED, Outcome.THROTTLED, Outcome.UNKNOWN
+
+CODES: Final[Mapping[int, Advice]] = MappingProxyType(
+    {
+        1000: Advice(
+            "MiniMax reports an unknown error.",
+            _UNKNOWN,
+            "Try again later; MiniMax support can look the Trace-Id up.",
+        ),
+        1001: Advice("MiniMax's own processing timed out.", _UNKNOWN, _LATER),
+        1002: Advice(
+            "Too many requests in this minute.",
+            _THROTTLED,
+            "Wait a minute, then go on more slowly.",
+        ),
+        1004: Advice(
+            "MiniMax does not accept the API key.",
+            _REJECTED,
+            "Check MINIMAX_API_KEY: the whole key, without 'Bearer' and without a group id.",
+        ),
+        1008: Advice(
+            "The balance is too low; nothing was started and nothing charged.",
+            _REJECTED,
+            f"Top up under Billing at {_CONSOLE}. A subscription's quota and the pay-as-you-go "
+            "balance are separate.",
+        ),
+        1013: Advice("MiniMax reports an internal service error.", _UNKNOWN, _LATER),
+        1024: Advice("MiniMax reports an internal error.", _UNKNOWN, _LATER),
+        1026: Advice(
+            "MiniMax's content check refused the input.",
+            _REJECTED,
+            "Reword the prompt or change the picture; the same input will be refused again.",
+        ),
+        1027: Advice(
+            "MiniMax's content check blocked the result.",
+            _REJECTED,
+            "Change the prompt or the picture, then generate anew.",
+        ),
+        1028: Advice(
+            "The quota for this model is used up.",
+            _REJECTED,
+            "Wait for the quota to be reset, or use another model or plan.",
+        ),
+        1030: Advice(
+            "The quota for this model is used up.",
+            _REJECTED,
+            "Wait for the quota to be reset, or use another model or plan.",
+        ),
+        1033: Advice("MiniMax reports a system error.", _UNKNOWN, _LATER),
+        1039: Advice(
+            "The token limit of this minute is reached.",
+            _THROTTLED,
+            "Wait a minute, or send a shorter text.",
+        ),
+        1041: Advice(
+            "Too many connections at once.",
+            _THROTTLED,
+            "Run fewer calls side by side; if it stays, ask MiniMax support.",
+        ),
+        1042: Advice(
+            "More than a tenth of the text is invisible or illegal characters.",
+            _REJECTED,
+            "Send the text without them.",
+        ),
+        1043: Advice(
+            "The recording does not say what text_validation says.",
+            _REJECTED,
+            "Correct text_validation, lower accuracy, or leave both out.",
+        ),
+        1044: Advice(
+            "The prompt recording and prompt_text do not match.",
+            _REJECTED,
+            "Give in prompt_text exactly what is said in prompt_audio, with its punctuation.",
+        ),
+        2013: Advice(
+            "MiniMax refused a parameter; its own message names it.",
+            _REJECTED,
+            "Correct that parameter and call again. Nothing was charged.",
+        ),
+        2037: Advice(
+            "The recording is too short or too long.",
+            _REJECTED,
+            "Give a recording of 10 seconds to 5 minutes.",
+        ),
+        2038: Advice(
+            "This account may not clone voices yet.",
+            _REJECTED,
+            f"Verify the account (personal or enterprise) at {_CONSOLE}, then call again.",
+        ),
+        2039: Advice(
+            "This voice_id is taken already.",
+            _REJECTED,
+            "Choose another voice_id, or leave it out to have one made. If it is your own earlier "
+            "clone, that voice works as it is.",
+        ),
+        2042: Advice(
+            "This voice belongs to another account.",
+            _REJECTED,
+            "Use a voice of the account that the key belongs to.",
+        ),
+        2045: Advice(
+            "The number of requests grew too fast.",
+            _THROTTLED,
+            "Wait a minute, then go on more slowly.",
+        ),
+        2048: Advice(
+            "The prompt recording is too long.",
+            _REJECTED,
+            "Give a prompt_audio of less than 8 seconds.",
+        ),
+        2049: Advice(
+            "MiniMax does not know this API key here.",
+            _REJECTED,
+            "Check MINIMAX_API_KEY: the whole key, without 'Bearer'.",
+        ),
+        2054: Advice(
+            "There is no such voice.",
+            _REJECTED,
+            "Check the voice_id. MiniMax deletes a cloned or designed voice that has not spoken "
+            "within 7 days; such a voice must be made anew under another voice_id.",
+        ),
+        2056: Advice(
+            "The plan's usage limit is reached; nothing was charged.",
+            _REJECTED,
+            "Wait for the plan's next window (5 hours, or a week), or use a pay-as-you-go key.",
+        ),
+        2057: Advice(
+            "This key is not made for this service.",
+            _REJECTED,
+            "Use a pay-as-you-go key, or a subscription that includes it.",
+        ),
+        2061: Advice(
+            "The plan does not include this model; nothing was charged.",
+            _REJECTED,
+            "Use another model, or a pay-as-you-go key (sk-api-...).",
+        ),
+        2062: Advice(
+            "The plan is throttled for now; nothing was charged.",
+            _REJECTED,
+            "Wait for the plan's next window, or use a pay-as-you-go key.",
+        ),
+        2067: Advice(
+            "The plan's usage cap is reached; nothing was charged.",
+            _REJECTED,
+            "Wait for the plan's next window, or use a pay-as-you-go key.",
+        ),
+        20132: Advice(
+            "MiniMax cannot use this sample or this voice_id.",
+            _REJECTED,
+            "Check both: the file id must be of your own upload, the voice_id new.",
+        ),
+    }
+)
+"""MiniMax's error table (platform documentation "errorcode", and codes seen in practice)."""
+
+ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
+    {
+        # MiniMax staff found an undecodable recording behind every 1000 that a clone drew.
+        ("voice_clone", 1000): Advice(
+            "MiniMax could not use the recording (it calls this an unknown error).",
+            _REJECTED,
+            "Save the recording anew as mp3, m4a or wav and call again; the same file will fail "
+            "again.",
+        ),
+    }
+)
+"""Codes that mean something else on one endpoint."""
+
+KEY_CODES: Final = frozenset({1004, 2049})
+MODERATION_CODES: Final = frozenset({1026, 1027})
+
+
+def advice_for(code: int, *, endpoint: str = "") -> Advice | None:
+    """What a code means on an endpoint; None for one that is not known."""
+    return ENDPOINT_CODES.get((endpoint, code)) or CODES.get(code)
+
+
+class MiniMaxError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        outcome: What is known about the request.
+        code: MiniMax's own code, where it gave one.
+        http_status: The HTTP status, where an answer came.
+        trace_id: MiniMax's id of the request; its support asks for it first.
+        retry_after_seconds: How long MiniMax asked to wait.
+        task_id: The paid job that this is about, where one is known.
+        after_unknown: An earlier attempt of the same request was left in doubt.
+    """
+
+    after_unknown = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        outcome: Outcome = Outcome.REJECTED,
+        code: int | None = None,
+        http_status: int | None = None,
+        trace_id: str | None = None,
+        retry_after_seconds: float | None = None,
+        task_id: str | None = None,
+    ) -> None:
+        self.outcome = outcome
+        self.code = code
+        self.http_status = http_status
+        self.trace_id = trace_id
+        self.retry_after_seconds = retry_after_seconds
+        self.task_id = task_id
+        super().__init__(message + self._asked_wait() + self._reference())
+
+    def _asked_wait(self) -> str:
+        if self.retry_after_seconds is None:
+            return ""
+        return f" MiniMax asks to wait {self.retry_after_seconds:.0f} seconds."
+
+    def _reference(self) -> str:
+        facts = {
+            "MiniMax code": self.code,
+            "HTTP": None if self.http_status == HTTP_OK else self.http_status,
+            "Trace-Id": self.trace_id,
+        }
+        shown = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+        return f" ({shown})" if shown else ""
+
+
+HTTP_OK: Final = 200
+
+
+class SettingsError(MiniMaxError):
+    """A setting is missing or wrong; nothing was sent."""
+
+
+class InputError(MiniMaxError):
+    """An argument or a file cannot be used; nothing was sent."""
+
+
+class UnreachableError(MiniMaxError):
+    """MiniMax could not be reached; nothing was sent."""
+
+
+class RefusedError(MiniMaxError):
+    """MiniMax answered with a refusal."""
+
+
+class KeyRefusedError(RefusedError):
+    """MiniMax does not accept the key: it is wrong, or it belongs to the other region."""
+
+
+class UnansweredError(MiniMaxError):
+    """The request was sent, and no usable answer came back."""
+
+
+class MaybeChargedError(UnansweredError):
+    """A paid request was sent, and whether MiniMax accepted and charged it is not known."""
+
+
+class StorageError(MiniMaxError):
+    """A file could not be written or fetched on this machine."""
+
+
+_KEY_LIKE: Final = re.compile(r"(?:Bearer\s+\S+)|(?:\b(?:sk-|eyJ)[\w.\-]{6,})", re.IGNORECASE)
+_LINK_SECRET: Final = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
+
+
+def redacted(text: str) -> str:
+    """The text without what looks like a key and without the signed part of links."""
+    return _LINK_SECRET.sub(r"\1?[signature removed]", _KEY_LIKE.sub("[key removed]", text))
+
+
+def quoted(text: str) -> str:
+    """Another service's words as one harmless line: no secrets, no control characters, capped.
+
+    What comes back is data to show; it must not be able to steer a terminal or a model.
+    """
+    visible = "".join(" " if _is_unprintable(char) else char for char in text)
+    line = redacted(" ".join(visible.split()))
+    short = line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
+    return "'" + short.replace("'", '"') + "'"
+
+
+def _is_unprintable(char: str) -> bool:
+    return unicodedata.category(char)[0] in "CZ"

@@ -1,0 +1,203 @@
+"""What a file truly is, judged by its bytes and never by its name."""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import BinaryIO, Final, Protocol, cast
+
+__all__ = [
+    "AUDIO_TYPES",
+    "EXTENSIONS",
+    "HEAD_BYTES",
+    "IMAGE_TYPES",
+    "VIDEO_TYPES",
+    "audio_seconds",
+    "has_whole_boxes",
+    "how_to_convert",
+    "image_size",
+    "kind_of",
+]
+
+HEAD_BYTES: Final = 32
+"""As much of a file's beginning as `kind_of` needs."""
+
+EXTENSIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "audio/mpeg": "mp3",
+        "audio/mp4": "m4a",
+        "audio/wav": "wav",
+        "audio/flac": "flac",
+        "audio/ogg": "opus",
+        "image/jpeg": "jpg",
+        "image/png": "png",
+        "image/webp": "webp",
+        "video/mp4": "mp4",
+    }
+)
+"""The extension under which MiniMax and players know a type."""
+
+AUDIO_TYPES: Final = frozenset({"audio/mpeg", "audio/mp4", "audio/wav"})
+IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+VIDEO_TYPES: Final = frozenset({"video/mp4"})
+
+
+class Readable(Protocol):
+    """An open file, as far as it is needed here."""
+
+    def read(self, size: int = -1, /) -> bytes | None: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+
+_PICTURE_BRANDS: Final = (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
+_SOUND_BRANDS: Final = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
+
+
+def kind_of(head: bytes) -> str | None:
+    """The media type that a file's first bytes prove; None for anything else.
+
+    An MP4 container whose brand does not say "sound only" comes out as video/mp4: the caller
+    knows whether it looks for sound or for a film.
+    """
+    if head[4:8] == b"ftyp":
+        return _mp4_kind(head[8:12])
+    if head[:4] == b"RIFF":
+        return {b"WAVE": "audio/wav", b"WEBP": "image/webp"}.get(head[8:12])
+    for magic, media_type in _MAGIC:
+        if head.startswith(magic):
+            return media_type
+    return "audio/mpeg" if _is_mpeg_frame(head) else None
+
+
+_MAGIC: Final = (
+    (b"ID3", "audio/mpeg"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+)
+
+
+def _mp4_kind(brand: bytes) -> str | None:
+    if brand in _PICTURE_BRANDS or brand == b"qt  ":
+        return None
+    return "audio/mp4" if brand in _SOUND_BRANDS else "video/mp4"
+
+
+def _is_mpeg_frame(head: bytes) -> bool:
+    """An MPEG audio frame header: sync bits, a layer (AAC's ADTS has none), a bitrate."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:  # noqa: PLR2004 - sync bits
+        return False
+    has_layer, has_version = bool(head[1] & 0x06), head[1] & 0x18 != 0x08  # noqa: PLR2004
+    return has_layer and has_version and head[2] & 0xF0 not in (0x00, 0xF0)
+
+
+_CONVERSIONS: Final = (
+    (b"OggS", "Ogg audio", "ffmpeg -i in.ogg out.mp3"),
+    (b"fLaC", "FLAC audio", "ffmpeg -i in.flac out.wav"),
+    (b"#!AMR", "AMR audio", "ffmpeg -i in.amr out.mp3"),
+    (b"caff", "Core Audio", "ffmpeg -i in.caf out.m4a"),
+    (b"FORM", "AIFF audio", "ffmpeg -i in.aiff out.wav"),
+    (b"0&\xb2u", "Windows Media audio", "ffmpeg -i in.wma out.mp3"),
+    (b"\x1aE\xdf\xa3", "WebM or Matroska", "ffmpeg -i in.webm out.mp3"),
+    (b"\xff\xf1", "raw AAC audio", "ffmpeg -i in.aac out.m4a"),
+    (b"\xff\xf9", "raw AAC audio", "ffmpeg -i in.aac out.m4a"),
+    (b"GIF8", "a GIF", "ffmpeg -i in.gif -frames:v 1 out.png"),
+    (b"BM", "a BMP picture", "ffmpeg -i in.bmp out.png"),
+    (b"II*\x00", "a TIFF picture", "ffmpeg -i in.tiff out.png"),
+    (b"MM\x00*", "a TIFF picture", "ffmpeg -i in.tiff out.png"),
+)
+
+
+def how_to_convert(head: bytes) -> tuple[str, str] | None:
+    """Name and conversion command of a well-known type that MiniMax does not take."""
+    if head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS:
+        return "a HEIC or AVIF picture", "save it as JPEG, or run: heif-convert in.heic out.jpg"
+    if head[4:8] == b"ftyp":
+        return "a film or a container with more than sound", "run: ffmpeg -i in.mov -vn out.m4a"
+    for magic, name, command in _CONVERSIONS:
+        if head.startswith(magic):
+            return name, f"run: {command}"
+    return None
+
+
+SLOWEST_BYTES_PER_SECOND: Final = 500
+"""4 kbit/s: no speech is coded more tightly, so a longer claim is a broken header."""
+WAV_HEADER_BYTES: Final = 44
+DURATION_TOLERANCE: Final = 1.02
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What the parser found; `seconds` is None where the file's own claim cannot be true."""
+
+    seconds: float | None
+
+
+def audio_seconds(file: Readable, *, size: int, media_type: str) -> Sound | None:
+    """The length of a recording; None where no sound can be found in the file.
+
+    The parser is given the open file and no name. A length that the size cannot hold (a recorder
+    that never wrote its header back) is recomputed for wav and given up on otherwise.
+    """
+    from tinytag import TinyTag, TinyTagException  # noqa: PLC0415 - on the first recording only
+
+    try:
+        tag = TinyTag.get(file_obj=cast("BinaryIO", file), tags=False, duration=True)
+    except TinyTagException:
+        return None
+    if not tag.samplerate:
+        return None
+    most = _most_seconds(media_type, size, tag.samplerate, tag.channels, tag.bitdepth)
+    if tag.duration and tag.duration <= most * DURATION_TOLERANCE:
+        return Sound(tag.duration)
+    return Sound(most if media_type == "audio/wav" and tag.bitdepth else None)
+
+
+def _most_seconds(
+    media_type: str, size: int, samplerate: int, channels: int | None, bitdepth: int | None
+) -> float:
+    if media_type != "audio/wav" or not bitdepth:
+        return size / SLOWEST_BYTES_PER_SECOND
+    return max(0, size - WAV_HEADER_BYTES) / (samplerate * (channels or 1) * bitdepth / 8)
+
+
+def image_size(file: Readable) -> tuple[int, int] | None:
+    """Width and height in pixels as shown; None where the file does not say."""
+    import imagesize  # noqa: PLC0415 - on the first picture only
+
+    try:
+        info = imagesize.get_info(file)
+    except Exception:  # noqa: BLE001 - a parser fed hostile bytes may raise anything
+        return None
+    turned = info.rotation in (5, 6, 7, 8)
+    width, height = (info.height, info.width) if turned else (info.width, info.height)
+    return (width, height) if width > 0 and height > 0 else None
+
+
+def has_whole_boxes(file: Readable, *, size: int) -> bool:
+    """Whether the top-level boxes of an MP4 fill the file exactly and hold film and index.
+
+    A download that was cut without anyone noticing fails this.
+    """
+    names, at = set(), 0
+    while at < size:
+        file.seek(at)
+        length, name = _box(file.read(16) or b"", left=size - at)
+        if length is None or at + length > size:
+            return False
+        names.add(name)
+        at += length
+    return {b"moov", b"mdat"} <= names
+
+
+def _box(header: bytes, *, left: int) -> tuple[int | None, bytes]:
+    """Length and name of one MP4 box (ISO 14496-12: 0 is 'to the end', 1 is '64 bits follow')."""
+    if len(header) < 8:  # noqa: PLR2004 - the smallest box
+        return None, b""
+    length, name = struct.unpack(">I4s", header[:8])
+    if length == 0:
+        return left, name
+    if length == 1:
+        length = struct.unpack(">Q", header[8:16])[0] if len(header) == 16 else 0  # noqa: PLR2004
+    return (length if length >= 8 else None), name  # noqa: PLR2004

@@ -1,0 +1,293 @@
+"""What travels: MiniMax's replies, the tools' results, and the table of video models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing_extensions import TypedDict
+
+__all__ = [
+    "PRICES_AS_OF",
+    "VIDEO_MODELS",
+    "ClonedVoice",
+    "JobStatus",
+    "StatusReply",
+    "SubmittedVideo",
+    "VideoFile",
+    "VideoMode",
+    "VideoModel",
+    "VideoStatus",
+    "job_status",
+]
+
+# --- MiniMax's replies -------------------------------------------------------------------------
+
+
+def _id_text(value: Any) -> str:
+    """Ids come as text or as numbers, and as "", 0 or null where there is none yet."""
+    return "" if value in (0, "0") else str(value)
+
+
+def _number_or_zero(value: Any) -> Any:
+    return 0 if value == "" else value
+
+
+IdText = Annotated[str, BeforeValidator(_id_text)]
+Number = Annotated[int, BeforeValidator(_number_or_zero)]
+
+
+class Reply(BaseModel):
+    """Base of all replies: unknown fields are ignored, so that new ones break nothing."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        """A failed call has its payload fields present and empty."""
+        if not isinstance(value, dict):
+            return value
+        return {name: content for name, content in value.items() if content is not None}
+
+
+class BaseResp(Reply):
+    """The verdict that every v1 reply carries; 0 is success."""
+
+    status_code: Number = 0
+    status_msg: str = ""
+
+
+class FileObject(Reply):
+    """A file at MiniMax. `bytes` is 0 for generated videos, so it is not read."""
+
+    file_id: IdText = ""
+    download_url: str = ""
+    filename: str = ""
+
+
+class FileReply(Reply):
+    """Answer of files/upload and files/retrieve."""
+
+    file: FileObject = FileObject()
+
+
+class CloneReply(Reply):
+    """Answer of voice_clone; it does not repeat the voice_id."""
+
+    demo_audio: str = ""
+
+
+class SubmitReply(Reply):
+    """Answer of video_generation."""
+
+    task_id: IdText = ""
+
+
+class StatusReply(Reply):
+    """Answer of query/video_generation: the status word and `base_resp` are both verdicts."""
+
+    task_id: IdText = ""
+    status: str = ""
+    file_id: IdText = ""
+    video_width: Number = 0
+    video_height: Number = 0
+    base_resp: BaseResp = BaseResp()
+
+
+class Voice(Reply):
+    """One voice; clones and designs have no name."""
+
+    voice_id: IdText = ""
+    voice_name: str = ""
+    description: list[str] = []
+    created_time: str = ""
+
+
+class VoicesReply(Reply):
+    """Answer of get_voice; groups without voices may be missing."""
+
+    system_voice: list[Voice] = []
+    voice_cloning: list[Voice] = []
+    voice_generation: list[Voice] = []
+
+
+# --- the tools' results ------------------------------------------------------------------------
+
+JobStatus = Literal["queued", "processing", "completed", "failed"]
+
+_STATUS_WORDS: Final[Mapping[str, JobStatus]] = MappingProxyType(
+    {
+        "preparing": "queued",
+        "queueing": "queued",
+        "queued": "queued",
+        "processing": "processing",
+        "running": "processing",
+        "success": "completed",
+        "succeeded": "completed",
+        "fail": "failed",
+        "failed": "failed",
+        "expired": "failed",
+        "cancelled": "failed",
+    }
+)
+
+
+def job_status(word: str) -> JobStatus:
+    """Our word for MiniMax's; one that is not known counts as still under way."""
+    return _STATUS_WORDS.get(word.lower(), "processing")
+
+
+class ClonedVoice(TypedDict):
+    """Result of voice_clone."""
+
+    voice_id: Annotated[str, Field(description="Give this to text_to_audio to speak.")]
+    status: Literal["cloned"]
+    file_id: Annotated[str, Field(description="The uploaded recording at MiniMax.")]
+    demo_audio_url: Annotated[str | None, Field(description="Link to the preview, if asked for.")]
+    demo_audio_path: Annotated[str | None, Field(description="The preview saved here.")]
+    next_step: str
+
+
+class SubmittedVideo(TypedDict):
+    """Result of generate_video."""
+
+    task_id: Annotated[str, Field(description="Give this to query_video_generation.")]
+    status: Literal["queued"]
+    model: str
+    duration: Annotated[int | None, Field(description="Seconds; None: the model decides.")]
+    resolution: str | None
+    reused: Annotated[
+        bool, Field(description="True: an earlier, already paid job was handed over.")
+    ]
+    estimated_cost_usd: Annotated[float | None, Field(description="List price, if known.")]
+    poll_after_seconds: int
+    next_step: str
+
+
+class VideoStatus(TypedDict):
+    """Result of query_video_generation."""
+
+    task_id: str
+    status: JobStatus
+    provider_status: Annotated[str, Field(description="MiniMax's own word, as it came.")]
+    file_id: Annotated[str | None, Field(description="Give this to retrieve_video_file.")]
+    video_width: int | None
+    video_height: int | None
+    error: Annotated[str | None, Field(description="Why the job failed, if it did.")]
+    error_code: int | None
+    elapsed_seconds: Annotated[int | None, Field(description="How long this call waited.")]
+    poll_after_seconds: Annotated[int | None, Field(description="Ask again after this long.")]
+    next_step: str
+
+
+class VideoFile(TypedDict):
+    """Result of retrieve_video_file."""
+
+    file_id: str
+    status: Literal["saved", "link"]
+    video_url: Annotated[str | None, Field(description="Works for about an hour, without a key.")]
+    path: Annotated[str | None, Field(description="The video on this computer.")]
+    bytes: int | None
+    media_type: str | None
+    next_step: str
+
+
+# --- video models ------------------------------------------------------------------------------
+
+
+class VideoMode(Enum):
+    """What a video is made from."""
+
+    TEXT = "a prompt alone"
+    FIRST_FRAME = "a first frame"
+    FIRST_AND_LAST_FRAME = "a first and a last frame"
+    SUBJECT = "a subject image"
+
+
+PRICES_AS_OF: Final = "November 2026"
+"""Date of MiniMax's price page (pay as you go, US dollars) that the table below restates."""
+
+Size = tuple[str, int]
+"""Resolution as MiniMax writes it, and seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoModel:
+    """What one model takes and costs (platform documentation "video generation", price page).
+
+    Attributes:
+        sizes: Every allowed pair of resolution and seconds with its list price, default first.
+        first_frame_only: Resolutions that are allowed with a first frame alone.
+        sends_size: False: the API takes no duration and no resolution for this model.
+        takes_fast_pretreatment: Whether `fast_pretreatment` is a parameter of this model.
+    """
+
+    name: str
+    modes: frozenset[VideoMode]
+    sizes: Mapping[Size, float | None]
+    first_frame_only: frozenset[str] = frozenset()
+    sends_size: bool = True
+    takes_fast_pretreatment: bool = False
+
+    def sizes_for(self, mode: VideoMode) -> tuple[Size, ...]:
+        """The sizes that this model makes in a mode, default first."""
+        alone = mode is VideoMode.FIRST_FRAME
+        return tuple(size for size in self.sizes if alone or size[0] not in self.first_frame_only)
+
+
+_TEXT, _FIRST = VideoMode.TEXT, VideoMode.FIRST_FRAME
+_BOTH, _SUBJECT = VideoMode.FIRST_AND_LAST_FRAME, VideoMode.SUBJECT
+_HAILUO_SIZES: Final = {("768P", 6): 0.28, ("768P", 10): 0.56, ("1080P", 6): 0.49}
+_FAST_SIZES: Final = {("768P", 6): 0.19, ("768P", 10): 0.32, ("1080P", 6): 0.33}
+
+
+def _series_01(name: str, *modes: VideoMode) -> VideoModel:
+    return VideoModel(
+        name=name, modes=frozenset(modes), sizes={("720P", 6): None}, sends_size=False
+    )
+
+
+VIDEO_MODELS: Final[Mapping[str, VideoModel]] = MappingProxyType(
+    {
+        model.name: model
+        for model in (
+            VideoModel(
+                name="MiniMax-Hailuo-2.3",
+                modes=frozenset({_TEXT, _FIRST}),
+                sizes=_HAILUO_SIZES,
+                takes_fast_pretreatment=True,
+            ),
+            VideoModel(
+                name="MiniMax-Hailuo-2.3-Fast",
+                modes=frozenset({_FIRST}),
+                sizes=_FAST_SIZES,
+                takes_fast_pretreatment=True,
+            ),
+            VideoModel(
+                name="MiniMax-Hailuo-02",
+                modes=frozenset({_TEXT, _FIRST, _BOTH}),
+                sizes={**_HAILUO_SIZES, ("512P", 6): 0.10, ("512P", 10): 0.15},
+                first_frame_only=frozenset({"512P"}),
+                takes_fast_pretreatment=True,
+            ),
+            _series_01("T2V-01", _TEXT),
+            _series_01("T2V-01-Director", _TEXT),
+            _series_01("I2V-01", _FIRST),
+            _series_01("I2V-01-Director", _FIRST),
+            _series_01("I2V-01-live", _FIRST),
+            _series_01("S2V-01", _SUBJECT),
+        )
+    }
+)
+
+DEFAULT_VIDEO_MODELS: Final[Mapping[VideoMode, str]] = MappingProxyType(
+    {
+        _TEXT: "MiniMax-Hailuo-2.3",
+        _FIRST: "MiniMax-Hailuo-2.3",
+        _BOTH: "MiniMax-Hailuo-02",
+        _SUBJECT: "S2V-01",
+    }
+)

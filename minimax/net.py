@@ -1,0 +1,509 @@
+"""The only door through which a URL that somebody gave is fetched from this machine.
+
+The somebody may be a person, or a model that has read a poisoned page. Either way the URL must not
+reach what this machine alone can reach: its own ports, the network it stands in, the metadata
+service of its cloud. So the name is looked up once, every answer is judged by the tables below, and
+the connection goes to a judged address, never to the name.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from minimax.errors import HTTP_OK, InputError, StorageError
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Guard", "check_url_syntax", "fetch", "is_public"]
+
+IPAddress = IPv4Address | IPv6Address
+Resolver = Callable[[str, int], Awaitable[Iterable[str]]]
+Judge = Callable[[IPAddress], bool]
+
+DEADLINE_SECONDS: Final = 120.0
+"""For a whole fetch: 20 MB, the largest recording that MiniMax takes, at 1.4 Mbit/s."""
+IDLE_SECONDS: Final = 15.0
+"""Longest wait for one step: a look-up, a connection, the next bytes (as when asking MiniMax)."""
+MAX_REDIRECTS: Final = 3
+"""Hops; a shortener, its https twin and a storage service are no more."""
+MAX_PASSED_URL_CHARACTERS: Final = 2_048
+"""Of a URL that MiniMax fetches; the sitemap protocol's limit, which crawlers keep to."""
+MAX_FETCHED_URL_CHARACTERS: Final = 8_192
+"""Of a URL that is fetched here; links signed with session tokens outgrow 2,048 characters, and
+common servers take request lines of 8 KiB."""
+MAX_NAME_CHARACTERS: Final = 253
+"""Of a host name in its textual form (RFC 1035, section 2.3.4)."""
+HTTPS_PORT: Final = 443
+HTTP_SERVER_ERRORS: Final = 500
+"""The first of them (RFC 9110, section 15.6)."""
+
+_IPV4_REFUSED: Final = (
+    IPv4Network("0.0.0.0/8"),  # "this network" (RFC 791, section 3.2); Linux: itself
+    IPv4Network("10.0.0.0/8"),  # private use (RFC 1918)
+    IPv4Network("100.64.0.0/10"),  # carrier-grade NAT (RFC 6598); 100.100.100.200: Alibaba metadata
+    IPv4Network("127.0.0.0/8"),  # loopback (RFC 1122, section 3.2.1.3)
+    IPv4Network("168.63.129.16/32"),  # Azure's wire server, a public address that only guests reach
+    IPv4Network("169.254.0.0/16"),  # link-local (RFC 3927); 169.254.169.254: most clouds' metadata
+    IPv4Network("172.16.0.0/12"),  # private use (RFC 1918)
+    IPv4Network("192.0.0.0/24"),  # IETF protocols (RFC 6890); 192.0.0.192: Oracle Classic metadata
+    IPv4Network("192.0.2.0/24"),  # documentation, TEST-NET-1 (RFC 5737)
+    IPv4Network("192.31.196.0/24"),  # AS112, answers for private reverse zones (RFC 7535)
+    IPv4Network("192.52.193.0/24"),  # multicast tunnels, AMT (RFC 7450)
+    IPv4Network("192.88.99.0/24"),  # 6to4 relays, deprecated (RFC 7526)
+    IPv4Network("192.168.0.0/16"),  # private use (RFC 1918)
+    IPv4Network("192.175.48.0/24"),  # AS112, direct delegation (RFC 7534)
+    IPv4Network("198.18.0.0/15"),  # benchmarking (RFC 2544)
+    IPv4Network("198.51.100.0/24"),  # documentation, TEST-NET-2 (RFC 5737)
+    IPv4Network("203.0.113.0/24"),  # documentation, TEST-NET-3 (RFC 5737)
+    IPv4Network("224.0.0.0/4"),  # multicast (RFC 5771)
+    IPv4Network("240.0.0.0/4"),  # reserved (RFC 1112, section 4), and broadcast (RFC 919)
+)
+
+# What is not in here is refused unread: loopback, mapped and compatible (::/8), local NAT64
+# (64:ff9b:1::/48), discard (100::/64), segment routing (5f00::/16), unique local (fc00::/7, the
+# metadata of AWS, Google and Scaleway), link-local (fe80::/10), site-local, multicast (ff00::/8).
+_IPV6_TAKEN: Final = (
+    IPv6Network("2000::/3"),  # global unicast (RFC 4291, section 2.4)
+    IPv6Network("64:ff9b::/96"),  # NAT64 (RFC 6052): how IPv6-only networks reach public IPv4
+)
+_IPV6_REFUSED: Final = (
+    IPv6Network("2001::/23"),  # IETF protocols (RFC 2928): Teredo, ORCHID, benchmarking, AMT
+    IPv6Network("2001:db8::/32"),  # documentation (RFC 3849)
+    IPv6Network("2002::/16"),  # 6to4 (RFC 3056), deprecated: carries any IPv4 address
+    IPv6Network("2620:4f:8000::/48"),  # AS112, direct delegation (RFC 7534)
+    IPv6Network("3fff::/20"),  # documentation (RFC 9637)
+)
+
+_NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052, section 2.1
+_ISATAP_MARKS: Final = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")  # RFC 5214, section 6.1
+_LAST_BYTES: Final = (12, 13, 14, 15)
+_TRANSLATED_BYTES: Final = (  # where each NAT64 prefix length puts IPv4 (RFC 6052, section 2.2)
+    (4, 5, 6, 7),
+    (5, 6, 7, 9),
+    (6, 7, 9, 10),
+    (7, 9, 10, 11),
+    (9, 10, 11, 12),
+    _LAST_BYTES,
+)
+_METADATA: Final = frozenset(
+    {
+        IPv4Address("100.100.100.200"),  # Alibaba
+        IPv4Address("168.63.129.16"),  # Azure's wire server
+        IPv4Address("169.254.169.254"),  # AWS, Azure, Google, Oracle, DigitalOcean, OpenStack
+        IPv4Address("169.254.170.2"),  # AWS, credentials of ECS tasks
+        IPv4Address("169.254.170.23"),  # AWS, credentials of EKS pods
+        IPv4Address("192.0.0.192"),  # Oracle Classic
+    }
+)
+
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_NAME: Final = re.compile(rf"(?:{_LABEL}\.)+({_LABEL})")
+# What inet_aton and browsers take for a piece of an address; no top-level domain looks like it.
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_LOCAL_DOMAINS: Final = (
+    ".home.arpa",  # home networks (RFC 8375)
+    ".internal",  # private networks (ICANN resolution 2024.07.29.06); metadata.google.internal
+    ".local",  # multicast DNS (RFC 6762)
+    ".localhost",  # loopback (RFC 6761, section 6.3)
+    ".onion",  # Tor (RFC 7686)
+)
+_HEADERS: Final = {
+    "Accept": "audio/*, application/octet-stream;q=0.9, */*;q=0.5",
+    "Accept-Encoding": "identity",  # one decoded chunk of a gzip bomb was measured at 67 MB
+    "Connection": "close",
+    "User-Agent": "minimax-server",
+}
+_INSTEAD: Final = "Save the file on this machine and give its path instead."
+
+
+def is_public(address: IPAddress) -> bool:
+    """Whether an address belongs to the public internet, by our tables alone.
+
+    Forms of IPv6 that carry an IPv4 address are refused as a whole (mapped, compatible, 6to4,
+    Teredo, local NAT64) or judged by what they carry (NAT64, ISATAP). `ipaddress.is_global` is no
+    substitute: it takes 168.63.129.16, 192.0.0.192, 2002:7f00:1:: and multicast for public.
+    """
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _IPV4_REFUSED)
+    return (
+        address.scope_id is None
+        and any(address in network for network in _IPV6_TAKEN)
+        and not any(address in network for network in _IPV6_REFUSED)
+        and all(is_public(carried) for carried in _carried(address))
+        and not any(_ipv4_at(places, address) in _METADATA for places in _TRANSLATED_BYTES)
+    )
+
+
+def _carried(address: IPv6Address) -> Iterator[IPv4Address]:
+    if address in _NAT64 or address.packed[8:12] in _ISATAP_MARKS:
+        yield _ipv4_at(_LAST_BYTES, address)
+
+
+def _ipv4_at(places: tuple[int, ...], address: IPv6Address) -> IPv4Address:
+    return IPv4Address(bytes(address.packed[place] for place in places))
+
+
+async def _look_up(name: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """How a host is found, judged and verified; only tests hand in another one.
+
+    Attributes:
+        resolve: All addresses of a name; asked once per hop.
+        is_public: Whether an address may be connected to.
+        tls: What verifies the certificate; httpx's default where None.
+    """
+
+    resolve: Resolver = _look_up
+    is_public: Judge = is_public
+    tls: ssl.SSLContext | None = None
+
+
+STRICT: Final = Guard()
+
+
+def check_url_syntax(url: str) -> str:
+    """The URL untouched, if it is one that MiniMax itself may be told to fetch.
+
+    Nothing is looked up or connected to: that happens at MiniMax.
+
+    Raises:
+        InputError: It is not https, too long, carries a sign-in or odd characters, or names its
+            host by an address or by a name that only a local network knows.
+    """
+    _parse(url, max_characters=MAX_PASSED_URL_CHARACTERS)
+    return url
+
+
+@asynccontextmanager
+async def fetch(
+    url: str,
+    *,
+    max_bytes: int,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    idle_seconds: float = IDLE_SECONDS,
+    guard: Guard = STRICT,
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Fetch a URL that somebody gave; the body comes in chunks of at most 64 KiB.
+
+    1. The text must be https with a host name; every spelling of an address is refused.
+    2. The name is looked up once, and every address found must be public.
+    3. The connection goes to such an address, and its certificate is verified for the name.
+    4. At most three redirects are followed; each goes through steps 1 to 3 anew.
+    5. The answer must be a success, as the file's own bytes, and within `max_bytes`.
+
+    Proxies and other settings of the environment are not used, no sign-in or cookie is sent.
+
+    Args:
+        url: What the person or the model gave.
+        max_bytes: Largest body that is taken, by announcement and by count.
+        deadline_seconds: For everything until the block is left, the caller's own work included.
+        idle_seconds: Longest wait for one step.
+        guard: Only tests hand in another one.
+
+    Raises:
+        InputError: The URL, or one that it redirects to, may not be fetched.
+        StorageError: The fetch failed on the way, took too long, or the file is too large.
+    """
+    target = _parse(url, max_characters=MAX_FETCHED_URL_CHARACTERS)
+    deadline = asyncio.timeout(deadline_seconds)
+    try:
+        async with (
+            deadline,
+            _final_response(target, guard=guard, idle_seconds=idle_seconds) as response,
+            aclosing(_chunks(response, max_bytes=max_bytes)) as chunks,
+        ):
+            _check_response(response, max_bytes=max_bytes)
+            yield chunks
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise StorageError(
+            f"Fetching the file from {target.host} took longer than {deadline_seconds:g} seconds. "
+            f"Try again later. {_INSTEAD}"
+        ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """A URL that was read once; nothing reads its text a second time and understands it anew."""
+
+    host: str
+    port: int
+    path: str
+    """With the query, without the fragment."""
+
+    @property
+    def authority(self) -> str:
+        return self.host if self.port == HTTPS_PORT else f"{self.host}:{self.port}"
+
+    def url_at(self, address: IPAddress) -> str:
+        literal = f"[{address}]" if isinstance(address, IPv6Address) else f"{address}"
+        return f"https://{literal}:{self.port}{self.path}"
+
+    def redirected(self, location: str) -> "_Target":
+        try:
+            url = urljoin(f"https://{self.authority}{self.path}", location)
+        except ValueError:
+            raise _no_host_name() from None
+        return _parse(url, max_characters=MAX_FETCHED_URL_CHARACTERS)
+
+
+def _parse(url: str, *, max_characters: int) -> _Target:
+    if len(url) > max_characters:
+        raise InputError(f"The URL is longer than {max_characters:,} characters. {_INSTEAD}")
+    if not url.isprintable() or " " in url:  # urlsplit drops tabs and line breaks without a word
+        raise InputError(
+            "The URL contains spaces or invisible characters. Copy it again, or write them "
+            "percent-encoded (a space is %20)."
+        )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _no_host_name() from None
+    _check_scheme(parts)
+    _check_no_sign_in(parts)
+    if port == 0:
+        raise InputError("Port 0 in the URL cannot be connected to. Correct the URL.")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return _Target(host=_checked_host(parts), port=port or HTTPS_PORT, path=path)
+
+
+def _check_scheme(parts: SplitResult) -> None:
+    if parts.scheme == "http":
+        raise InputError(
+            "An http:// URL is not fetched, because anyone on the way could change the file. "
+            f"Give an https:// URL. {_INSTEAD}"
+        )
+    if parts.scheme != "https":
+        raise InputError(f"Only URLs that begin with https:// are fetched. {_INSTEAD}")
+
+
+def _check_no_sign_in(parts: SplitResult) -> None:
+    if "@" in parts.netloc:
+        raise InputError(
+            "The URL carries a sign-in before its host (user:password@), which is never sent. "
+            f"Give a link that works without one. {_INSTEAD}"
+        )
+
+
+def _checked_host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    name = _HOST_NAME.fullmatch(host) if len(host) <= MAX_NAME_CHARACTERS else None
+    # urlsplit's lower() turns the Kelvin sign into a plain k, so the text before it counts.
+    if name is None or _NUMBER.fullmatch(name[1]) or not parts.netloc.isascii():
+        raise _no_host_name()
+    if f".{host}".endswith(_LOCAL_DOMAINS):
+        raise _not_public(host)
+    return host
+
+
+def _no_host_name() -> InputError:
+    return InputError(
+        "The URL does not say its host by a public name such as files.example.com. Addresses and "
+        "names of one machine are not used; a name in another script is written in its xn-- form. "
+        f"{_INSTEAD}"
+    )
+
+
+def _not_public(host: str) -> InputError:
+    return InputError(
+        f"{host} is not a public internet host, so nothing is fetched from it. {_INSTEAD}"
+    )
+
+
+async def _judged_addresses(
+    target: _Target, *, guard: Guard, idle_seconds: float
+) -> list[IPAddress]:
+    try:
+        async with asyncio.timeout(idle_seconds):
+            found = [ip_address(text) for text in await guard.resolve(target.host, target.port)]
+    except ValueError:
+        raise _not_public(target.host) from None
+    except OSError:  # TimeoutError is one
+        found = []
+    if not found:
+        raise StorageError(
+            f"The name {target.host} could not be looked up. Check its spelling, or try again "
+            f"later. {_INSTEAD}"
+        )
+    if not all(guard.is_public(address) for address in found):
+        raise _not_public(target.host)
+    return _first_of_each_family(found)
+
+
+def _first_of_each_family(addresses: list[IPAddress]) -> list[IPAddress]:
+    first = addresses[0]
+    others = [address for address in addresses if address.version != first.version]
+    return [first, *others[:1]]
+
+
+@asynccontextmanager
+async def _final_response(
+    target: _Target, *, guard: Guard, idle_seconds: float
+) -> AsyncIterator["httpx.Response"]:
+    for _ in range(1 + MAX_REDIRECTS):
+        async with _response(target, guard=guard, idle_seconds=idle_seconds) as response:
+            if not response.has_redirect_location:
+                yield response
+                return
+            target = target.redirected(response.headers["Location"])
+    raise InputError(
+        f"The URL redirects more than {MAX_REDIRECTS} times. Give the link that it ends at. "
+        f"{_INSTEAD}"
+    )
+
+
+@asynccontextmanager
+async def _response(
+    target: _Target, *, guard: Guard, idle_seconds: float
+) -> AsyncIterator["httpx.Response"]:
+    addresses = await _judged_addresses(target, guard=guard, idle_seconds=idle_seconds)
+    async with _make_transport(guard) as transport:
+        requests = [_make_request(target, at, idle_seconds=idle_seconds) for at in addresses]
+        with _plain_words(target.host):
+            response = await _first_response(transport, requests)
+        async with aclosing(response):
+            yield response
+
+
+def _make_transport(guard: Guard) -> "httpx.AsyncHTTPTransport":
+    # Not the client around it: that reads redirects by itself even where it does not follow them.
+    import httpx  # noqa: PLC0415 - start-up must not pay for it
+    from httpx_secure import httpx_ssrf_protection  # noqa: PLC0415 - imports httpx
+
+    transport = httpx.AsyncHTTPTransport(verify=guard.tls or True, trust_env=False)
+    # The last look at what a socket is opened to. The library's own table refuses nothing more.
+    httpx_ssrf_protection(
+        httpx.AsyncClient(transport=transport, trust_env=False),
+        check_globally_reachable=False,
+        custom_validator=lambda _host, address, _port: guard.is_public(address),
+    )
+    return transport
+
+
+def _make_request(target: _Target, address: IPAddress, *, idle_seconds: float) -> "httpx.Request":
+    import httpx  # noqa: PLC0415 - start-up must not pay for it
+
+    return httpx.Request(
+        "GET",
+        target.url_at(address),
+        headers={"Host": target.authority, **_HEADERS},
+        extensions={
+            "sni_hostname": target.host,
+            "timeout": httpx.Timeout(idle_seconds).as_dict(),
+        },
+    )
+
+
+async def _first_response(
+    transport: "httpx.AsyncHTTPTransport", requests: list["httpx.Request"]
+) -> "httpx.Response":
+    import httpx  # noqa: PLC0415 - start-up must not pay for it
+
+    *others, last = requests
+    for request in others:
+        with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+            return await _sent(transport, request)
+    return await _sent(transport, last)
+
+
+async def _sent(
+    transport: "httpx.AsyncHTTPTransport", request: "httpx.Request"
+) -> "httpx.Response":
+    response = await transport.handle_async_request(request)
+    response.request = request
+    return response
+
+
+def _host_of(response: "httpx.Response") -> str:
+    return str(response.request.extensions["sni_hostname"])
+
+
+@contextmanager
+def _plain_words(host: str) -> Iterator[None]:
+    import httpx  # noqa: PLC0415 - start-up must not pay for it
+    from httpx_secure import SSRFProtectionError  # noqa: PLC0415 - imports httpx
+
+    try:
+        yield
+    except SSRFProtectionError:
+        raise _not_public(host) from None
+    except httpx.TimeoutException:
+        raise StorageError(f"{host} stopped answering. Try again later. {_INSTEAD}") from None
+    except httpx.ConnectError as error:
+        raise _unconnected(host, error) from None
+    except httpx.HTTPError:
+        raise StorageError(
+            f"The connection to {host} broke off before the file was complete. Try again. "
+            f"{_INSTEAD}"
+        ) from None
+
+
+def _unconnected(host: str, error: BaseException | None) -> StorageError:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return StorageError(
+                f"{host} could not prove that it is {host}: its certificate or its TLS is not "
+                f"valid. Check the URL. {_INSTEAD}"
+            )
+        error = error.__cause__ or error.__context__
+    return StorageError(f"{host} does not accept connections. Check the URL. {_INSTEAD}")
+
+
+def _check_response(response: "httpx.Response", *, max_bytes: int) -> None:
+    host, status = _host_of(response), response.status_code
+    if status != HTTP_OK:
+        raise StorageError(
+            f"{host} did not give the file: {_meaning(status)} {_INSTEAD}", http_status=status
+        )
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise StorageError(
+            f"{host} sends the file compressed although it was asked not to. {_INSTEAD}"
+        )
+    if int(response.headers.get("Content-Length", 0)) > max_bytes:
+        raise _too_large(host, max_bytes=max_bytes)
+
+
+def _meaning(status: int) -> str:
+    match status:
+        case 401 | 403:
+            return "it wants a sign-in, or the link has expired."
+        case 404 | 410:
+            return "there is no such file; check the URL."
+        case 429 | 503:
+            return "it is too busy; try again later."
+        case _ if status >= HTTP_SERVER_ERRORS:
+            return "it has trouble of its own; try again later."
+        case _:
+            return "its answer is not one that carries a file; check the URL."
+
+
+def _too_large(host: str, *, max_bytes: int) -> StorageError:
+    return StorageError(
+        f"The file at {host} is larger than the {max_bytes:,} bytes that are allowed. "
+        "Give a shorter or more compressed one."
+    )
+
+
+async def _chunks(response: "httpx.Response", *, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    host, received_bytes = _host_of(response), 0
+    with _plain_words(host):
+        async for chunk in response.aiter_raw():
+            received_bytes += len(chunk)
+            if received_bytes > max_bytes:
+                raise _too_large(host, max_bytes=max_bytes)
+            yield chunk

@@ -1,0 +1,163 @@
+"""Which places on this disk the server may touch: pure decisions, nothing is opened here."""
+
+import os
+import re
+from pathlib import Path, PurePath, PureWindowsPath
+from typing import Final
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from minimax.errors import InputError
+from minimax.settings import Settings
+
+__all__ = ["input_place", "is_url", "output_place", "refuse_odd_text", "without_decoration"]
+
+LONGEST_PATH: Final = 4096
+LONGEST_NAME: Final = 255
+"""Characters; the limits of the common file systems."""
+
+CLOUD_FOLDERS: Final = ("mobile documents", "cloudstorage")
+"""Below ~/Library, where macOS keeps iCloud Drive and other cloud drives."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_SCHEME: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):")
+
+
+def without_decoration(text: str) -> str:
+    """The path inside what people paste: quotes around it, an @ before it, blanks."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
+        text = text[1:-1].strip()
+    return text.removeprefix("@") if text.startswith(("@/", "@~", "@.", "@\\")) else text
+
+
+def is_url(text: str) -> bool:
+    """Whether this is something with a scheme, like https: or data:, and not a path."""
+    match = _SCHEME.match(text)
+    return match is not None and match.group(1).lower() != "file"
+
+
+def input_place(text: str, *, field: str, settings: Settings) -> Path:
+    """Where a local input really lies, if it may be used.
+
+    Args:
+        text: A path or a file:// URL, undecorated.
+        field: The parameter it came in, for the message.
+        settings: Whose folders apply.
+
+    Raises:
+        InputError: It lies outside the allowed folders or below a private one, or is not a path.
+    """
+    given = _from_file_url(text, field) if text.lower().startswith("file:") else text
+    refuse_odd_text(given, field=field)
+    place = _resolved(_expanded(given, settings.base_path), field)
+    if not any(_is_open_to(place, folder) for folder in settings.input_paths):
+        raise _outside(field)
+    return place
+
+
+def output_place(text: str | None, *, settings: Settings) -> Path:
+    """The folder to save into: the base path, or one inside it.
+
+    Raises:
+        InputError: The folder lies outside the base path.
+    """
+    if text is None:
+        return settings.base_path
+    field = "output_directory"
+    given = without_decoration(text)
+    refuse_odd_text(given, field=field)
+    place = _resolved(_expanded(given, settings.base_path), field)
+    if not place.is_relative_to(settings.base_path):
+        raise InputError(
+            "output_directory must be inside the folder for saved files "
+            "(MINIMAX_MCP_BASE_PATH). Leave it out, or give a folder name to be made in there."
+        )
+    return place
+
+
+def refuse_odd_text(text: str, *, field: str) -> None:
+    """Refuse texts that are no path on any system, and Windows' special names everywhere.
+
+    Raises:
+        InputError: With the reason.
+    """
+    names = re.split(r"[/\\]", text)
+    if _CONTROL.search(text) or len(text) > LONGEST_PATH or max(map(len, names)) > LONGEST_NAME:
+        raise InputError(f"{field} is not a path: it is too long or has control characters in it.")
+    if os.name == "nt":
+        refuse_windows_traps(text, field=field)
+
+
+def refuse_windows_traps(text: str, *, field: str) -> None:
+    """Refuse what Windows would open as something else than the file it seems to name.
+
+    Raises:
+        InputError: A device name, a stream, a UNC or device path, a trailing dot or blank.
+    """
+    path = PureWindowsPath(text)
+    names = path.parts[1:] if path.anchor else path.parts
+    trapped = (
+        text.startswith(("\\\\", "//"))
+        or ":" in text[len(path.drive) :]
+        or any(_is_windows_trap(name) for name in names)
+    )
+    if trapped:
+        raise InputError(
+            f"{field} is a special Windows path. Give a plain path like C:\\folder\\x."
+        )
+
+
+_DEVICES: Final = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"})
+_NUMBERED_DEVICE: Final = re.compile(r"(com|lpt)[0-9¹²³]", re.IGNORECASE)
+
+
+def _is_windows_trap(name: str) -> bool:
+    stem = name.split(".", maxsplit=1)[0].strip().lower()
+    special = stem in _DEVICES or _NUMBERED_DEVICE.fullmatch(stem) is not None
+    return special or (name not in (".", "..") and name != name.rstrip(". "))
+
+
+def _from_file_url(text: str, field: str) -> str:
+    parts = urlsplit(text)
+    if parts.netloc not in ("", "localhost"):
+        raise InputError(f"{field}: a file:// URL must name a file on this computer.")
+    return url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
+
+
+def _expanded(text: str, base: Path) -> Path:
+    if text == "~" or text.startswith(("~/", "~\\")):
+        return Path.home() / text[2:]
+    return base / text
+
+
+def _resolved(path: Path, field: str) -> Path:
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        raise InputError(f"{field} is not a path that this computer can follow.") from None
+
+
+def _is_open_to(place: PurePath, folder: PurePath) -> bool:
+    if not place.is_relative_to(folder):
+        return False
+    below = [part.casefold() for part in place.relative_to(folder).parts]
+    hidden = any(part.startswith(".") for part in below)
+    return not (hidden or "appdata" in below or _is_below_library(place))
+
+
+def _is_below_library(place: PurePath) -> bool:
+    home = Path(os.path.realpath(Path.home()))
+    if not place.is_relative_to(home):
+        return False
+    below = [part.casefold() for part in place.relative_to(home).parts]
+    return below[:1] == ["library"] and (len(below) < 2 or below[1] not in CLOUD_FOLDERS)  # noqa: PLR2004
+
+
+def _outside(field: str) -> InputError:
+    return InputError(
+        f"{field} cannot be used: it is not inside a folder that inputs may come from, or it is "
+        "in a hidden or system folder. If the file was attached to this chat, it does not lie on "
+        "this computer: ask the person where the file lies here. The allowed folders are set with "
+        "MINIMAX_MCP_INPUT_PATHS (without it: the home folder and the folder for saved files)."
+    )

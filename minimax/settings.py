@@ -1,0 +1,203 @@
+"""Settings: argument > environment > `.env` beside the server > default.
+
+An empty variable counts as unset. The `.env` file is read from beside `minimax_server.py` only,
+never from the working directory, and never overrides the environment.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from minimax.errors import SettingsError
+
+__all__ = ["API_HOSTS", "GLOBAL_HOST", "MAINLAND_HOST", "ResourceMode", "Settings", "is_loopback"]
+
+GLOBAL_HOST: Final = "https://api.minimax.io"
+MAINLAND_HOST: Final = "https://api.minimaxi.com"
+API_HOSTS: Final = (GLOBAL_HOST, MAINLAND_HOST, "https://api.minimax.cn")
+"""The API hosts that MiniMax documents; keys of one region are not known in the other."""
+
+KEY_DOMAINS: Final = ("minimax.io", "minimaxi.com", "minimax.cn", "minimax.chat", "minimaxi.chat")
+"""The key is sent below these domains and nowhere else (loopback excepted)."""
+
+_KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
+
+ENV_FILE: Final = Path(__file__).resolve().parent.parent / ".env"
+
+ResourceMode = Literal["local", "url"]
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the person configured. The key is a secret type: printing this never shows it."""
+
+    api_key: SecretStr | None = None
+    api_host: str | None = None
+    """None: not chosen, so the region is found out when the key is refused."""
+    base_path: Path
+    input_paths: tuple[Path, ...]
+    resource_mode: ResourceMode = "local"
+    state_dir: Path
+    video_model: str | None = None
+    log_level: str = "WARNING"
+    sandbox: bool = False
+
+    @classmethod
+    def from_env(
+        cls,
+        *,
+        sandbox: bool = False,
+        environ: Mapping[str, str] | None = None,
+        env_file: Path = ENV_FILE,
+    ) -> "Settings":
+        """Read the settings.
+
+        Args:
+            sandbox: Serve the built-in MiniMax, with a ledger of its own.
+            environ: The environment; the process's own when not given.
+            env_file: The file whose values stand behind the environment.
+
+        Raises:
+            SettingsError: A value cannot be used; the message names the variable.
+        """
+        values = _merged(os.environ if environ is None else environ, env_file)
+        base_path = _folder("MINIMAX_MCP_BASE_PATH", values) or _home() / "MiniMax"
+        state_dir = _folder("MINIMAX_MCP_STATE_DIR", values) or _default_state_dir()
+        return cls(
+            api_key=_api_key(values.get("MINIMAX_API_KEY")),
+            api_host=_api_host(values.get("MINIMAX_API_HOST")),
+            base_path=_real(base_path),
+            input_paths=_input_paths(values, base_path),
+            resource_mode=_resource_mode(values),
+            state_dir=state_dir / "sandbox" if sandbox else state_dir,
+            video_model=values.get("MINIMAX_VIDEO_MODEL"),
+            log_level=_log_level(values),
+            sandbox=sandbox,
+        )
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host name is this machine by its very text (no look-up)."""
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+def _merged(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
+    values = {**_read_env_file(env_file), **{k: v for k, v in environ.items() if v.strip()}}
+    values.setdefault("MINIMAX_LOG_LEVEL", values.get("FASTMCP_LOG_LEVEL", ""))
+    return {name: value.strip() for name, value in values.items() if value.strip()}
+
+
+def _read_env_file(env_file: Path) -> dict[str, str]:
+    if not env_file.is_file():
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415 - only where the file exists
+
+    try:
+        found = dotenv_values(env_file, interpolate=False, encoding="utf-8-sig")
+    except (OSError, ValueError):
+        raise SettingsError(
+            "The .env file beside minimax_server.py cannot be read. Save it as plain UTF-8 text "
+            "that your user may read, or delete it."
+        ) from None
+    _warn_if_shared(env_file)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _warn_if_shared(env_file: Path) -> None:
+    readable_by_others = 0o077
+    if os.name == "posix" and env_file.stat().st_mode & readable_by_others:
+        logging.getLogger(__name__).warning(
+            "Other users of this machine can read the .env file. Run: chmod 600 .env"
+        )
+
+
+def _api_key(text: str | None) -> SecretStr | None:
+    if text is None:
+        return None
+    key = text.strip("\"'").removeprefix("Bearer ").strip()
+    if not _KEY.fullmatch(key):
+        raise SettingsError(
+            "MINIMAX_API_KEY has characters in it that no key has (a blank, a quote, a line "
+            "break, or a placeholder's brackets). Paste the key again, whole and alone."
+        )
+    return SecretStr(key)
+
+
+def _api_host(text: str | None) -> str | None:
+    if text is None:
+        return None
+    parts = urlsplit(text if "://" in text else f"https://{text}")
+    host = parts.hostname or ""
+    allowed = any(host == domain or host.endswith(f".{domain}") for domain in KEY_DOMAINS)
+    secure = parts.scheme == "https" and allowed
+    local = parts.scheme in ("http", "https") and is_loopback(host)
+    if not (secure or local) or parts.username or parts.query:
+        raise SettingsError(
+            "MINIMAX_API_HOST is not one of MiniMax's API hosts. Use https://api.minimax.io "
+            "(global keys) or https://api.minimaxi.com (mainland keys). The key is sent to "
+            "MiniMax only, over https."
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _resource_mode(values: Mapping[str, str]) -> ResourceMode:
+    modes: dict[str, ResourceMode] = {"local": "local", "url": "url"}
+    mode = modes.get(values.get("MINIMAX_API_RESOURCE_MODE", "local").lower())
+    if mode is None:
+        raise SettingsError("MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only).")
+    return mode
+
+
+def _log_level(values: Mapping[str, str]) -> str:
+    level = values.get("MINIMAX_LOG_LEVEL", "WARNING").upper()
+    if level not in LOG_LEVELS:
+        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}.")
+    return level
+
+
+def _folder(name: str, values: Mapping[str, str]) -> Path | None:
+    text = values.get(name)
+    return None if text is None else _absolute(name, text)
+
+
+def _absolute(name: str, text: str) -> Path:
+    path = _home() / text[2:] if text.startswith(("~/", "~\\")) else Path(text)
+    path = _home() if text == "~" else path
+    if not path.is_absolute():
+        raise SettingsError(f"{name} must be an absolute folder, or one that begins with ~/.")
+    return path
+
+
+def _input_paths(values: Mapping[str, str], base_path: Path) -> tuple[Path, ...]:
+    name = "MINIMAX_MCP_INPUT_PATHS"
+    given = [part for part in values.get(name, "").split(os.pathsep) if part.strip()]
+    folders = [_absolute(name, part.strip()) for part in given] or [_home(), base_path]
+    return tuple(dict.fromkeys(_real(folder) for folder in folders))
+
+
+def _real(folder: Path) -> Path:
+    return Path(os.path.realpath(folder))
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise SettingsError(
+            "This user has no home folder. Set MINIMAX_MCP_BASE_PATH, MINIMAX_MCP_INPUT_PATHS "
+            "and MINIMAX_MCP_STATE_DIR to absolute folders."
+        ) from None
+
+
+def _default_state_dir() -> Path:
+    from platformdirs import user_state_path  # noqa: PLC0415 - only where the default is used
+
+    return user_state_path("minimax-mcp", appauthor=False)

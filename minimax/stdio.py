@@ -1,0 +1,114 @@
+"""Serving MCP over stdio: signals, mixed-era openings, a clean exit. Knows nothing of MiniMax."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterable, Callable
+from functools import partial
+from typing import Any, Final
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+from mcp.server import MCPServer
+from mcp.server.runner import serve_dual_era_loop
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCRequest
+
+__all__ = ["serve"]
+
+CLOSING_SECONDS: Final = 6.0
+"""A paid submission in flight is waited for 5 seconds; what else there is to close takes one."""
+PROBE: Final = "server/discover"
+Item = SessionMessage | Exception
+
+log = logging.getLogger(__name__)
+
+
+def serve(server: MCPServer[Any]) -> int:
+    """Serve until stdin ends, SIGTERM or SIGINT; returns the exit code.
+
+    The process must end right after this: the reader of stdin is a thread in a blocking read that
+    cannot be joined, so everything is closed here and nothing may hang on interpreter shutdown.
+    """
+    code = asyncio.run(_serve_until_told(server))
+    sys.stderr.flush()
+    return code
+
+
+async def _serve_until_told(server: MCPServer[Any]) -> int:
+    told = asyncio.Event()
+    _on_signals(told.set)
+    serving = asyncio.create_task(_serve(server))
+    waiting = asyncio.create_task(told.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if serving.done():
+        serving.result()
+        return 0
+    await _end(serving)
+    return 0
+
+
+async def _end(serving: "asyncio.Task[None]") -> None:
+    serving.cancel()
+    await asyncio.wait({serving}, timeout=CLOSING_SECONDS)
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _serve(server: MCPServer[Any]) -> None:
+    # There is no public way to a server's handlers with streams of one's own (mcp 2.3).
+    low = server._lowlevel_server
+    options = low.create_initialization_options()
+    try:
+        async with (
+            stdio_server() as (incoming, outgoing),
+            low.lifespan(low) as state,
+            anyio.create_task_group() as sessions,
+        ):
+
+            def open_session() -> MemoryObjectSendStream[Item]:
+                feed, received = anyio.create_memory_object_stream[Item](0)
+                run = partial(serve_dual_era_loop, lifespan_state=state, init_options=options)
+                sessions.start_soon(run, low, received, outgoing.clone())
+                return feed
+
+            await _route(incoming, open_session)
+            await outgoing.aclose()
+    except* (BrokenPipeError, anyio.BrokenResourceError):
+        log.warning("The host closed its end of the pipe; nothing more can be answered.")
+
+
+async def _route(
+    incoming: AsyncIterable[Item], open_session: Callable[[], MemoryObjectSendStream[Item]]
+) -> None:
+    """Hand every message to the session; a handshake after mere probing opens a new one.
+
+    The SDK settles the protocol's era on the first request. Hosts that probe `server/discover` and
+    then send `initialize` on the same pipe would be turned away for good.
+    """
+    feed, only_probed = open_session(), True
+    async for item in incoming:
+        method = _request_method(item)
+        if method == "initialize" and only_probed:
+            await feed.aclose()
+            feed = open_session()
+        only_probed = only_probed and method in (None, PROBE)
+        await feed.send(item)
+    await feed.aclose()
+
+
+def _request_method(item: Item) -> str | None:
+    message = item.message if isinstance(item, SessionMessage) else None
+    return message.method if isinstance(message, JSONRPCRequest) else None
+
+
+def _on_signals(callback: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, other threads
+            loop.add_signal_handler(number, callback)

@@ -1,0 +1,186 @@
+"""Turning a plain coroutine into an MCP tool: schema, strict arguments, error boundary.
+
+Knows MCP and nothing of MiniMax. The same tool is called by a host over MCP, where a failure is an
+error result, and from Python, where it is an exception; the arguments are checked alike.
+"""
+
+import functools
+import inspect
+import types
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, cast, get_args, get_origin
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import ToolAnnotations
+from pydantic import ConfigDict, PrivateAttr, ValidationError
+
+__all__ = ["Toolbox"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CONTEXT: Final = "ctx"
+"""The parameter that receives the MCP context; None when called from Python."""
+
+
+class Toolbox:
+    """Collects tools.
+
+    Args:
+        shown: Errors whose text is written for the caller; any other is a crash, and blanked.
+        invalid: Makes such an error from a sentence about the arguments.
+    """
+
+    def __init__(self, *, shown: type[Exception], invalid: Callable[[str], Exception]) -> None:
+        self._shown = shown
+        self._invalid = invalid
+        self.tools: list[Tool] = []
+
+    def tool(
+        self, *, title: str, annotations: ToolAnnotations
+    ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+        """Register a coroutine as a tool; its docstring is what a model reads.
+
+        `T | None` parameters become plain, optional `T` in the schema; `null` and "" stand for
+        "not given" everywhere. The returned coroutine checks its arguments in the same way.
+        """
+
+        def register(fn: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+            made = _StrictTool.from_function(
+                _with_plain_types(fn),
+                title=title,
+                description=inspect.getdoc(fn),
+                context_kwarg=CONTEXT if CONTEXT in inspect.signature(fn).parameters else None,
+                annotations=annotations,
+            )
+            tool = cast(_StrictTool, made)
+            tool.make_strict(shown=self._shown, invalid=self._invalid)
+            self.tools.append(tool)
+            return _python_face(fn, tool)
+
+        return register
+
+
+class _StrictTool(Tool):
+    """A tool that names what is wrong with its arguments and lets no library text out."""
+
+    _shown: type[Exception] = PrivateAttr(default=Exception)
+    _invalid: Callable[[str], Exception] = PrivateAttr(default=ValueError)
+
+    def make_strict(self, *, shown: type[Exception], invalid: Callable[[str], Exception]) -> None:
+        self._shown, self._invalid = shown, invalid
+        model = self.fn_metadata.arg_model
+        model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
+        model.model_rebuild(force=True)
+        self.parameters = _portable(model.model_json_schema(by_alias=True))
+        self.fn_metadata.output_schema = _portable(self.fn_metadata.output_schema or {})
+
+    async def run(
+        self,
+        arguments: dict[str, Any],
+        context: Context[Any, Any],
+        convert_result: bool = False,  # noqa: FBT001, FBT002 - the SDK's signature
+    ) -> Any:
+        """Run over MCP: failures become text for the model."""
+        try:
+            validated = self.validated(arguments)
+            extra = {self.context_kwarg: context} if self.context_kwarg else {}
+            result = await self.fn(**validated, **extra)
+        except self._shown as error:
+            raise ToolError(str(error)) from None
+        return self.fn_metadata.convert_result(result) if convert_result else result
+
+    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the tool takes them; what was not given is left out."""
+        given = {name: value for name, value in arguments.items() if value not in (None, "")}
+        try:
+            checked = self.fn_metadata.validate_arguments(given)
+        except ValidationError as error:
+            raise self._invalid(_sentences(error, list(self.parameters["properties"]))) from None
+        return {name: checked[name] for name in given}
+
+
+def _python_face(fn: Callable[P, Awaitable[R]], tool: _StrictTool) -> Callable[P, Awaitable[R]]:
+    signature = inspect.signature(fn)
+
+    @functools.wraps(fn)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        arguments = dict(signature.bind_partial(*args, **kwargs).arguments)
+        extra = {CONTEXT: arguments.pop(CONTEXT)} if CONTEXT in arguments else {}
+        result: R = await tool.fn(**tool.validated(arguments), **extra)
+        return result
+
+    return call
+
+
+def _with_plain_types(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function under a signature without `| None`, from which MCP makes the schema."""
+    signature = inspect.signature(fn, eval_str=True)
+    parameters = [
+        parameter.replace(annotation=_without_none(parameter.annotation))
+        for parameter in signature.parameters.values()
+    ]
+
+    @functools.wraps(fn)
+    async def plain(*args: Any, **kwargs: Any) -> Any:
+        return await fn(*args, **kwargs)
+
+    plain.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return plain
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        return Annotated[(_without_none(inner), *metadata)]
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return annotation
+    arms = tuple(arm for arm in get_args(annotation) if arm is not type(None))
+    return Union[arms]  # noqa: UP007 - there is no other spelling for a tuple of arms
+
+
+def _portable(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without what some hosts refuse (null) and what only costs room (titles)."""
+    schema.pop("title", None)
+    for field in schema.get("properties", {}).values():
+        field.pop("title", None)
+        if field.get("default", ...) is None:
+            del field["default"]
+    return schema
+
+
+# --- what is wrong with an argument, in our own words -----------------------------------------
+
+_SENTENCES: Final[Mapping[str, str]] = {
+    "missing": "{field} is required.",
+    "string_type": "{field} must be a text.",
+    "int_type": "{field} must be a whole number.",
+    "int_parsing": "{field} must be a whole number.",
+    "int_from_float": "{field} must be a whole number.",
+    "float_type": "{field} must be a number.",
+    "float_parsing": "{field} must be a number.",
+    "finite_number": "{field} must be a finite number.",
+    "bool_type": "{field} must be true or false.",
+    "bool_parsing": "{field} must be true or false.",
+    "list_type": "{field} must be a list.",
+    "too_long": "{field} may have {max_length} entries at most.",
+    "greater_than_equal": "{field} must be {ge} or more.",
+    "greater_than": "{field} must be more than {gt}.",
+    "less_than_equal": "{field} must be {le} or less.",
+    "literal_error": "{field} must be one of: {expected}.",
+    "string_too_long": "{field} may have {max_length} characters at most.",
+}
+
+
+def _sentences(error: ValidationError, names: list[str]) -> str:
+    return " ".join(_sentence(dict(detail), names) for detail in error.errors())
+
+
+def _sentence(detail: dict[str, Any], names: list[str]) -> str:
+    field = ".".join(str(part) for part in detail["loc"])[:64]
+    if detail["type"] == "extra_forbidden":
+        return f"There is no argument {field!r}. This tool takes: {', '.join(names)}."
+    sentence = _SENTENCES.get(detail["type"], "{field} cannot be used as it is.")
+    return sentence.format(field=field, **detail.get("ctx", {}))

@@ -1,0 +1,344 @@
+"""The MiniMax MCP server: every tool, with the words that a model reads, and the command line.
+
+Each tool is also a coroutine that Python code can await:
+
+    from minimax_server import query_video_generation
+    result = await query_video_generation("...")
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp_types import ToolAnnotations
+from pydantic import BeforeValidator, Field
+
+from minimax import __version__, logs, runtime
+from minimax.errors import InputError, MiniMaxError, SettingsError
+from minimax.models import ClonedVoice, SubmittedVideo, VideoFile, VideoStatus
+from minimax.runtime import Backend, Runtime
+from minimax.settings import Settings
+from minimax.tools import Toolbox
+
+__all__ = [
+    "generate_video",
+    "main",
+    "make_server",
+    "query_video_generation",
+    "retrieve_video_file",
+    "voice_clone",
+]
+
+INSTRUCTIONS: Final = """\
+MiniMax makes videos and voices; most calls cost money, so act on what the person asked for.
+Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) again and again \
+until completed or failed, then retrieve_video_file(file_id).
+Voice: voice_clone with a recording of 10 seconds to 5 minutes gives a voice_id that can speak.
+Never call generate_video again for the same wish: the job goes on at MiniMax, and each accepted \
+call is charged.
+Clone only voices that the person may use: their own, or with the speaker's permission."""
+
+PAID: Final = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
+)
+LOOKS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=True)
+SAVES: Final = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+)
+
+Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+"""An id; models like to write the digits as a number."""
+
+toolbox = Toolbox(shown=MiniMaxError, invalid=InputError)
+
+
+@toolbox.tool(title="Clone a voice", annotations=PAID)
+async def voice_clone(
+    audio: Annotated[
+        str,
+        Field(
+            description="Recording of one speaker, 10 s to 5 min, mp3, m4a or wav, up to 20 MB: "
+            "its path on this computer, or a file:// URL."
+        ),
+    ],
+    voice_id: Annotated[
+        str | None,
+        Field(
+            description="Id for the new voice: 8 to 256 letters, digits, - or _, beginning with a "
+            "letter. Made when left out."
+        ),
+    ] = None,
+    preview_text: Annotated[
+        str | None,
+        Field(description="Up to 1,000 characters to hear the voice with; billed as speech."),
+    ] = None,
+    *,
+    model: Annotated[
+        str | None, Field(description="Speech model of the preview, like speech-2.8-hd.")
+    ] = None,
+    prompt_audio: Annotated[
+        str | None,
+        Field(description="Clip under 8 s of the same speaker, for more likeness; a path."),
+    ] = None,
+    prompt_text: Annotated[
+        str | None, Field(description="Exactly what prompt_audio says, with its punctuation.")
+    ] = None,
+    text_validation: Annotated[
+        str | None,
+        Field(description="What the recording says, up to 200 characters; refused if it differs."),
+    ] = None,
+    accuracy: Annotated[
+        float | None, Field(ge=0, le=1, description="How closely text_validation must match.")
+    ] = None,
+    language_boost: Annotated[
+        str | None, Field(description="Language to favour, like English or auto.")
+    ] = None,
+    need_noise_reduction: Annotated[
+        bool | None, Field(description="True: clean background noise first.")
+    ] = None,
+    need_volume_normalization: Annotated[
+        bool | None, Field(description="True: even out the loudness first.")
+    ] = None,
+) -> ClonedVoice:
+    """Make a voice from a recording, to speak with as voice_id.
+
+    Cloning is free at first: MiniMax charges for the clone (list price $1.50) when the voice first
+    speaks, and deletes it after 7 days if it never does. A preview_text is billed at once.
+    Only for voices that the person may use. The recording is checked here before it is uploaded;
+    a file that was attached to the chat is not on this computer: ask where it lies.
+    """
+    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+
+    request = voices.CloneRequest(
+        audio=audio,
+        voice_id=voice_id,
+        preview_text=preview_text,
+        model=model,
+        prompt_audio=prompt_audio,
+        prompt_text=prompt_text,
+        text_validation=text_validation,
+        accuracy=accuracy,
+        language_boost=language_boost,
+        need_noise_reduction=need_noise_reduction,
+        need_volume_normalization=need_volume_normalization,
+    )
+    return await voices.clone(await runtime.current(), request)
+
+
+@toolbox.tool(title="Generate a video", annotations=PAID)
+async def generate_video(
+    prompt: Annotated[
+        str | None,
+        Field(
+            description="What happens, up to 2,000 characters. Camera commands like [Push in] or "
+            "[Pan left] may stand in it."
+        ),
+    ] = None,
+    first_frame: Annotated[
+        str | None,
+        Field(
+            description="Picture to begin with: path, https URL or data: URI; jpg, png or webp, "
+            "up to 20 MB, short side over 300 px."
+        ),
+    ] = None,
+    last_frame: Annotated[
+        str | None, Field(description="Picture to end with; needs first_frame.")
+    ] = None,
+    *,
+    model: Annotated[
+        str | None,
+        Field(
+            description="MiniMax-Hailuo-2.3, MiniMax-Hailuo-2.3-Fast, MiniMax-Hailuo-02, S2V-01 "
+            "and others. Left out: chosen from the inputs."
+        ),
+    ] = None,
+    duration: Annotated[int | None, Field(description="Seconds: 6 or 10, by model.")] = None,
+    resolution: Annotated[
+        str | None, Field(description="512P, 768P or 1080P, by model; 1080P for 6 seconds only.")
+    ] = None,
+    subject_image: Annotated[
+        str | None, Field(description="Face to keep through the film; instead of frames.")
+    ] = None,
+    prompt_optimizer: Annotated[
+        bool | None, Field(description="False: take the prompt literally.")
+    ] = None,
+    fast_pretreatment: Annotated[
+        bool | None, Field(description="Shorter prompt optimizing; Hailuo models.")
+    ] = None,
+) -> SubmittedVideo:
+    """Start a paid video job and return its task_id as soon as MiniMax has accepted.
+
+    Makes a film from a prompt, from a first frame, from a first and a last frame, or of a subject.
+    Costs about $0.10 to $0.56 (list price) per call. It takes minutes: go on with
+    query_video_generation(task_id, wait_seconds=45). Call this once per wish. When it fails with
+    "may have accepted and charged", do not call it again; tell the person.
+    """
+    from minimax import jobs, orders  # noqa: PLC0415 - start-up must not pay for it
+
+    wish = orders.Wish(
+        prompt=prompt,
+        first_frame=first_frame,
+        last_frame=last_frame,
+        model=model,
+        duration=duration,
+        resolution=resolution,
+        subject_image=subject_image,
+        prompt_optimizer=prompt_optimizer,
+        fast_pretreatment=fast_pretreatment,
+    )
+    return await jobs.submit(await runtime.current(), wish)
+
+
+@toolbox.tool(title="Follow a video job", annotations=LOOKS)
+async def query_video_generation(
+    task_id: Annotated[Id, Field(description="From generate_video.")],
+    wait_seconds: Annotated[
+        float,
+        Field(ge=0, le=45, description="0: ask once. 45: wait that long for the end; best."),
+    ] = 0,
+    ctx: Context[Any, Any] | None = None,
+) -> VideoStatus:
+    """Tell how a video job stands; free.
+
+    status is queued, processing, completed (with file_id for retrieve_video_file) or failed (with
+    the reason in error). With wait_seconds=45 the call returns when the job ends or after 45
+    seconds, whichever is first; still processing is normal, so call again. An error of this call
+    means that MiniMax could not be asked: the job itself is not affected.
+    """
+    from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
+
+    report = None if ctx is None else partial(_report, ctx)
+    return await jobs.query(
+        await runtime.current(), task_id, wait_seconds=wait_seconds, report=report
+    )
+
+
+@toolbox.tool(title="Fetch a video file", annotations=SAVES)
+async def retrieve_video_file(
+    file_id: Annotated[Id, Field(description="From query_video_generation.")],
+    output_directory: Annotated[
+        str | None, Field(description="Folder inside the base folder; made if missing.")
+    ] = None,
+) -> VideoFile:
+    """Save a finished video on this computer and tell its path; free, and repeatable.
+
+    Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax). Never overwrites; a
+    video that is there already is not downloaded again. With MINIMAX_API_RESOURCE_MODE=url it
+    gives a link that works for about an hour.
+    """
+    from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
+
+    return await jobs.fetch(await runtime.current(), file_id, output_directory=output_directory)
+
+
+async def _report(ctx: Context[Any, Any], elapsed_seconds: float, word: str) -> None:
+    await ctx.report_progress(elapsed_seconds, message=f"MiniMax says {word}")
+
+
+# --- the server and the command line -----------------------------------------------------------
+
+
+def make_server(
+    load_settings: Callable[[], Settings] = Settings.from_env, *, backend: Backend | None = None
+) -> MCPServer[Runtime]:
+    """The server, ready to be served; nothing is read or opened before a call needs it.
+
+    Args:
+        load_settings: Where the settings come from.
+        backend: Something else than MiniMax to speak to: the sandbox.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
+        async with runtime.hosted(Runtime(load_settings, backend=backend)) as opened:
+            yield opened
+
+    return MCPServer(
+        "minimax",
+        title="MiniMax",
+        instructions=INSTRUCTIONS,
+        version=__version__,
+        tools=toolbox.tools,
+        lifespan=lifespan,
+        log_level="WARNING",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the commands; without one, serve MCP over stdio."""
+    options = _options(arguments)
+    if options.command == "demo":
+        from minimax import demo  # noqa: PLC0415 - each command imports only what it runs
+
+        return demo.run(live=options.live)
+    if options.command == "check":
+        from minimax import check  # noqa: PLC0415
+
+        return check.run(server_file=Path(__file__).resolve())
+    if options.command == "sandbox":
+        from minimax import sandbox  # noqa: PLC0415
+
+        return sandbox.run(port=options.port)
+    return _serve(sandboxed=options.sandbox)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="minimax_server.py", description="MCP server for MiniMax voices and videos (stdio)."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--sandbox", action="store_true", help="serve on the built-in MiniMax: no key, no cost"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    demo = commands.add_parser("demo", help="see the whole job done, on the built-in MiniMax")
+    demo.add_argument("--live", action="store_true", help="for real, after saying what it costs")
+    commands.add_parser("check", help="say whether this machine is ready, and what to paste where")
+    sandbox = commands.add_parser("sandbox", help="run the built-in MiniMax for other clients")
+    sandbox.add_argument("--port", type=int, default=8765, help="on 127.0.0.1 (default 8765)")
+    return parser.parse_args(arguments)
+
+
+def _serve(*, sandboxed: bool) -> int:
+    from minimax import stdio  # noqa: PLC0415 - Python callers of the tools need no transport
+
+    load_settings = _loaded_settings(sandboxed=sandboxed)
+    if sys.stdin.isatty():
+        sys.stderr.write(
+            "This is an MCP server: a host such as Claude Desktop starts it and speaks JSON-RPC "
+            "with it. To see it work, run: uv run minimax_server.py demo\n"
+        )
+    server = make_server(load_settings, backend=_sandbox if sandboxed else None)
+    return stdio.serve(server)
+
+
+def _loaded_settings(*, sandboxed: bool) -> Callable[[], Settings]:
+    """Settings as they are now; one that cannot be used is told by every call, not by a crash."""
+    try:
+        settings = Settings.from_env(sandbox=sandboxed)
+    except SettingsError as error:
+        logs.configure("WARNING")
+        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - it is a sentence
+        return partial(Settings.from_env, sandbox=sandboxed)
+    key = settings.api_key
+    logs.configure(settings.log_level, secret=key.get_secret_value() if key else None)
+    return lambda: settings
+
+
+@asynccontextmanager
+async def _sandbox() -> AsyncIterator[str]:
+    from minimax.sandbox import Sandbox, serve  # noqa: PLC0415 - only when it was asked for
+
+    async with serve(Sandbox()) as base_url:
+        yield base_url
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What all tests share: a clean environment, a clock that does not pass, the sandbox."""
+
+import asyncio
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from minimax.clock import Clock
+from minimax.settings import Settings
+
+KEY = "sk-api-canary-0123456789"
+"""Looked for wherever a key must never show up."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting, proxy or home folder of the machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("MINIMAX_", "FASTMCP_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return replace(Settings.from_env(environ={}, env_file=home / "none"), api_key=SecretStr(KEY))
+
+
+@dataclass
+class VirtualTime:
+    """A clock whose sleeps are over at once and counted."""
+
+    seconds: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(now=lambda: self.seconds, sleep=self._sleep, jitter=lambda low, high: high)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def time() -> VirtualTime:
+    return VirtualTime()

@@ -1,0 +1,119 @@
+"""The tree is the architecture: imports run one way, each danger has one door."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted((ROOT / "minimax").glob("*.py"))
+
+LAYERS = [
+    {"__init__"},
+    {"errors", "clock"},
+    {"settings", "logs", "kinds", "bodies"},
+    {"models", "places"},
+    {"retry"},
+    {"client", "net"},
+    {"media"},
+    {"downloads"},
+    {"runtime"},
+    {"orders"},
+    {"jobs", "voices"},
+    {"check", "demo"},
+]
+"""Lower layers first; a module imports from lower ones only."""
+
+KNOWS_ONLY_MCP = {"tools", "stdio"}
+COMMANDS = {"sandbox", "demo", "check"}
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of ours that a file imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "minimax":
+            found |= {alias.name for alias in node.names if alias.name != "__version__"}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("minimax."):
+            found.add(str(node.module).split(".")[1])
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            found |= {name.split(".")[1] for name in names if name.startswith("minimax.")}
+    return found
+
+
+def layer_of(module: str) -> int:
+    return next(level for level, names in enumerate(LAYERS) if module in names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_imports_run_one_way(path: Path) -> None:
+    mine, others = path.stem, imported(path)
+    if mine in KNOWS_ONLY_MCP:
+        assert others == set()
+        return
+    allowed = {m for m in others if layer_of(m) < layer_of(mine)}
+    if mine == "runtime":  # the client is the runtime's to open, on first use
+        allowed |= {"client"}
+    assert others == allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_nobody_imports_the_commands(path: Path) -> None:
+    assert not imported(path) & (
+        COMMANDS - {path.stem} - {"sandbox" if path.stem == "demo" else ""}
+    )
+
+
+def test_the_sandbox_stands_alone() -> None:
+    for path in (ROOT / "minimax" / "sandbox").glob("*.py"):
+        assert imported(path) <= {"sandbox"}, path.name
+
+
+OPENS_FILES = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir"}
+OPENS_FILES |= {"unlink", "rename", "replace_file", "link", "TemporaryFile", "NamedTemporaryFile"}
+DISK_DOORS = {"media": "the door", "check": "asks whether a folder can be written to"}
+FETCHES = {"client": "MiniMax", "net": "what a person's URL names"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_only_the_doors_open_files(path: Path) -> None:
+    if path.stem in DISK_DOORS:
+        return
+    calls = [
+        n.func for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)
+    ]
+    named = {f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in calls}
+    assert not named & OPENS_FILES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_only_the_client_and_net_speak_http(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {
+        a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names
+    }
+    names |= {
+        (n.module or "").split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
+    }
+    network = names & {"httpx", "httpx2", "httpcore", "socket", "urllib3", "requests", "aiohttp"}
+    assert not network or path.stem in FETCHES
+
+
+def test_start_up_imports_nothing_that_only_a_call_needs() -> None:
+    code = "import sys, minimax_server; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    loaded = set(done.stdout.split())
+    late = {"httpx", "tenacity", "tinytag", "imagesize", "sqlite3", "httpx_secure"}
+    late |= {f"minimax.{name}" for name in ("client", "media", "jobs", "voices", "sandbox", "demo")}
+    assert not loaded & late
+
+
+def test_importing_the_server_prints_nothing_and_reads_no_environment() -> None:
+    code = "import os; os.environ.clear(); import minimax_server"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")

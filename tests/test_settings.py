@@ -1,0 +1,153 @@
+"""Settings: argument > environment > .env > default; nothing unsafe is accepted."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from minimax.errors import SettingsError
+from minimax.settings import Settings
+
+
+def load(tmp_path: Path, env: dict[str, str] | None = None, dotenv: str | None = None) -> Settings:
+    file = tmp_path / "beside" / ".env"
+    file.parent.mkdir(exist_ok=True)
+    if dotenv is not None:
+        file.write_text(dotenv, encoding="utf-8")
+        file.chmod(0o600)
+    return Settings.from_env(environ=env or {}, env_file=file)
+
+
+def test_defaults_need_no_environment_at_all(tmp_path: Path, home: Path) -> None:
+    settings = load(tmp_path)
+    assert settings.api_key is None
+    assert settings.api_host is None
+    assert settings.base_path == home / "MiniMax"
+    assert settings.input_paths == (home, home / "MiniMax")
+    assert settings.resource_mode == "local"
+    assert settings.log_level == "WARNING"
+
+
+def test_the_environment_beats_the_file_and_an_empty_variable_counts_as_unset(
+    tmp_path: Path,
+) -> None:
+    dotenv = "MINIMAX_VIDEO_MODEL=from-file\nMINIMAX_API_KEY=sk-file\n"
+    settings = load(tmp_path, {"MINIMAX_VIDEO_MODEL": "from-env", "MINIMAX_API_KEY": " "}, dotenv)
+    assert settings.video_model == "from-env"
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "sk-file"
+
+
+def test_an_env_file_in_the_working_directory_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("MINIMAX_API_HOST=http://127.0.0.1:1", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert load(tmp_path).api_host is None
+
+
+def test_the_key_is_not_shown_by_printing_the_settings(tmp_path: Path) -> None:
+    settings = load(tmp_path, {"MINIMAX_API_KEY": "sk-api-canary"})
+    assert "canary" not in repr(settings)
+    assert "canary" not in str(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("https://api.minimax.io", "https://api.minimax.io"),
+        ("https://api.minimaxi.com/", "https://api.minimaxi.com"),
+        ("api.minimax.cn", "https://api.minimax.cn"),
+        ("https://api.minimax.io/v1", "https://api.minimax.io"),
+        ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
+        ("http://localhost:1", "http://localhost:1"),
+    ],
+)
+def test_hosts_of_minimax_and_loopback_are_accepted(
+    tmp_path: Path, given: str, expected: str
+) -> None:
+    assert load(tmp_path, {"MINIMAX_API_HOST": given}).api_host == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://api.minimax.io",
+        "https://evil.example",
+        "https://api.minimax.io.evil.example",
+        "https://evilminimax.io",
+        "https://api.minimax.io@evil.example",
+        "https://user@api.minimax.io",
+        "http://192.168.0.1",
+        "file:///etc/passwd",
+    ],
+)
+def test_a_host_that_must_not_get_the_key_is_refused_by_name(tmp_path: Path, given: str) -> None:
+    with pytest.raises(SettingsError, match="MINIMAX_API_HOST"):
+        load(tmp_path, {"MINIMAX_API_HOST": given})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MINIMAX_API_KEY", "sk with blanks"),
+        ("MINIMAX_API_KEY", "<your key>"),
+        ("MINIMAX_API_RESOURCE_MODE", "cloud"),
+        ("MINIMAX_LOG_LEVEL", "loud"),
+        ("MINIMAX_MCP_BASE_PATH", "relative/folder"),
+        ("MINIMAX_MCP_INPUT_PATHS", "relative"),
+    ],
+)
+def test_a_value_that_cannot_be_used_names_its_variable(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load(tmp_path, {name: value})
+
+
+def test_a_key_pasted_with_bearer_or_quotes_is_still_the_key(tmp_path: Path) -> None:
+    settings = load(tmp_path, {"MINIMAX_API_KEY": '"Bearer sk-api-x"'})
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "sk-api-x"
+
+
+def test_folders_may_begin_with_the_home_sign_and_are_real_paths(
+    tmp_path: Path, home: Path
+) -> None:
+    (home / "real").mkdir()
+    (home / "link").symlink_to(home / "real")
+    env = {
+        "MINIMAX_MCP_BASE_PATH": "~/out",
+        "MINIMAX_MCP_INPUT_PATHS": os.pathsep.join(["~/link", str(tmp_path)]),
+    }
+    settings = load(tmp_path, env)
+    assert settings.base_path == home / "out"
+    assert settings.input_paths == (home / "real", tmp_path)
+
+
+def test_the_official_servers_variable_for_logging_works(tmp_path: Path) -> None:
+    assert load(tmp_path, {"FASTMCP_LOG_LEVEL": "debug"}).log_level == "DEBUG"
+
+
+def test_the_sandbox_keeps_its_state_apart(tmp_path: Path) -> None:
+    real = Settings.from_env(environ={}, env_file=tmp_path / "none")
+    tried = Settings.from_env(sandbox=True, environ={}, env_file=tmp_path / "none")
+    assert real.state_dir != tried.state_dir
+
+
+def test_an_unreadable_env_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"MINIMAX_API_KEY=\xff\xfe\xff")
+    with pytest.raises(SettingsError, match=r"\.env"):
+        Settings.from_env(environ={}, env_file=file)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_an_env_file_that_others_can_read_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("MINIMAX_VIDEO_MODEL=x", encoding="utf-8")
+    file.chmod(0o644)
+    Settings.from_env(environ={}, env_file=file)
+    assert "chmod 600" in caplog.text
