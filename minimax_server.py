@@ -22,13 +22,14 @@ from pydantic import BeforeValidator, Field
 
 from minimax import __version__, logs, runtime
 from minimax.errors import InputError, MiniMaxError, SettingsError
-from minimax.models import ClonedVoice, SubmittedVideo, VideoFile, VideoStatus
+from minimax.models import ClonedVoice, SubmittedVideo, TaskList, VideoFile, VideoStatus
 from minimax.runtime import Backend, Runtime
 from minimax.settings import Settings
 from minimax.tools import Toolbox
 
 __all__ = [
     "generate_video",
+    "list_video_tasks",
     "main",
     "make_server",
     "query_video_generation",
@@ -43,6 +44,7 @@ until completed or failed, then retrieve_video_file(file_id).
 Voice: voice_clone with a recording of 10 seconds to 5 minutes gives a voice_id that can speak.
 Never call generate_video again for the same wish: the job goes on at MiniMax, and each accepted \
 call is charged.
+A video of another chat or of yesterday is found with list_video_tasks.
 Clone only voices that the person may use: their own, or with the speaker's permission."""
 
 PAID: Final = ToolAnnotations(
@@ -52,6 +54,11 @@ LOOKS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=True)
 SAVES: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
 )
+
+LISTS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+
+LONGEST_CALL_SECONDS: Final = 48.0
+"""Hosts cut a call at 60 seconds; every answer of ours is there within 50."""
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id; models like to write the digits as a number."""
@@ -65,7 +72,7 @@ async def voice_clone(
         str,
         Field(
             description="Recording of one speaker, 10 s to 5 min, mp3, m4a or wav, up to 20 MB: "
-            "its path on this computer, or a file:// URL."
+            "its path on this computer, an https URL, a data: URI, or an earlier upload's file_id."
         ),
     ],
     voice_id: Annotated[
@@ -106,6 +113,7 @@ async def voice_clone(
     need_volume_normalization: Annotated[
         bool | None, Field(description="True: even out the loudness first.")
     ] = None,
+    ctx: Context[Any, Any] | None = None,
 ) -> ClonedVoice:
     """Make a voice from a recording, to speak with as voice_id.
 
@@ -129,7 +137,7 @@ async def voice_clone(
         need_noise_reduction=need_noise_reduction,
         need_volume_normalization=need_volume_normalization,
     )
-    return await voices.clone(await runtime.current(), request)
+    return await voices.clone(await runtime.current(), request, within_seconds=_patience(ctx))
 
 
 @toolbox.tool(title="Generate a video", annotations=PAID)
@@ -172,15 +180,28 @@ async def generate_video(
     fast_pretreatment: Annotated[
         bool | None, Field(description="Shorter prompt optimizing; Hailuo models.")
     ] = None,
+    allow_second_charge: Annotated[
+        bool,
+        Field(
+            description="True only after the person agreed in this chat that an earlier attempt "
+            "which ended in doubt may be paid for twice."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, Field(description="True: check everything, estimate the cost, send nothing.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
 ) -> SubmittedVideo:
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
     Makes a film from a prompt, from a first frame, from a first and a last frame, or of a subject.
     Costs about $0.10 to $0.56 (list price) per call. It takes minutes: go on with
-    query_video_generation(task_id, wait_seconds=45). Call this once per wish. When it fails with
-    "may have accepted and charged", do not call it again; tell the person.
+    query_video_generation(task_id, wait_seconds=45). Call this once per wish; each accepted call
+    is a video of its own. When it fails with "may have accepted and charged", tell the person and
+    do not call it again by yourself. A job whose answer was lost is handed over by the next
+    identical call (reused) instead of being bought twice.
     """
-    from minimax import jobs, orders  # noqa: PLC0415 - start-up must not pay for it
+    from minimax import orders, submissions  # noqa: PLC0415 - start-up must not pay for it
 
     wish = orders.Wish(
         prompt=prompt,
@@ -193,7 +214,13 @@ async def generate_video(
         prompt_optimizer=prompt_optimizer,
         fast_pretreatment=fast_pretreatment,
     )
-    return await jobs.submit(await runtime.current(), wish)
+    return await submissions.submit(
+        await runtime.current(),
+        wish,
+        second_charge_agreed=allow_second_charge,
+        dry_run=dry_run,
+        within_seconds=_patience(ctx),
+    )
 
 
 @toolbox.tool(title="Follow a video job", annotations=LOOKS)
@@ -226,16 +253,51 @@ async def retrieve_video_file(
     output_directory: Annotated[
         str | None, Field(description="Folder inside the base folder; made if missing.")
     ] = None,
+    ctx: Context[Any, Any] | None = None,
 ) -> VideoFile:
     """Save a finished video on this computer and tell its path; free, and repeatable.
 
     Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax). Never overwrites; a
-    video that is there already is not downloaded again. With MINIMAX_API_RESOURCE_MODE=url it
-    gives a link that works for about an hour.
+    video that is there already is not downloaded again. A long download goes on by itself
+    (downloading): call again with the same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives
+    a link that works for about an hour.
+    """
+    from minimax import films  # noqa: PLC0415 - start-up must not pay for it
+
+    report = None if ctx is None else partial(_report_bytes, ctx)
+    return await films.fetch(
+        await runtime.current(),
+        file_id,
+        output_directory=output_directory,
+        within_seconds=_patience(ctx),
+        report=report,
+    )
+
+
+@toolbox.tool(title="List video jobs", annotations=LISTS)
+async def list_video_tasks(
+    limit: Annotated[int, Field(ge=1, le=100, description="How many, newest first.")] = 20,
+    status: Annotated[
+        str | None, Field(description="Only these: queued, processing, completed or failed.")
+    ] = None,
+) -> TaskList:
+    """List the video jobs bought from this computer, newest first; free.
+
+    Finds yesterday's video in a new chat: task_id, status as last seen, prompt, file_id and the
+    saved path. A job with status unknown was sent and never answered; it may have been charged.
     """
     from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
 
-    return await jobs.fetch(await runtime.current(), file_id, output_directory=output_directory)
+    return await jobs.listed(await runtime.current(), limit=limit, status=status)
+
+
+def _patience(ctx: Context[Any, Any] | None) -> float | None:
+    """How long a call may take: hosts cut it at 60 seconds, Python code awaits the end."""
+    return None if ctx is None else LONGEST_CALL_SECONDS
+
+
+async def _report_bytes(ctx: Context[Any, Any], received: float, total: float | None) -> None:
+    await ctx.report_progress(received, total, "bytes")
 
 
 async def _report(ctx: Context[Any, Any], elapsed_seconds: float, word: str) -> None:

@@ -1,8 +1,8 @@
 """A link of MiniMax's becomes a file here: started over when cut, renewed when over."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from minimax import media, retry
 from minimax.clock import Clock
@@ -10,11 +10,15 @@ from minimax.errors import RefusedError
 from minimax.media import SavedFile
 
 if TYPE_CHECKING:
-    from minimax.client import MiniMaxClient
+    from minimax.client import Download, MiniMaxClient
 
-__all__ = ["Link", "fetch"]
+__all__ = ["Link", "OnBytes", "fetch"]
 
-LINK_OVER: tuple[int, ...] = (403, 404, 410)
+OnBytes = Callable[[int, int | None], None]
+"""Told how many bytes have come, and of how many, if that was announced."""
+
+LINK_OVER: Final = frozenset({403, 404, 410})
+"""How object stores answer to a signed link that has expired."""
 
 
 class Link:
@@ -30,9 +34,9 @@ class Link:
             self.url = await self._mint()
         return self.url
 
-    async def renew(self) -> None:
-        """Mint another one."""
-        self.url = await self._mint()
+    def forget(self) -> None:
+        """It is over; the next use mints another one."""
+        self.url = None
 
 
 async def fetch(
@@ -42,7 +46,8 @@ async def fetch(
     stem: str,
     types: frozenset[str],
     folder: Path,
-    clock: Clock | None = None,
+    clock: Clock,
+    on_bytes: OnBytes | None = None,
 ) -> SavedFile:
     """Download to `folder`: from the beginning again after a cut, under a new link once.
 
@@ -53,12 +58,22 @@ async def fetch(
 
     async def attempt() -> SavedFile:
         async with client.download(await link.get()) as download:
-            return await media.save(download.chunks, stem=stem, types=types, folder=folder)
+            chunks = _counted(download, on_bytes)
+            return await media.save(chunks, stem=stem, types=types, folder=folder)
 
     try:
-        return await retry.run(retry.DOWNLOAD, attempt, clock=clock or Clock())
+        return await retry.run(retry.DOWNLOAD, attempt, clock=clock)
     except RefusedError as refusal:
         if refusal.http_status not in LINK_OVER:
             raise
-    await link.renew()
-    return await retry.run(retry.DOWNLOAD, attempt, clock=clock or Clock())
+    link.forget()
+    return await retry.run(retry.DOWNLOAD, attempt, clock=clock)
+
+
+async def _counted(download: "Download", on_bytes: OnBytes | None) -> AsyncIterator[bytes]:
+    received = 0
+    async for chunk in download.chunks:
+        received += len(chunk)
+        if on_bytes is not None:
+            on_bytes(received, download.total_bytes)
+        yield chunk

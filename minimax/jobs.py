@@ -1,36 +1,32 @@
-"""Paid video jobs: submitted once, asked about, waited for, fetched."""
+"""Paid video jobs: asked about, waited for, listed."""
 
 import asyncio
+import datetime
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from minimax import downloads, kinds, media, orders, places
 from minimax.errors import (
     MODERATION_CODES,
     InputError,
-    MaybeChargedError,
     MiniMaxError,
     Outcome,
-    RefusedError,
     UnansweredError,
     advice_for,
     quoted,
 )
+from minimax.ledger import Job, State
 from minimax.models import (
-    PRICES_AS_OF,
+    JobStatus,
+    ListedTask,
     StatusReply,
-    SubmittedVideo,
-    VideoFile,
+    TaskList,
     VideoStatus,
     job_status,
 )
-from minimax.orders import Order, Wish
 from minimax.runtime import Runtime
 
-__all__ = ["LONGEST_WAIT_SECONDS", "Report", "fetch", "query", "submit"]
+__all__ = ["LONGEST_WAIT_SECONDS", "Report", "checked_id", "listed", "query"]
 
 Report = Callable[[float, str], Awaitable[None]]
 """Told at every ask: seconds waited so far, and MiniMax's own word."""
@@ -51,73 +47,9 @@ TOLERATED_FAILURES: Final = 5
 FILE_ID_TRIES: Final = 3
 FILE_ID_PAUSE_SECONDS: Final = 2.0
 """A job may be finished a moment before its file has an id."""
-FILE_SETTLES_SECONDS: Final = 30.0
-"""A finished job's file may be unknown to files/retrieve for so long."""
-FILE_PAUSE_SECONDS: Final = 3.0
 POLL_AFTER_SECONDS: Final = 10
-INVALID_PARAMETER: Final = 2013
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-# --- submitting --------------------------------------------------------------------------------
-
-
-async def submit(runtime: Runtime, wish: Wish) -> SubmittedVideo:
-    """Check a wish, submit it once, and return as soon as MiniMax has accepted.
-
-    Raises:
-        InputError: MiniMax would refuse it; nothing was sent.
-        MaybeChargedError: It was sent, and whether it was accepted is not known.
-        MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
-    """
-    with ExitStack() as opened:
-        order = await asyncio.to_thread(orders.take, wish, settings=runtime.settings, opened=opened)
-        task_id = await _accepted(runtime, order)
-    return _submitted(runtime, order, task_id)
-
-
-async def _accepted(runtime: Runtime, order: Order) -> str:
-    client = await runtime.client()
-    try:
-        return await client.submit_video(order.body)
-    except MiniMaxError as error:
-        if error.outcome is not Outcome.UNKNOWN:
-            raise
-        raise _maybe_charged(error) from None
-
-
-def _maybe_charged(error: MiniMaxError) -> MaybeChargedError:
-    return MaybeChargedError(
-        "The video request was sent and no usable answer came back: MiniMax may have accepted and "
-        "charged it. It was not sent again, and must not be: do not call generate_video again for "
-        "this wish. Tell the person, who can look at the usage page of the MiniMax platform.",
-        outcome=Outcome.UNKNOWN,
-        code=error.code,
-        http_status=error.http_status,
-        trace_id=error.trace_id,
-    )
-
-
-def _submitted(runtime: Runtime, order: Order, task_id: str) -> SubmittedVideo:
-    price = order.list_price_usd
-    cost = f" List price: ${price:.2f} ({PRICES_AS_OF})." if price is not None else ""
-    return SubmittedVideo(
-        task_id=task_id,
-        status="queued",
-        model=order.model,
-        duration=order.duration,
-        resolution=order.resolution,
-        reused=False,
-        estimated_cost_usd=price,
-        poll_after_seconds=POLL_AFTER_SECONDS,
-        next_step=runtime.next_step(
-            "The job is accepted and takes one to several minutes. Call "
-            f'query_video_generation(task_id="{task_id}", wait_seconds={LONGEST_WAIT_SECONDS}) and '
-            "repeat that until status is completed or failed. Do not call generate_video again "
-            f"for this wish.{cost}"
-        ),
-    )
 
 
 # --- asking and waiting ------------------------------------------------------------------------
@@ -134,7 +66,7 @@ async def query(
         InputError: `task_id` cannot be one.
         MiniMaxError: MiniMax could not be asked. The job is not affected.
     """
-    watch = runtime.own(_Watches).of(_checked_id(task_id, "task_id"))
+    watch = runtime.own(_Watches).of(checked_id(task_id, "task_id"))
     started = runtime.clock.now()
     reply = await (_wait(watch, wait_seconds, report) if wait_seconds > 0 else watch.ask())
     return _status(runtime, watch.task_id, reply, runtime.clock.now() - started)
@@ -163,6 +95,7 @@ class _Watch:
         self._asking = asyncio.Lock()
         self._reply: StatusReply | None = None
         self._asked_at = 0.0
+        self._noted_status: JobStatus | None = None
         self._pause_seconds = FIRST_PAUSE_SECONDS / PAUSE_GROWTH
 
     async def ask(self, *, fresh_seconds: float = 0) -> StatusReply:
@@ -176,10 +109,14 @@ class _Watch:
             return self._reply
 
     async def _asked(self) -> StatusReply:
+        known = self._runtime.ledger.by_task(self.task_id)
+        if known is not None and known.final_reply is not None:
+            return StatusReply.model_validate_json(known.final_reply)
         client = await self._runtime.client()
         for _ in range(FILE_ID_TRIES):
             reply = await client.call_video_generation_status(self.task_id)
             if _end_of(reply) != "completed" or reply.file_id:
+                self._note(reply)
                 return reply
             await self.clock.sleep(FILE_ID_PAUSE_SECONDS)
         raise UnansweredError(
@@ -188,6 +125,18 @@ class _Watch:
             outcome=Outcome.UNKNOWN,
             task_id=self.task_id,
         )
+
+    def _note(self, reply: StatusReply) -> None:
+        """Keep the ledger up to date; a final answer is never asked for again."""
+        status, final = _end_of(reply), _is_final(reply)
+        if status != self._noted_status:
+            self._runtime.ledger.follow(
+                self.task_id,
+                status=status,
+                file_id=reply.file_id or None,
+                reply=reply.model_dump_json() if final else None,
+            )
+            self._noted_status = status
 
     def next_pause(self) -> float:
         """Growing pauses, also across the calls that wait for this job one after the other."""
@@ -250,7 +199,7 @@ class _Waiting:
         return None
 
 
-def _end_of(reply: StatusReply) -> str:
+def _end_of(reply: StatusReply) -> JobStatus:
     """Our status word; moderation codes end a job whatever the word beside them."""
     if reply.base_resp.status_code in MODERATION_CODES:
         return "failed"
@@ -268,7 +217,7 @@ def _shown_word(reply: StatusReply) -> str:
 def _status(
     runtime: Runtime, task_id: str, reply: StatusReply, elapsed_seconds: float
 ) -> VideoStatus:
-    status = job_status("fail") if _end_of(reply) == "failed" else job_status(reply.status)
+    status = _end_of(reply)
     failed, completed = status == "failed", status == "completed"
     code = reply.base_resp.status_code or None
     return VideoStatus(
@@ -313,87 +262,56 @@ def _what_next(status: str, task_id: str, file_id: str) -> str:
     )
 
 
-# --- fetching ----------------------------------------------------------------------------------
+# --- listing -----------------------------------------------------------------------------------
 
 
-async def fetch(
-    runtime: Runtime, file_id: str, *, output_directory: str | None = None
-) -> VideoFile:
-    """Save a finished video, or give its link where only links are wanted.
+async def listed(runtime: Runtime, *, limit: int, status: str | None = None) -> TaskList:
+    """What was bought from this machine, newest first."""
+    jobs = await asyncio.to_thread(runtime.ledger.newest, limit, status=status)
+    tasks = [_listed(job) for job in jobs]
+    text = "Each task says what can be done with it." if tasks else "Nothing was bought from here."
+    return TaskList(tasks=tasks, next_step=runtime.next_step(text))
+
+
+def _listed(job: Job) -> ListedTask:
+    created_at = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
+    return ListedTask(
+        task_id=job.task_id,
+        status=_listed_status(job),
+        model=job.model,
+        prompt=job.prompt,
+        created_at=created_at.isoformat(timespec="seconds"),
+        file_id=job.file_id,
+        path=job.path,
+        answered=job.answered_at is not None,
+        next_step=_what_to_do(job),
+    )
+
+
+def _listed_status(job: Job) -> JobStatus | Literal["submitting", "unknown"]:
+    if job.state is State.SUBMITTING:
+        return "submitting"
+    return "unknown" if job.state is State.UNKNOWN else job.status or "queued"
+
+
+def _what_to_do(job: Job) -> str:
+    if job.state is State.SUBMITTING:
+        return "Still being sent."
+    if job.state is State.UNKNOWN:
+        return "MiniMax may have accepted and charged this; look at its usage page."
+    if job.file_id is not None:
+        return f'retrieve_video_file(file_id="{job.file_id}")'
+    if job.status == "failed":
+        return "This job ended without a video."
+    return f'query_video_generation(task_id="{job.task_id}")'
+
+
+def checked_id(text: str, field: str) -> str:
+    """An id as MiniMax makes them, and nothing that could be something else in a URL or path.
 
     Raises:
-        InputError: `file_id` cannot be one, or the folder is outside the base path.
-        MiniMaxError: MiniMax does not know the file, or the download failed.
+        InputError: It is none.
     """
-    ident = _checked_id(file_id, "file_id")
-    settings = runtime.settings
-    if settings.resource_mode == "url":
-        return _link(runtime, ident, await _minted(runtime, ident))
-    folder = await asyncio.to_thread(places.output_place, output_directory, settings=settings)
-    stem = media.stem_for("video", ident)
-    saved = await asyncio.to_thread(media.find_saved, stem, types=kinds.VIDEO_TYPES, folder=folder)
-    return (
-        await _saved(runtime, ident, stem, folder)
-        if saved is None
-        else _file(runtime, ident, saved, None)
-    )
-
-
-async def _saved(runtime: Runtime, file_id: str, stem: str, folder: Path) -> VideoFile:
-    link = downloads.Link(lambda: _minted(runtime, file_id))
-    saved = await downloads.fetch(
-        await runtime.client(),
-        link,
-        stem=stem,
-        types=kinds.VIDEO_TYPES,
-        folder=folder,
-        clock=runtime.clock,
-    )
-    return _file(runtime, file_id, saved, link.url)
-
-
-async def _minted(runtime: Runtime, file_id: str) -> str:
-    """A fresh link; a file that has only just been finished may need a moment to be found."""
-    client = await runtime.client()
-    started = runtime.clock.now()
-    while True:
-        try:
-            return await client.retrieve_file(file_id)
-        except RefusedError as refusal:
-            settling = runtime.clock.now() - started < FILE_SETTLES_SECONDS
-            if refusal.code != INVALID_PARAMETER or not settling:
-                raise
-        await runtime.clock.sleep(FILE_PAUSE_SECONDS)
-
-
-def _file(runtime: Runtime, file_id: str, saved: media.SavedFile, url: str | None) -> VideoFile:
-    return VideoFile(
-        file_id=file_id,
-        status="saved",
-        video_url=url,
-        path=str(saved.path),
-        bytes=saved.bytes,
-        media_type=saved.media_type,
-        next_step=runtime.next_step(f"The video is saved. Tell the person where: {saved.path}"),
-    )
-
-
-def _link(runtime: Runtime, file_id: str, url: str) -> VideoFile:
-    return VideoFile(
-        file_id=file_id,
-        status="link",
-        video_url=url,
-        path=None,
-        bytes=None,
-        media_type=None,
-        next_step=runtime.next_step(
-            "Give the person the link; it works for about an hour and needs no key. "
-            "Call this again for a fresh one."
-        ),
-    )
-
-
-def _checked_id(text: str, field: str) -> str:
     ident = text.strip()
     if not _ID.fullmatch(ident):
         raise InputError(f"{field} is not an id. Give it exactly as an earlier result named it.")

@@ -17,12 +17,14 @@ import re
 import secrets
 import stat
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Final, Self
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final, Self, cast
+from urllib.parse import urlsplit
 
-from minimax import kinds, places
+from minimax import kinds, net, places
 from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
 from minimax.settings import Settings
 
@@ -35,6 +37,7 @@ __all__ = [
     "SavedFile",
     "find_saved",
     "open_input",
+    "receive",
     "save",
     "stem_for",
 ]
@@ -163,6 +166,26 @@ def open_input(source: str, *, field: str, rules: Rules, settings: Settings) -> 
         raise
 
 
+async def receive(url: str, *, field: str, rules: Rules) -> Input:
+    """Fetch an https URL that somebody gave, into a file without a name, and check it likewise.
+
+    Raises:
+        InputError: It may not be fetched, or MiniMax would refuse what came.
+        StorageError: It could not be fetched, or is too large.
+    """
+    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the Input
+    try:
+        async with net.fetch(url, max_bytes=rules.most_bytes) as chunks:
+            async for chunk in chunks:
+                await asyncio.to_thread(file.write, chunk)
+        file.seek(0)
+        name = PurePosixPath(urlsplit(url).path).name or field
+        return _checked(cast("BinaryIO", file), name=name, field=field, rules=rules)
+    except BaseException:
+        file.close()
+        raise
+
+
 def _decoded(text: str, field: str, rules: Rules) -> tuple[str, BinaryIO]:
     header, comma, payload = text.partition(",")
     if not comma or not header.lower().endswith(";base64"):
@@ -177,7 +200,7 @@ def _decoded(text: str, field: str, rules: Rules) -> tuple[str, BinaryIO]:
 
 def _opened(text: str, field: str, rules: Rules, settings: Settings) -> tuple[str, BinaryIO]:
     if places.is_url(text):
-        raise InputError(f"{field}: give the {rules.noun} as a path or file:// URL.")
+        raise InputError(f"{field}: give the {rules.noun} as a path, or as an https URL.")
     place = places.input_place(text, field=field, settings=settings)
     try:
         return place.name, _open_without_links(place)

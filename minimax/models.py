@@ -14,8 +14,10 @@ __all__ = [
     "VIDEO_MODELS",
     "ClonedVoice",
     "JobStatus",
+    "ListedTask",
     "StatusReply",
     "SubmittedVideo",
+    "TaskList",
     "VideoFile",
     "VideoMode",
     "VideoModel",
@@ -144,8 +146,10 @@ class ClonedVoice(TypedDict):
     """Result of voice_clone."""
 
     voice_id: Annotated[str, Field(description="Give this to text_to_audio to speak.")]
-    status: Literal["cloned"]
-    file_id: Annotated[str, Field(description="The uploaded recording at MiniMax.")]
+    status: Annotated[
+        Literal["cloned", "uploading"], Field(description="uploading: call again to join it.")
+    ]
+    file_id: Annotated[str | None, Field(description="The uploaded recording at MiniMax.")]
     demo_audio_url: Annotated[str | None, Field(description="Link to the preview, if asked for.")]
     demo_audio_path: Annotated[str | None, Field(description="The preview saved here.")]
     next_step: str
@@ -154,8 +158,8 @@ class ClonedVoice(TypedDict):
 class SubmittedVideo(TypedDict):
     """Result of generate_video."""
 
-    task_id: Annotated[str, Field(description="Give this to query_video_generation.")]
-    status: Literal["queued"]
+    task_id: Annotated[str | None, Field(description="Give this to query_video_generation.")]
+    status: Literal["queued"] | None
     model: str
     duration: Annotated[int | None, Field(description="Seconds; None: the model decides.")]
     resolution: str | None
@@ -163,7 +167,7 @@ class SubmittedVideo(TypedDict):
         bool, Field(description="True: an earlier, already paid job was handed over.")
     ]
     estimated_cost_usd: Annotated[float | None, Field(description="List price, if known.")]
-    poll_after_seconds: int
+    poll_after_seconds: int | None
     next_step: str
 
 
@@ -187,11 +191,35 @@ class VideoFile(TypedDict):
     """Result of retrieve_video_file."""
 
     file_id: str
-    status: Literal["saved", "link"]
+    status: Annotated[
+        Literal["saved", "downloading", "link"],
+        Field(description="downloading: call again to join it."),
+    ]
     video_url: Annotated[str | None, Field(description="Works for about an hour, without a key.")]
     path: Annotated[str | None, Field(description="The video on this computer.")]
     bytes: int | None
     media_type: str | None
+    next_step: str
+
+
+class ListedTask(TypedDict):
+    """One paid job of list_video_tasks."""
+
+    task_id: str | None
+    status: Literal["queued", "processing", "completed", "failed", "submitting", "unknown"]
+    model: str
+    prompt: str | None
+    created_at: Annotated[str, Field(description="ISO 8601, UTC.")]
+    file_id: str | None
+    path: Annotated[str | None, Field(description="Where the video was saved, if it was.")]
+    answered: Annotated[bool, Field(description="False: its task_id never reached a caller.")]
+    next_step: str
+
+
+class TaskList(TypedDict):
+    """Result of list_video_tasks."""
+
+    tasks: Annotated[list[ListedTask], Field(description="Newest first.")]
     next_step: str
 
 

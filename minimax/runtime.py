@@ -6,17 +6,20 @@ and closed by `asyncio.run` itself.
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from minimax.background import Background
 from minimax.clock import Clock
 from minimax.settings import Settings
 
 if TYPE_CHECKING:
     from minimax.client import MiniMaxClient
+    from minimax.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -42,7 +45,9 @@ class Runtime:
         self._backend = backend
         self._client: MiniMaxClient | None = None
         self._opening = asyncio.Lock()
+        self._ledger: Ledger | None = None
         self._at_end = AsyncExitStack()
+        self.background = Background()
         self._owned: dict[Callable[[Runtime], Any], Any] = {}
         self.keeper: AsyncGenerator[Runtime, None] | None = None
 
@@ -75,6 +80,22 @@ class Runtime:
         self._at_end.push_async_callback(client.aclose)
         return client
 
+    @property
+    def ledger(self) -> "Ledger":
+        """What was bought from here."""
+        if self._ledger is None:
+            from minimax.ledger import Ledger  # noqa: PLC0415 - start-up must not pay for it
+
+            self._ledger = Ledger(self.settings.state_dir)
+            self._at_end.callback(self._ledger.close)
+        return self._ledger
+
+    @property
+    def key_digest(self) -> str:
+        """Tells accounts apart without naming the key."""
+        key = self.settings.api_key
+        return hashlib.sha256(key.get_secret_value().encode()).hexdigest() if key else ""
+
     def own(self, kind: Callable[["Runtime"], T]) -> T:
         """This loop's one instance of a kind, made on first use."""
         if kind not in self._owned:
@@ -91,7 +112,8 @@ class Runtime:
         return f"Sandbox: {said}" if self.settings.sandbox else said
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """End the work that is under way and close what was opened."""
+        await self.background.aclose()
         self._client = None
         await self._at_end.aclose()
 

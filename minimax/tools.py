@@ -55,7 +55,7 @@ class Toolbox:
                 context_kwarg=CONTEXT if CONTEXT in inspect.signature(fn).parameters else None,
                 annotations=annotations,
             )
-            tool = cast(_StrictTool, made)
+            tool = cast("_StrictTool", made)
             tool.make_strict(shown=self._shown, invalid=self._invalid)
             self.tools.append(tool)
             return _python_face(fn, tool)

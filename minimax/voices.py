@@ -4,10 +4,12 @@ import asyncio
 import datetime
 import re
 import secrets
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
 from minimax import downloads, media, places, retry
+from minimax.background import NotYet
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
 from minimax.models import ClonedVoice, CloneReply
 from minimax.runtime import Runtime
@@ -20,6 +22,9 @@ LONGEST_TEXT_VALIDATION: Final = 200
 """Characters (platform documentation "voice clone")."""
 DEFAULT_SPEECH_MODEL: Final = "speech-2.8-hd"
 TAKEN: Final = 2039
+UPLOAD_IS_GONE: Final = frozenset({2013, 20132})
+"""What MiniMax answers to a file id that it no longer knows."""
+FILE_ID: Final = re.compile(r"[0-9]{9,19}")
 PREVIEW_TYPES: Final = frozenset({"audio/mpeg", "audio/wav", "audio/flac"})
 
 
@@ -40,8 +45,12 @@ class CloneRequest:
     need_volume_normalization: bool | None = None
 
 
-async def clone(runtime: Runtime, request: CloneRequest) -> ClonedVoice:
+async def clone(
+    runtime: Runtime, request: CloneRequest, *, within_seconds: float | None = None
+) -> ClonedVoice:
     """Upload a recording and make a voice from it.
+
+    What takes longer than `within_seconds` goes on and is joined by the next identical call.
 
     Raises:
         InputError: Something about the request would be refused; nothing was sent.
@@ -49,10 +58,118 @@ async def clone(runtime: Runtime, request: CloneRequest) -> ClonedVoice:
         MiniMaxError: MiniMax refused or could not be reached.
     """
     _check(request)
-    voice_id = request.voice_id or _made_voice_id(sandbox=runtime.settings.sandbox)
-    body = await _uploaded(runtime, request)
-    reply = await _cloned(runtime, request, body | {"voice_id": voice_id})
-    return await _result(runtime, reply, voice_id=voice_id, file_id=str(body["file_id"]))
+    cloning = runtime.own(_Clonings).of(request)
+    runtime.background.start(("clone", request), cloning.run)
+    try:
+        voice: ClonedVoice = await runtime.background.collect(
+            ("clone", request), within_seconds=within_seconds
+        )
+    except NotYet:
+        return _uploading(runtime, cloning.voice_id)
+    finally:
+        runtime.own(_Clonings).forget_finished()
+    return voice
+
+
+class _Clonings:
+    """The clonings under way, and the uploads that a repeated one need not make again."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._of: dict[CloneRequest, _Cloning] = {}
+        self.uploads: dict[tuple[str, str], int] = {}
+
+    def of(self, request: CloneRequest) -> "_Cloning":
+        if request not in self._of:
+            self._of[request] = _Cloning(self._runtime, request, self.uploads)
+        return self._of[request]
+
+    def forget_finished(self) -> None:
+        running = self._runtime.background.running
+        self._of = {r: cloning for r, cloning in self._of.items() if running(("clone", r))}
+
+
+class _Cloning:
+    """One recording on its way to a voice; its voice_id is settled from the start."""
+
+    def __init__(
+        self, runtime: Runtime, request: CloneRequest, uploads: dict[tuple[str, str], int]
+    ) -> None:
+        self._runtime = runtime
+        self._request = request
+        self._uploads = uploads
+        self.voice_id = request.voice_id or _made_voice_id(sandbox=runtime.settings.sandbox)
+
+    async def run(self) -> ClonedVoice:
+        remembered = dict(self._uploads)
+        try:
+            return await self._cloned()
+        except RefusedError as refusal:
+            if refusal.code not in UPLOAD_IS_GONE or not remembered:
+                raise
+        self._uploads.clear()
+        return await self._cloned()
+
+    async def _cloned(self) -> ClonedVoice:
+        body = await self._uploaded()
+        reply = await _cloned(self._runtime, self._request, body | {"voice_id": self.voice_id})
+        return await _result(
+            self._runtime, reply, voice_id=self.voice_id, file_id=str(body["file_id"])
+        )
+
+    async def _uploaded(self) -> dict[str, Any]:
+        """The request's body, its recordings replaced by the ids of their uploads.
+
+        Both recordings are checked before the first is sent.
+        """
+        request = self._request
+        with ExitStack() as opened:
+            sample = await self._opened(opened, request.audio, "audio", media.CLONE_AUDIO)
+            if request.prompt_audio is None:
+                return _body(request) | {"file_id": await self._upload(sample, "voice_clone")}
+            prompt = await self._opened(
+                opened, request.prompt_audio, "prompt_audio", media.PROMPT_AUDIO
+            )
+            sample_id = await self._upload(sample, "voice_clone")
+            prompt_id = await self._upload(prompt, "prompt_audio")
+        clone_prompt = {"prompt_audio": prompt_id, "prompt_text": request.prompt_text}
+        return _body(request) | {"file_id": sample_id, "clone_prompt": clone_prompt}
+
+    async def _opened(
+        self, opened: ExitStack, source: str, field: str, rules: media.Rules
+    ) -> media.Input | int:
+        """An opened recording, or the file id of an earlier upload."""
+        text = places.without_decoration(source)
+        if FILE_ID.fullmatch(text):
+            return int(text)
+        if text[:6].lower() == "https:" or text[:5].lower() == "http:":
+            self._refuse_links_in_sandbox(field)
+            return opened.enter_context(await media.receive(text, field=field, rules=rules))
+        settings = self._runtime.settings
+        return opened.enter_context(
+            await asyncio.to_thread(
+                media.open_input, text, field=field, rules=rules, settings=settings
+            )
+        )
+
+    def _refuse_links_in_sandbox(self, field: str) -> None:
+        if self._runtime.settings.sandbox:
+            raise InputError(
+                f"{field}: the sandbox fetches nothing from outside. Give a path on this computer."
+            )
+
+    async def _upload(self, file: media.Input | int, purpose: str) -> int:
+        if isinstance(file, int):
+            return file
+        key = (purpose, await asyncio.to_thread(file.digest))
+        if key not in self._uploads:
+            client = await self._runtime.client()
+            self._uploads[key] = int(
+                await client.upload_file(
+                    file, name=file.name, media_type=file.media_type, purpose=purpose
+                )
+            )
+        return self._uploads[key]
 
 
 def _check(request: CloneRequest) -> None:
@@ -75,38 +192,6 @@ def _check_length(field: str, text: str | None, most: int) -> None:
 def _made_voice_id(*, sandbox: bool) -> str:
     today = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d")
     return f"{'sandbox' if sandbox else 'voice'}-{today}-{secrets.token_hex(4)}"
-
-
-async def _uploaded(runtime: Runtime, request: CloneRequest) -> dict[str, Any]:
-    """The request's body, its recordings replaced by the ids of their uploads.
-
-    Both recordings are checked before the first is sent.
-    """
-    with await _opened(runtime, request.audio, "audio", media.CLONE_AUDIO) as sample:
-        if request.prompt_audio is None:
-            return _body(request) | {"file_id": await _upload(runtime, sample, "voice_clone")}
-        with await _opened(
-            runtime, request.prompt_audio, "prompt_audio", media.PROMPT_AUDIO
-        ) as prompt:
-            sample_id = await _upload(runtime, sample, "voice_clone")
-            prompt_id = await _upload(runtime, prompt, "prompt_audio")
-    clone_prompt = {"prompt_audio": prompt_id, "prompt_text": request.prompt_text}
-    return _body(request) | {"file_id": sample_id, "clone_prompt": clone_prompt}
-
-
-async def _opened(runtime: Runtime, source: str, field: str, rules: media.Rules) -> media.Input:
-    text = places.without_decoration(source)
-    return await asyncio.to_thread(
-        media.open_input, text, field=field, rules=rules, settings=runtime.settings
-    )
-
-
-async def _upload(runtime: Runtime, file: media.Input, purpose: str) -> int:
-    client = await runtime.client()
-    file_id = await client.upload_file(
-        file, name=file.name, media_type=file.media_type, purpose=purpose
-    )
-    return int(file_id)
 
 
 def _body(request: CloneRequest) -> dict[str, Any]:
@@ -166,6 +251,20 @@ def _maybe_charged(error: MiniMaxError, voice_id: str) -> MaybeChargedError:
     )
 
 
+def _uploading(runtime: Runtime, voice_id: str) -> ClonedVoice:
+    return ClonedVoice(
+        voice_id=voice_id,
+        status="uploading",
+        file_id=None,
+        demo_audio_url=None,
+        demo_audio_path=None,
+        next_step=runtime.next_step(
+            "The recording is still on its way; that goes on by itself. Call voice_clone again "
+            "with exactly the same arguments: that joins it and tells when the voice is ready."
+        ),
+    )
+
+
 async def _result(
     runtime: Runtime, reply: CloneReply, *, voice_id: str, file_id: str
 ) -> ClonedVoice:
@@ -201,6 +300,7 @@ async def _saved_preview(
             stem=media.stem_for("preview", voice_id),
             types=PREVIEW_TYPES,
             folder=runtime.settings.base_path,
+            clock=runtime.clock,
         )
     except MiniMaxError as error:
         return None, f" Its preview could not be saved: {error}"

@@ -1,0 +1,114 @@
+"""Work that outlives the call that started it, and is joined by the next call that wants it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Final, TypeVar
+
+from minimax.errors import MiniMaxError
+
+__all__ = ["Background", "NotYet"]
+
+T = TypeVar("T")
+Tick = Callable[[], Awaitable[None]]
+
+PAID_GRACE_SECONDS: Final = 5.0
+"""How long the end of the server waits for a paid submission; nothing else is waited for."""
+TICK_SECONDS: Final = 1.0
+UNWIND_SECONDS: Final = 0.5
+"""For what was cancelled to close its files and connections."""
+
+log = logging.getLogger(__name__)
+
+
+class NotYet(Exception):  # noqa: N818 - not an error: the work goes on
+    """The work is still under way; whoever asks again joins it."""
+
+
+class Background:
+    """The running work of one loop, by what it is about.
+
+    A cancelled caller leaves its work running. Finished work that nobody has collected is kept, so
+    that the next identical call gets its result instead of doing it again.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+        self._paid: set[asyncio.Task[Any]] = set()
+
+    def running(self, key: Hashable) -> "asyncio.Task[Any] | None":
+        """The work under this key, if there is any."""
+        return self._tasks.get(key)
+
+    def start(
+        self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]], *, paid: bool = False
+    ) -> "asyncio.Task[T]":
+        """Join the work under this key, or begin it.
+
+        Args:
+            key: What the work is about.
+            work: Begins it.
+            paid: The end of the server waits for it a little.
+        """
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.create_task(work())
+            task.add_done_callback(_told)
+            if paid:
+                self._paid.add(task)
+                task.add_done_callback(self._paid.discard)
+        return task
+
+    async def collect(
+        self, key: Hashable, *, within_seconds: float | None, tick: Tick | None = None
+    ) -> Any:
+        """The result of the work under this key, which is forgotten once it is had.
+
+        Args:
+            key: What the work is about.
+            within_seconds: Longest wait; None waits for the end.
+            tick: Awaited about once a second meanwhile, to report progress.
+
+        Raises:
+            NotYet: It takes longer than `within_seconds`; it goes on.
+        """
+        try:
+            async with asyncio.timeout(within_seconds):
+                result = await _finished(self._tasks[key], tick)
+        except TimeoutError:
+            raise NotYet from None
+        except Exception:
+            self._tasks.pop(key, None)
+            raise
+        self._tasks.pop(key, None)
+        return result
+
+    async def aclose(self) -> None:
+        """Wait a little for paid work, then cancel everything."""
+        if self._paid:
+            await asyncio.wait(set(self._paid), timeout=PAID_GRACE_SECONDS)
+        tasks = [task for task in self._tasks.values() if not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=UNWIND_SECONDS)
+        self._tasks.clear()
+
+
+async def _finished(task: "asyncio.Task[T]", tick: Tick | None) -> T:
+    """A task's result; being cancelled leaves the task alone."""
+    while True:
+        done, _ = await asyncio.wait({task}, timeout=TICK_SECONDS if tick else None)
+        if done:
+            return task.result()
+        if tick is not None:
+            await tick()
+
+
+def _told(task: "asyncio.Task[Any]") -> None:
+    """Say on stderr how it ended; nobody may be left to be told."""
+    if task.cancelled():
+        return
+    error = task.exception()
+    if isinstance(error, MiniMaxError):
+        log.info("background work failed: %s", error)

@@ -1,0 +1,175 @@
+"""A finished video becomes a file on this computer, whenever somebody asks for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from minimax import downloads, kinds, media, places
+from minimax.background import NotYet
+from minimax.errors import RefusedError
+from minimax.jobs import checked_id
+from minimax.models import VideoFile
+from minimax.runtime import Runtime
+
+__all__ = ["Report", "fetch"]
+
+Report = Callable[[float, float | None], Awaitable[None]]
+"""Told while a download goes on: bytes so far, and of how many, if that is known."""
+
+FILE_SETTLES_SECONDS: Final = 30.0
+"""A finished job's file may be unknown to files/retrieve for so long."""
+FILE_PAUSE_SECONDS: Final = 3.0
+INVALID_PARAMETER: Final = 2013
+
+
+async def fetch(
+    runtime: Runtime,
+    file_id: str,
+    *,
+    output_directory: str | None = None,
+    within_seconds: float | None = None,
+    report: Report | None = None,
+) -> VideoFile:
+    """Save a finished video, or give its link where only links are wanted.
+
+    A download that takes longer than `within_seconds` goes on and is joined by the next call.
+
+    Raises:
+        InputError: `file_id` cannot be one, or the folder is outside the base path.
+        MiniMaxError: MiniMax does not know the file, or the download failed.
+    """
+    ident = checked_id(file_id, "file_id")
+    settings = runtime.settings
+    if settings.resource_mode == "url":
+        return _link(runtime, ident, await _minted(runtime, ident))
+    folder = await asyncio.to_thread(places.output_place, output_directory, settings=settings)
+    film = _Film(runtime, ident, folder)
+    saved = await asyncio.to_thread(film.found)
+    if saved is None:
+        try:
+            saved = await film.downloaded(within_seconds, report)
+        except NotYet:
+            return _downloading(runtime, film)
+    return _file(runtime, film, saved)
+
+
+@dataclass
+class _Progress:
+    received_bytes: int = 0
+    total_bytes: int | None = None
+
+
+class _Film:
+    """One file on its way to one folder; calls for the same share its download."""
+
+    def __init__(self, runtime: Runtime, file_id: str, folder: Path) -> None:
+        self.file_id = file_id
+        self.link = downloads.Link(lambda: _minted(runtime, file_id))
+        self._runtime = runtime
+        self._folder = folder
+        self._stem = media.stem_for("video", file_id)
+        self._key = ("film", file_id, folder)
+
+    def found(self) -> media.SavedFile | None:
+        """The file as an earlier call saved it, if it lies there complete."""
+        return media.find_saved(self._stem, types=kinds.VIDEO_TYPES, folder=self._folder)
+
+    async def downloaded(
+        self, within_seconds: float | None, report: Report | None
+    ) -> media.SavedFile:
+        progress = self._runtime.own(_Downloads).of(self._key)
+        background = self._runtime.background
+        background.start(self._key, lambda: self._download(progress))
+
+        async def tick() -> None:
+            if report is not None:
+                await report(progress.received_bytes, progress.total_bytes)
+
+        saved: media.SavedFile = await background.collect(
+            self._key, within_seconds=within_seconds, tick=tick
+        )
+        return saved
+
+    async def _download(self, progress: _Progress) -> media.SavedFile:
+        def on_bytes(received: int, total: int | None) -> None:
+            progress.received_bytes, progress.total_bytes = received, total
+
+        saved = await downloads.fetch(
+            await self._runtime.client(),
+            self.link,
+            stem=self._stem,
+            types=kinds.VIDEO_TYPES,
+            folder=self._folder,
+            clock=self._runtime.clock,
+            on_bytes=on_bytes,
+        )
+        self._runtime.ledger.saved(self.file_id, saved.path)
+        return saved
+
+
+class _Downloads:
+    """How far the downloads of this loop are."""
+
+    def __init__(self, _: Runtime) -> None:
+        self._progress: dict[object, _Progress] = {}
+
+    def of(self, key: object) -> _Progress:
+        return self._progress.setdefault(key, _Progress())
+
+
+async def _minted(runtime: Runtime, file_id: str) -> str:
+    """A fresh link; a file that has only just been finished may need a moment to be found."""
+    client = await runtime.client()
+    started = runtime.clock.now()
+    while True:
+        try:
+            return await client.retrieve_file(file_id)
+        except RefusedError as refusal:
+            settling = runtime.clock.now() - started < FILE_SETTLES_SECONDS
+            if refusal.code != INVALID_PARAMETER or not settling:
+                raise
+        await runtime.clock.sleep(FILE_PAUSE_SECONDS)
+
+
+def _file(runtime: Runtime, film: _Film, saved: media.SavedFile) -> VideoFile:
+    return VideoFile(
+        file_id=film.file_id,
+        status="saved",
+        video_url=film.link.url,
+        path=str(saved.path),
+        bytes=saved.bytes,
+        media_type=saved.media_type,
+        next_step=runtime.next_step(f"The video is saved. Tell the person where: {saved.path}"),
+    )
+
+
+def _downloading(runtime: Runtime, film: _Film) -> VideoFile:
+    return VideoFile(
+        file_id=film.file_id,
+        status="downloading",
+        video_url=film.link.url,
+        path=None,
+        bytes=None,
+        media_type=None,
+        next_step=runtime.next_step(
+            "The download goes on by itself. Call retrieve_video_file again with the same "
+            "arguments: that joins it and tells the path when it is done."
+        ),
+    )
+
+
+def _link(runtime: Runtime, file_id: str, url: str) -> VideoFile:
+    return VideoFile(
+        file_id=file_id,
+        status="link",
+        video_url=url,
+        path=None,
+        bytes=None,
+        media_type=None,
+        next_step=runtime.next_step(
+            "Give the person the link; it works for about an hour and needs no key. "
+            "Call this again for a fresh one."
+        ),
+    )

@@ -1,0 +1,431 @@
+"""What was bought from this machine, on disk: the memory that keeps a paid job from being lost.
+
+A row is `submitting` before its request leaves, then `accepted` with its task id, `rejected`, or
+`unknown`. `answered_at` is set when the result was handed over to a caller; until then the job
+belongs to the next identical call. Rows hold prompts, and never a key.
+
+Several servers of one user write here at once; every change is one SQLite transaction. A ledger
+that cannot be used never stops a paid job: the process then remembers in memory, and says so.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from minimax.models import JobStatus
+
+T = TypeVar("T")
+
+__all__ = ["Job", "Ledger", "Purchase", "State", "Verdict"]
+
+FILE_NAME: Final = "ledger.db"
+BUSY_SECONDS: Final = 5.0
+"""How long one server waits for another's transaction."""
+REMEMBERED_SECONDS: Final = 24 * 3600.0
+"""Hand-over and refusal last this long."""
+PRIVATE_FOLDER: Final = 0o700
+PRIVATE_FILE: Final = 0o600
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id INTEGER PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    state TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    pid_started TEXT,
+    created_at REAL NOT NULL,
+    deadline_at REAL NOT NULL,
+    caller_pid INTEGER,
+    caller_started TEXT,
+    answered_at REAL,
+    task_id TEXT,
+    model TEXT NOT NULL,
+    prompt TEXT,
+    duration INTEGER,
+    resolution TEXT,
+    price_usd REAL,
+    status TEXT,
+    file_id TEXT,
+    path TEXT,
+    final_reply TEXT
+);
+CREATE INDEX IF NOT EXISTS jobs_by_fingerprint ON jobs (fingerprint, created_at);
+CREATE INDEX IF NOT EXISTS jobs_by_task ON jobs (task_id);
+"""
+
+
+class State(Enum):
+    """How a submission ended, as far as is known."""
+
+    SUBMITTING = "submitting"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purchase:
+    """What is about to be bought."""
+
+    fingerprint: str
+    model: str
+    prompt: str | None
+    duration: int | None
+    resolution: str | None
+    price_usd: float | None
+    deadline_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One row.
+
+    Attributes:
+        caller_gone: Nobody waits for this job's answer any more.
+    """
+
+    id: int
+    state: State
+    created_at: float
+    caller_gone: bool
+    answered_at: float | None
+    task_id: str | None
+    model: str
+    prompt: str | None
+    duration: int | None
+    resolution: str | None
+    price_usd: float | None
+    status: JobStatus | None
+    file_id: str | None
+    path: str | None
+    final_reply: str | None
+
+
+class Verdict(Enum):
+    """What the next identical call gets."""
+
+    BUY = "buy"
+    """A row of its own was written; send the request."""
+    HAND_OVER = "hand over"
+    """An accepted job whose answer never reached its caller."""
+    JOIN = "join"
+    """A submission whose caller has gone is still under way."""
+    REFUSE = "refuse"
+    """An earlier attempt ended in doubt."""
+
+
+class Ledger:
+    """The jobs of one state folder.
+
+    Attributes:
+        trouble: A sentence for the person where jobs could not be written down; else None.
+    """
+
+    def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._file = folder / FILE_NAME
+        self._in_memory: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        self.trouble: str | None = None
+        try:
+            _make_private(self._file)
+            with self._connection() as db:
+                db.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error):
+            self._remember_in_memory()
+
+    # --- buying --------------------------------------------------------------------------------
+
+    def begin(self, purchase: Purchase, *, second_charge_agreed: bool) -> tuple[Verdict, Job]:
+        """Decide what an intended purchase comes to, and write it down if it is to be made.
+
+        Args:
+            purchase: What is to be bought.
+            second_charge_agreed: The person agreed that an earlier attempt in doubt may be paid
+                for twice.
+        """
+
+        def decide(db: sqlite3.Connection) -> tuple[Verdict, Job]:
+            self._settle_the_dead(db)
+            found = self._earlier(db, purchase.fingerprint)
+            if found is not None and not (found[0] is Verdict.REFUSE and second_charge_agreed):
+                self._claim(db, found[1])
+                return found
+            self._forget_doubts(db, purchase.fingerprint)
+            return Verdict.BUY, self._write(db, purchase)
+
+        return self._do(decide)
+
+    def _earlier(self, db: sqlite3.Connection, fingerprint: str) -> tuple[Verdict, Job] | None:
+        rows = db.execute(
+            "SELECT * FROM jobs WHERE fingerprint = ? AND created_at > ? AND answered_at IS NULL"
+            " ORDER BY created_at, id",
+            (fingerprint, self._now() - REMEMBERED_SECONDS),
+        )
+        found = [(_verdict_on(job), job) for job in map(_job, rows)]
+        for wanted in (Verdict.HAND_OVER, Verdict.JOIN, Verdict.REFUSE):
+            for verdict, job in found:
+                if verdict is wanted:
+                    return verdict, job
+        return None
+
+    def _claim(self, db: sqlite3.Connection, job: Job) -> None:
+        """This process's caller now waits for the answer."""
+        db.execute(
+            "UPDATE jobs SET caller_pid = ?, caller_started = ? WHERE id = ?",
+            (os.getpid(), _started(os.getpid()), job.id),
+        )
+
+    def _write(self, db: sqlite3.Connection, purchase: Purchase) -> Job:
+        values = {
+            "fingerprint": purchase.fingerprint,
+            "state": State.SUBMITTING.value,
+            "pid": os.getpid(),
+            "pid_started": _started(os.getpid()),
+            "caller_pid": os.getpid(),
+            "caller_started": _started(os.getpid()),
+            "created_at": self._now(),
+            "deadline_at": self._now() + purchase.deadline_seconds,
+            "model": purchase.model,
+            "prompt": purchase.prompt,
+            "duration": purchase.duration,
+            "resolution": purchase.resolution,
+            "price_usd": purchase.price_usd,
+        }
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
+        row = db.execute("SELECT * FROM jobs WHERE id = last_insert_rowid()").fetchone()
+        return _job(row)
+
+    def _settle_the_dead(self, db: sqlite3.Connection) -> None:
+        """A submission whose process is gone, or whose time is over, ended in doubt."""
+        rows = db.execute(
+            "SELECT id, pid, pid_started, deadline_at FROM jobs WHERE state = ?",
+            (State.SUBMITTING.value,),
+        ).fetchall()
+        for row in rows:
+            if row["deadline_at"] < self._now() or not _runs(row["pid"], row["pid_started"]):
+                db.execute(
+                    "UPDATE jobs SET state = ? WHERE id = ?", (State.UNKNOWN.value, row["id"])
+                )
+
+    def _forget_doubts(self, db: sqlite3.Connection, fingerprint: str) -> None:
+        db.execute(
+            "UPDATE jobs SET answered_at = ? WHERE fingerprint = ? AND state = ?",
+            (self._now(), fingerprint, State.UNKNOWN.value),
+        )
+
+    def accepted(self, job: Job, task_id: str) -> None:
+        """MiniMax accepted; from now on the job has a name."""
+        self._set(job.id, state=State.ACCEPTED.value, task_id=task_id, status="queued")
+
+    def ended(self, job: Job, state: State) -> None:
+        """The submission was refused, or is in doubt."""
+        self._set(job.id, state=state.value)
+
+    def abandoned(self, job: Job) -> None:
+        """The caller has gone without an answer; the submission may still be under way."""
+        self._set(job.id, caller_pid=None)
+
+    def answered(self, job: Job) -> None:
+        """The result is handed over to a caller."""
+        self._set(job.id, answered_at=self._now())
+
+    # --- looking -------------------------------------------------------------------------------
+
+    def settled(self, job: Job) -> Job:
+        """The row as it is now, its submission in doubt if the process that sent it is gone."""
+
+        def look(db: sqlite3.Connection) -> Job | None:
+            self._settle_the_dead(db)
+            row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
+            return None if row is None else _job(row)
+
+        return self._do(look) or replace(job, state=State.UNKNOWN)
+
+    def by_task(self, task_id: str) -> Job | None:
+        """The job of a task id, if it was bought from here."""
+        return self._first("SELECT * FROM jobs WHERE task_id = ?", task_id)
+
+    def by_file(self, file_id: str) -> Job | None:
+        """The job whose video has this file id, if it was bought from here."""
+        return self._first("SELECT * FROM jobs WHERE file_id = ?", file_id)
+
+    def newest(self, limit: int, *, status: str | None = None) -> list[Job]:
+        """The jobs that may have cost something, newest first."""
+
+        def look(db: sqlite3.Connection) -> list[Job]:
+            self._settle_the_dead(db)
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE state != ? AND (? IS NULL OR status = ?)"
+                " ORDER BY created_at DESC, id DESC LIMIT ?",
+                (State.REJECTED.value, status, status, limit),
+            )
+            return [_job(row) for row in rows]
+
+        return self._do(look)
+
+    def follow(
+        self, task_id: str, *, status: JobStatus, file_id: str | None, reply: str | None
+    ) -> None:
+        """Note how a job stands; `reply` is MiniMax's final answer, once there is one."""
+
+        def note(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE jobs SET status = ?, file_id = COALESCE(?, file_id), final_reply = ?"
+                " WHERE task_id = ?",
+                (status, file_id, reply, task_id),
+            )
+
+        self._do(note)
+
+    def saved(self, file_id: str, path: Path) -> None:
+        """Note where a video lies."""
+
+        def note(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE jobs SET path = ? WHERE file_id = ?", (str(path), file_id))
+
+        self._do(note)
+
+    def _set(self, row_id: int, **values: Any) -> None:
+        names = ", ".join(f"{name} = ?" for name in values)
+
+        def update(db: sqlite3.Connection) -> None:
+            db.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*values.values(), row_id))  # noqa: S608
+
+        self._do(update)
+
+    def _first(self, query: str, value: object) -> Job | None:
+        def look(db: sqlite3.Connection) -> Job | None:
+            row = db.execute(f"{query} ORDER BY id DESC LIMIT 1", (value,)).fetchone()
+            return None if row is None else _job(row)
+
+        return self._do(look)
+
+    # --- the database --------------------------------------------------------------------------
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """One transaction; in memory from the moment that the file cannot be used."""
+        try:
+            with self._transaction() as db:
+                return work(db)
+        except (OSError, sqlite3.Error):
+            if self._in_memory is not None:
+                raise
+        self._remember_in_memory()
+        with self._transaction() as db:
+            return work(db)
+
+    def _remember_in_memory(self) -> None:
+        self.trouble = (
+            "This could not be written down on this computer, so it will not be remembered after "
+            "the server ends: keep the task_id. Run: uv run minimax_server.py check"
+        )
+        self._in_memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._in_memory.row_factory = sqlite3.Row
+        self._in_memory.executescript(_SCHEMA)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._connection() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self._in_memory is not None:
+            yield self._in_memory
+            return
+        connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        with contextlib.closing(connection) as db:
+            yield db
+
+    def close(self) -> None:
+        """Forget what was only in memory."""
+        if self._in_memory is not None:
+            self._in_memory.close()
+
+
+def _make_private(file: Path) -> None:
+    file.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(
+        id=row["id"],
+        state=State(row["state"]),
+        created_at=row["created_at"],
+        caller_gone=not _runs(row["caller_pid"], row["caller_started"]),
+        **{name: row[name] for name in _PLAIN_COLUMNS},
+    )
+
+
+_PLAIN_COLUMNS: Final = (
+    "answered_at",
+    "task_id",
+    "model",
+    "prompt",
+    "duration",
+    "resolution",
+    "price_usd",
+    "status",
+    "file_id",
+    "path",
+    "final_reply",
+)
+
+
+def _verdict_on(job: Job) -> Verdict | None:
+    """What one unanswered earlier attempt means for an identical call; None: nothing.
+
+    An attempt whose caller still waits is another video, which the person wants as well.
+    """
+    if job.state is State.UNKNOWN:
+        return Verdict.REFUSE
+    if not job.caller_gone:
+        return None
+    return {State.ACCEPTED: Verdict.HAND_OVER, State.SUBMITTING: Verdict.JOIN}.get(job.state)
+
+
+def _runs(pid: int | None, started: str | None) -> bool:
+    """Whether the very process that wrote this down still runs; its pid may be reused."""
+    if pid is None:
+        return False
+    if os.name != "posix":  # os.kill would end the process there; the deadline has to decide
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return _started(pid) == started
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in the kernel's own count; None where that is not to be had."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    state, *rest = fields.rpartition(")")[2].split()
+    return None if state in "ZX" else rest[_START_TIME_AFTER_STATE]
+
+
+_START_TIME_AFTER_STATE: Final = 18
+"""proc(5): field 22 of stat; field 3 is the state."""

@@ -1,0 +1,268 @@
+"""Buying a video: once, whatever happens to the call, the connection or the process.
+
+The submission runs as work of its own. The ledger decides, before anything is sent, whether an
+intended purchase is to be made, joined, handed over or refused.
+"""
+
+import asyncio
+import datetime
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any, Final
+
+from minimax import orders, retry
+from minimax.bodies import Picture
+from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
+from minimax.ledger import Job, Purchase, State, Verdict
+from minimax.models import PRICES_AS_OF, SubmittedVideo
+from minimax.orders import Order, Wish
+from minimax.runtime import Runtime
+
+__all__ = ["submit"]
+
+POLL_AFTER_SECONDS: Final = 10
+BEST_WAIT_SECONDS: Final = 45
+DEADLINE_MARGIN_SECONDS: Final = 10.0
+"""Beyond the policy's own deadline, a submission that still has no outcome has none."""
+ELSEWHERE_PAUSE_SECONDS: Final = 0.5
+"""Between looks at a submission that another server of this user is making."""
+
+
+async def submit(
+    runtime: Runtime,
+    wish: Wish,
+    *,
+    second_charge_agreed: bool = False,
+    dry_run: bool = False,
+    within_seconds: float | None = None,
+) -> SubmittedVideo:
+    """Check a wish and buy it once; returns as soon as MiniMax has accepted.
+
+    Args:
+        runtime: The loop's own.
+        wish: What the caller wants.
+        second_charge_agreed: Buy although an earlier identical attempt ended in doubt.
+        dry_run: Only check and estimate.
+        within_seconds: Answer after this long at the latest; the submission goes on.
+
+    Raises:
+        InputError: MiniMax would refuse it; nothing was sent.
+        MaybeChargedError: It was sent, now or earlier, and whether it was accepted is not known.
+        UnansweredError: It is still being sent; an identical call joins it.
+        MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
+    """
+    with ExitStack() as opened:
+        order = await asyncio.to_thread(orders.take, wish, settings=runtime.settings, opened=opened)
+        if dry_run:
+            return _estimate(runtime, order)
+        purchase = await asyncio.to_thread(_purchase, runtime, order)
+        return await _bought(
+            _Attempt(runtime, order, purchase, opened),
+            second_charge_agreed=second_charge_agreed,
+            within_seconds=within_seconds,
+        )
+
+
+class _Attempt:
+    """One call's intent to buy."""
+
+    def __init__(
+        self, runtime: Runtime, order: Order, purchase: Purchase, opened: ExitStack
+    ) -> None:
+        self.runtime = runtime
+        self.ledger = runtime.ledger
+        self.order = order
+        self.purchase = purchase
+        self._opened = opened
+
+    def begin(self, job: Job) -> None:
+        """Send it, as work that outlives this call and owns the opened pictures from now on."""
+        opened = self._opened.pop_all()
+        self.runtime.background.start(
+            job.id, lambda: _send(self.runtime, self.order, job, opened), paid=True
+        )
+
+
+async def _bought(
+    attempt: _Attempt, *, second_charge_agreed: bool, within_seconds: float | None
+) -> SubmittedVideo:
+    # From the ledger's verdict to the start of the work there is no await, so that no cancelled
+    # call can leave a row behind for which nothing was ever sent.
+    verdict, job = attempt.ledger.begin(attempt.purchase, second_charge_agreed=second_charge_agreed)
+    if verdict is Verdict.REFUSE:
+        raise _refused(job)
+    if verdict is Verdict.BUY:
+        attempt.begin(job)
+    try:
+        async with asyncio.timeout(within_seconds):
+            task_id = await _accepted(attempt.runtime, job)
+    except TimeoutError:
+        attempt.ledger.abandoned(job)
+        raise _still_sending() from None
+    except asyncio.CancelledError:
+        attempt.ledger.abandoned(job)
+        raise
+    # The last statement that can fail: what is answered here is not handed over again.
+    attempt.ledger.answered(job)
+    return _submitted(attempt.runtime, job, task_id, reused=verdict is not Verdict.BUY)
+
+
+async def _accepted(runtime: Runtime, job: Job) -> str:
+    """The task id of a row, waited for where its submission is under way."""
+    if runtime.background.running(job.id) is not None:
+        return str(await runtime.background.collect(job.id, within_seconds=None))
+    return await _accepted_elsewhere(runtime, job)
+
+
+async def _accepted_elsewhere(runtime: Runtime, job: Job) -> str:
+    """Another server of this user is sending it, or has sent it."""
+    now = job
+    while now.state is State.SUBMITTING:
+        await runtime.clock.sleep(ELSEWHERE_PAUSE_SECONDS)
+        now = runtime.ledger.settled(job)
+    if now.state is State.ACCEPTED and now.task_id is not None:
+        return now.task_id
+    if now.state is State.UNKNOWN:
+        raise _refused(now)
+    raise UnansweredError(
+        "An identical request of another chat was refused by MiniMax; nothing was charged. "
+        "Call again to see why.",
+        outcome=Outcome.REJECTED,
+    )
+
+
+async def _send(runtime: Runtime, order: Order, job: Job, opened: ExitStack) -> str:
+    ledger = runtime.ledger
+    with opened:
+        try:
+            client = await runtime.client()
+            task_id = await client.submit_video(order.body)
+        except MiniMaxError as error:
+            if error.outcome is not Outcome.UNKNOWN:
+                ledger.ended(job, State.REJECTED)
+                raise
+            ledger.ended(job, State.UNKNOWN)
+            raise _in_doubt(error) from None
+        except BaseException:
+            ledger.ended(job, State.UNKNOWN)
+            raise
+    ledger.accepted(job, task_id)
+    return task_id
+
+
+# --- what is bought ----------------------------------------------------------------------------
+
+
+def _purchase(runtime: Runtime, order: Order) -> Purchase:
+    return Purchase(
+        fingerprint=_fingerprint(order.body, runtime.key_digest),
+        model=order.model,
+        prompt=order.body.get("prompt"),
+        duration=order.duration,
+        resolution=order.resolution,
+        price_usd=order.list_price_usd,
+        deadline_seconds=retry.SUBMIT.deadline_seconds + DEADLINE_MARGIN_SECONDS,
+    )
+
+
+def _fingerprint(body: Mapping[str, Any], key_digest: str) -> str:
+    """What makes two orders identical: the same words and the same content of pictures."""
+
+    def content(value: object) -> str:
+        if not isinstance(value, Picture):
+            raise TypeError(f"{type(value).__name__} does not belong in an order")
+        sha = hashlib.sha256()
+        for chunk in value.chunks(1 << 18):
+            sha.update(chunk)
+        return sha.hexdigest()
+
+    text = json.dumps(body, default=content, sort_keys=True)
+    return hashlib.sha256(f"{key_digest}\n{text}".encode()).hexdigest()
+
+
+# --- what is said ------------------------------------------------------------------------------
+
+
+def _refused(job: Job) -> MaybeChargedError:
+    when = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
+    return MaybeChargedError(
+        f"An identical request of {when:%Y-%m-%d %H:%M} UTC ended in doubt: MiniMax may have "
+        "accepted and charged it, so it is not sent again. Ask the person, who can look at the "
+        "usage page of the MiniMax platform. Only if they agree in this chat that it may be paid "
+        "for twice, call again with allow_second_charge=true.",
+        outcome=Outcome.UNKNOWN,
+    )
+
+
+def _in_doubt(error: MiniMaxError) -> MaybeChargedError:
+    return MaybeChargedError(
+        "The video request was sent and no usable answer came back: MiniMax may have accepted and "
+        "charged it. It was not sent again, and must not be: do not call generate_video again for "
+        "this wish. Tell the person, who can look at the usage page of the MiniMax platform. Only "
+        "if they agree that it may be paid for twice, call again with allow_second_charge=true.",
+        outcome=Outcome.UNKNOWN,
+        code=error.code,
+        http_status=error.http_status,
+        trace_id=error.trace_id,
+    )
+
+
+def _still_sending() -> UnansweredError:
+    return UnansweredError(
+        "The request is still being sent and goes on by itself; nothing is lost. Call "
+        "generate_video again with exactly the same arguments: that joins it and does not buy a "
+        "second video.",
+        outcome=Outcome.UNKNOWN,
+    )
+
+
+def _submitted(runtime: Runtime, job: Job, task_id: str, *, reused: bool) -> SubmittedVideo:
+    handed_over = (
+        "This very video was bought by an earlier call whose answer was lost; it is handed over "
+        "and nothing was bought now. "
+    )
+    return SubmittedVideo(
+        task_id=task_id,
+        status="queued",
+        model=job.model,
+        duration=job.duration,
+        resolution=job.resolution,
+        reused=reused,
+        estimated_cost_usd=job.price_usd,
+        poll_after_seconds=POLL_AFTER_SECONDS,
+        next_step=runtime.next_step(
+            f"{handed_over if reused else ''}The job is accepted and takes one to several minutes. "
+            f'Call query_video_generation(task_id="{task_id}", wait_seconds={BEST_WAIT_SECONDS}) '
+            "and repeat that until status is completed or failed. Do not call generate_video again "
+            f"for this wish.{_cost(job.price_usd)}{_trouble(runtime)}"
+        ),
+    )
+
+
+def _estimate(runtime: Runtime, order: Order) -> SubmittedVideo:
+    return SubmittedVideo(
+        task_id=None,
+        status=None,
+        model=order.model,
+        duration=order.duration,
+        resolution=order.resolution,
+        reused=False,
+        estimated_cost_usd=order.list_price_usd,
+        poll_after_seconds=None,
+        next_step=runtime.next_step(
+            "Nothing was sent. MiniMax would take this request; to buy it, call generate_video "
+            f"with the same arguments without dry_run.{_cost(order.list_price_usd)}"
+        ),
+    )
+
+
+def _cost(price_usd: float | None) -> str:
+    if price_usd is None:
+        return " MiniMax names no list price for this model."
+    return f" List price: ${price_usd:.2f} ({PRICES_AS_OF})."
+
+
+def _trouble(runtime: Runtime) -> str:
+    return f" {runtime.ledger.trouble}" if runtime.ledger.trouble else ""
