@@ -9,10 +9,12 @@ from typing import Final
 
 from minimax.client import MiniMaxClient
 from minimax.errors import MiniMaxError, SettingsError
+from minimax.ledger import Ledger
 from minimax.settings import Settings
 
 __all__ = ["run"]
 
+MOST_COUNTED: Final = 1000
 OK: Final = "ok   "
 MEND: Final = "MEND "
 
@@ -31,7 +33,7 @@ def run(*, server_file: Path) -> int:
     except SettingsError as error:
         print(f"{MEND}settings: {error}")
         return 1
-    answers = [_key(settings), _folder(settings), _state(settings)]
+    answers = [_key(settings), _folder(settings), _ledger(settings)]
     for ready, line in answers:
         print(f"{OK if ready else MEND}{line}")
     print("\nTo use it in Claude Desktop, paste this into claude_desktop_config.json:\n")
@@ -80,8 +82,16 @@ def _folder(settings: Settings) -> tuple[bool, str]:
     return _writable("output folder", "MINIMAX_MCP_BASE_PATH", settings.base_path)
 
 
-def _state(settings: Settings) -> tuple[bool, str]:
-    return _writable("state folder", "MINIMAX_MCP_STATE_DIR", settings.state_dir)
+def _ledger(settings: Settings) -> tuple[bool, str]:
+    ledger = Ledger(settings.state_dir)
+    jobs = len(ledger.newest(MOST_COUNTED))
+    ledger.close()
+    if ledger.trouble is None:
+        return True, f"ledger: {settings.state_dir} ({jobs} paid jobs)"
+    return False, (
+        f"ledger: {settings.state_dir} cannot be used. Move a damaged ledger.db aside, make the "
+        "folder writable, or set MINIMAX_MCP_STATE_DIR to a folder of yours."
+    )
 
 
 def _writable(what: str, variable: str, folder: Path) -> tuple[bool, str]:

@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -31,8 +32,7 @@ log = logging.getLogger(__name__)
 def serve(server: MCPServer[Any]) -> int:
     """Serve until stdin ends, SIGTERM or SIGINT; returns the exit code.
 
-    The process must end right after this: the reader of stdin is a thread in a blocking read that
-    cannot be joined, so everything is closed here and nothing may hang on interpreter shutdown.
+    A signal ends the process here, once everything is closed.
     """
     code = asyncio.run(_serve_until_told(server))
     sys.stderr.flush()
@@ -40,33 +40,38 @@ def serve(server: MCPServer[Any]) -> int:
 
 
 async def _serve_until_told(server: MCPServer[Any]) -> int:
-    told = asyncio.Event()
+    told, closed = asyncio.Event(), asyncio.Event()
     _on_signals(told.set)
-    serving = asyncio.create_task(_serve(server))
+    serving = asyncio.create_task(_serve(server, closed))
     waiting = asyncio.create_task(told.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if serving.done():
         serving.result()
         return 0
-    await _end(serving)
+    await _end(serving, closed)
     return 0
 
 
-async def _end(serving: "asyncio.Task[None]") -> None:
+async def _end(serving: "asyncio.Task[None]", closed: asyncio.Event) -> None:
+    """Close everything, then leave: the thread that reads stdin cannot be woken or joined."""
     serving.cancel()
-    await asyncio.wait({serving}, timeout=CLOSING_SECONDS)
+    waiting = asyncio.create_task(closed.wait())
+    await asyncio.wait(
+        {serving, waiting}, timeout=CLOSING_SECONDS, return_when=asyncio.FIRST_COMPLETED
+    )
     sys.stderr.flush()
     os._exit(0)
 
 
-async def _serve(server: MCPServer[Any]) -> None:
+async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
     # There is no public way to a server's handlers with streams of one's own (mcp 2.3).
     low = server._lowlevel_server
     options = low.create_initialization_options()
     try:
         async with (
             stdio_server() as (incoming, outgoing),
+            _set_at_end(closed),
             low.lifespan(low) as state,
             anyio.create_task_group() as sessions,
         ):
@@ -81,6 +86,14 @@ async def _serve(server: MCPServer[Any]) -> None:
             await outgoing.aclose()
     except* (BrokenPipeError, anyio.BrokenResourceError):
         log.warning("The host closed its end of the pipe; nothing more can be answered.")
+
+
+@asynccontextmanager
+async def _set_at_end(closed: asyncio.Event) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        closed.set()
 
 
 async def _route(

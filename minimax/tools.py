@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import ConfigDict, PrivateAttr, ValidationError
@@ -90,6 +90,11 @@ class _StrictTool(Tool):
             result = await self.fn(**validated, **extra)
         except self._shown as error:
             raise ToolError(str(error)) from None
+        except Exception as error:
+            raise UnexpectedToolError(
+                f"{self.name} met an error of this server's own. Its log (stderr) has the details; "
+                "what the call had begun may have gone on, so look before calling again."
+            ) from error
         return self.fn_metadata.convert_result(result) if convert_result else result
 
     def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,9 +171,9 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "bool_parsing": "{field} must be true or false.",
     "list_type": "{field} must be a list.",
     "too_long": "{field} may have {max_length} entries at most.",
-    "greater_than_equal": "{field} must be {ge} or more.",
-    "greater_than": "{field} must be more than {gt}.",
-    "less_than_equal": "{field} must be {le} or less.",
+    "greater_than_equal": "{field} must be {ge:g} or more.",
+    "greater_than": "{field} must be more than {gt:g}.",
+    "less_than_equal": "{field} must be {le:g} or less.",
     "literal_error": "{field} must be one of: {expected}.",
     "string_too_long": "{field} may have {max_length} characters at most.",
 }

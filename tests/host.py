@@ -110,17 +110,30 @@ class Host:
 
 
 @asynccontextmanager
-async def host(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Host]:
-    """Start `minimax_server.py` with these arguments; killed if the test leaves it running."""
+async def host(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    script: Path = ROOT / "minimax_server.py",
+    code: str | None = None,
+) -> AsyncIterator[Host]:
+    """Start the server with these arguments; killed if the test leaves it running.
+
+    Args:
+        arguments: What stands behind `minimax_server.py`.
+        env: Added to the environment.
+        script: Another program instead.
+        code: Python code instead.
+    """
+    program = [str(script)] if code is None else ["-c", code]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(ROOT / "minimax_server.py"),
+        *program,
         *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=1 << 24,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
     )
     running = Host(process)
     try:

@@ -1,0 +1,751 @@
+"""The tools as a host sees them: schemas, arguments, results, errors."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp_types import CallToolResult, TextContent
+from pydantic import SecretStr
+
+import minimax_server
+from minimax import runtime
+from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
+from minimax.models import VIDEO_MODELS, VideoMode
+from minimax.runtime import Runtime
+from minimax.sandbox import Fault, Sandbox, VideoStages, serve
+from minimax.settings import Settings
+from tests import samples
+from tests.conftest import KEY, VirtualTime
+from tests.samples import put
+
+pytestmark = pytest.mark.anyio
+
+AT_ONCE = VideoStages(preparing_seconds=0, queueing_seconds=0, processing_seconds=0)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A sandbox whose jobs are finished at once; `sandbox.url` is where it listens."""
+    made = Sandbox(keys={KEY}, stages=AT_ONCE)
+    async with serve(made) as url:
+        made.url = url  # type: ignore[attr-defined]
+        yield made
+
+
+@asynccontextmanager
+async def connected(settings: Settings, sandbox: Any) -> AsyncIterator[Client]:
+    """A client whose server speaks to the sandbox."""
+    at = replace(settings, api_host=sandbox.url)
+    async with Client(minimax_server.make_server(lambda: at)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def in_python(settings: Settings, sandbox: Any, time: VirtualTime) -> AsyncIterator[Runtime]:
+    """The tools as plain coroutines, on the sandbox, in time that does not pass."""
+    at = replace(settings, api_host=sandbox.url)
+    async with runtime.hosted(Runtime(lambda: at, clock=time.clock)) as opened:
+        yield opened
+
+
+def text_of(result: CallToolResult) -> str:
+    [block] = result.content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+async def call(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(name, arguments)
+    assert not result.is_error, text_of(result)
+    structured: dict[str, Any] = result.structured_content or {}
+    return structured
+
+
+async def failure(client: Client, name: str, **arguments: Any) -> str:
+    result = await client.call_tool(name, arguments)
+    assert result.is_error
+    assert result.structured_content is None
+    return text_of(result)
+
+
+# --- what a host reads -------------------------------------------------------------------------
+
+
+async def listed() -> list[dict[str, Any]]:
+    async with Client(minimax_server.make_server()) as client:
+        tools = (await client.list_tools()).tools
+    return [json.loads(tool.model_dump_json(by_alias=True, exclude_none=True)) for tool in tools]
+
+
+async def test_schemas_are_plain_and_strict() -> None:
+    for tool in await listed():
+        schema = tool["inputSchema"]
+        text = json.dumps(schema)
+        assert "anyOf" not in text
+        assert "null" not in text
+        assert schema["additionalProperties"] is False
+        assert tool["outputSchema"]["type"] == "object"
+        assert tool["title"]
+        assert all("description" in field for field in schema["properties"].values()), tool["name"]
+
+
+async def test_only_what_cannot_be_left_out_is_required() -> None:
+    required = {tool["name"]: tool["inputSchema"].get("required", []) for tool in await listed()}
+    assert required == {
+        "voice_clone": ["audio"],
+        "generate_video": [],
+        "query_video_generation": ["task_id"],
+        "retrieve_video_file": ["file_id"],
+        "list_video_tasks": [],
+    }
+
+
+async def test_annotations_are_honest() -> None:
+    hints = {tool["name"]: tool["annotations"] for tool in await listed()}
+    for paid in ("voice_clone", "generate_video"):
+        assert hints[paid]["readOnlyHint"] is False
+        assert hints[paid]["idempotentHint"] is False
+        assert hints[paid]["openWorldHint"] is True
+    for free in ("query_video_generation", "list_video_tasks"):
+        assert hints[free]["readOnlyHint"] is True
+
+
+async def test_the_whole_list_is_small() -> None:
+    assert len(json.dumps(await listed())) < 28 * 1024
+
+
+async def test_the_instructions_tell_both_journeys() -> None:
+    async with Client(minimax_server.make_server()) as client:
+        text = client.instructions or ""
+    for word in (
+        "generate_video",
+        "query_video_generation",
+        "retrieve_video_file",
+        "voice_clone",
+        "Never call generate_video again",
+        "list_video_tasks",
+        "may use",
+    ):
+        assert word in text
+
+
+# --- arguments ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        pytest.param("query_video_generation", {}, "task_id is required.", id="nothing-given"),
+        pytest.param(
+            "query_video_generation", {"task_id": None}, "task_id is required.", id="null"
+        ),
+        pytest.param("query_video_generation", {"task_id": ""}, "task_id is required.", id="empty"),
+        pytest.param(
+            "query_video_generation",
+            {"task_id": "1", "wait": 3},
+            "There is no argument 'wait'. This tool takes: task_id, wait_seconds.",
+            id="unknown-name",
+        ),
+        pytest.param(
+            "query_video_generation",
+            {"task_id": "1", "wait_seconds": 46},
+            "wait_seconds must be 45 or less.",
+            id="over-range",
+        ),
+        pytest.param(
+            "query_video_generation",
+            {"task_id": "1", "wait_seconds": "soon"},
+            "wait_seconds must be a number.",
+            id="wrong-type",
+        ),
+        pytest.param(
+            "query_video_generation", {"task_id": ["1"]}, "task_id must be a text.", id="a-list"
+        ),
+        pytest.param(
+            "query_video_generation", {"task_id": "../1"}, "task_id is not an id.", id="traversal"
+        ),
+        pytest.param(
+            "query_video_generation", {"task_id": "1&x=2"}, "task_id is not an id.", id="query"
+        ),
+        pytest.param(
+            "generate_video",
+            {"prompt": "x", "duration": 6.5},
+            "duration must be a whole number.",
+            id="half-a-second",
+        ),
+        pytest.param(
+            "generate_video",
+            {"prompt": "x", "prompt_optimizer": "maybe"},
+            "prompt_optimizer must be true or false.",
+            id="maybe",
+        ),
+        pytest.param("list_video_tasks", {"limit": 0}, "limit must be 1 or more.", id="limit-0"),
+    ],
+)
+async def test_a_wrong_argument_is_named_in_our_own_words_and_nothing_is_sent(
+    name: str, arguments: dict[str, Any], said: str, settings: Settings, sandbox: Sandbox
+) -> None:
+    async with connected(settings, sandbox) as client:
+        assert said in await failure(client, name, **arguments)
+    assert not sandbox.requests
+
+
+async def test_null_and_empty_stand_for_not_given(settings: Settings, sandbox: Sandbox) -> None:
+    async with connected(settings, sandbox) as client:
+        job = await call(
+            client,
+            "generate_video",
+            prompt="[1, 2]",
+            first_frame=None,
+            last_frame="",
+            model="",
+            duration=None,
+            resolution=None,
+        )
+    assert job["model"] == "MiniMax-Hailuo-2.3"
+
+
+async def test_an_id_may_be_written_as_a_number(settings: Settings, sandbox: Sandbox) -> None:
+    async with connected(settings, sandbox) as client:
+        text = await failure(client, "query_video_generation", task_id=123456)
+    assert "must be" not in text
+
+
+async def test_python_callers_get_the_same_checks_as_exceptions(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime
+) -> None:
+    async with in_python(settings, sandbox, time):
+        with pytest.raises(InputError, match="wait_seconds must be 45"):
+            await minimax_server.query_video_generation("1", 90)
+        with pytest.raises(InputError, match="task_id is required"):
+            await minimax_server.query_video_generation("")
+        with pytest.raises(TypeError, match="nonsense"):
+            await minimax_server.generate_video("x", nonsense=1)  # type: ignore[call-arg]
+
+
+# --- cloning -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recording(home: Path) -> Path:
+    return put(home / "my voice.wav", samples.wav())
+
+
+async def test_a_voice_is_cloned_and_its_preview_saved(
+    settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    async with connected(settings, sandbox) as client:
+        voice = await call(
+            client, "voice_clone", audio=str(recording), preview_text="Hello", voice_id="Sunny-1234"
+        )
+    assert voice["voice_id"] == "Sunny-1234"
+    assert voice["status"] == "cloned"
+    assert Path(voice["demo_audio_path"]).parent == settings.base_path
+    assert Path(voice["demo_audio_path"]).stat().st_size > 1000
+    assert voice["file_id"].isdigit()
+    assert "7 days" in voice["next_step"]
+
+
+async def test_without_a_voice_id_one_is_made_and_without_text_there_is_no_preview(
+    settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    async with connected(settings, sandbox) as client:
+        voice = await call(client, "voice_clone", audio=str(recording))
+    assert voice["voice_id"].startswith("voice-")
+    assert voice["demo_audio_url"] is None
+    assert voice["demo_audio_path"] is None
+    assert sandbox.billed("speech") == 0
+
+
+async def test_in_url_mode_the_preview_is_a_link_and_nothing_is_written(
+    settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    links_only = replace(settings, resource_mode="url")
+    async with connected(links_only, sandbox) as client:
+        voice = await call(client, "voice_clone", audio=str(recording), preview_text="Hello")
+    assert voice["demo_audio_url"].startswith("http")
+    assert voice["demo_audio_path"] is None
+    assert not settings.base_path.exists()
+
+
+async def test_a_repeated_clone_does_not_upload_again(
+    settings: Settings, sandbox: Sandbox, recording: Path, home: Path
+) -> None:
+    twin = put(home / "copy.wav", recording.read_bytes())
+    async with connected(settings, sandbox) as client:
+        first = await call(client, "voice_clone", audio=str(recording))
+        second = await call(client, "voice_clone", audio=str(twin))
+    assert first["voice_id"] != second["voice_id"]
+    assert sandbox.count("POST /v1/files/upload") == 1
+    assert sandbox.count("POST /v1/voice_clone") == 2
+
+
+async def test_an_upload_that_minimax_no_longer_has_is_made_anew(
+    settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    async with connected(settings, sandbox) as client:
+        await call(client, "voice_clone", audio=str(recording))
+        sandbox.files.clear()
+        await call(client, "voice_clone", audio=str(recording))
+    assert sandbox.count("POST /v1/files/upload") == 2
+
+
+async def test_the_file_id_of_an_earlier_upload_is_taken(
+    settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    async with connected(settings, sandbox) as client:
+        first = await call(client, "voice_clone", audio=str(recording))
+        await call(client, "voice_clone", audio=first["file_id"])
+    assert sandbox.count("POST /v1/files/upload") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param({"voice_id": "1starts-with-digit"}, "begin with a letter", id="digit-first"),
+        pytest.param({"voice_id": "short"}, "8 to 256", id="too-short"),
+        pytest.param({"voice_id": "ends-with-dash-"}, "end with a letter", id="dash-last"),
+        pytest.param({"voice_id": "has blanks in"}, "only letters", id="blanks"),
+        pytest.param({"voice_id": "x" * 257}, "8 to 256", id="too-long"),
+        pytest.param({"preview_text": "x" * 1001}, "1000 at most", id="long-preview"),
+        pytest.param({"text_validation": "x" * 201}, "200 at most", id="long-validation"),
+        pytest.param({"prompt_text": "Hi."}, "belong together", id="prompt-text-alone"),
+        pytest.param({"accuracy": 1.5}, "accuracy must be 1 or less", id="accuracy"),
+    ],
+)
+async def test_a_clone_that_would_be_refused_costs_nothing(
+    arguments: dict[str, Any], said: str, settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    async with connected(settings, sandbox) as client:
+        assert said in await failure(client, "voice_clone", audio=str(recording), **arguments)
+    assert not sandbox.requests
+
+
+async def test_a_prompt_clip_is_checked_before_anything_is_sent(
+    settings: Settings, sandbox: Sandbox, recording: Path, home: Path
+) -> None:
+    clip = put(home / "clip.wav", samples.wav(9))
+    async with connected(settings, sandbox) as client:
+        text = await failure(
+            client, "voice_clone", audio=str(recording), prompt_audio=str(clip), prompt_text="Hi."
+        )
+        assert "less than 8 seconds" in text
+        assert not sandbox.requests
+        put(clip, samples.wav(6))
+        await call(
+            client, "voice_clone", audio=str(recording), prompt_audio=str(clip), prompt_text="Hi."
+        )
+    assert sandbox.count("POST /v1/files/upload") == 2
+
+
+async def test_a_lost_answer_to_a_clone_is_success_where_the_id_was_ours(
+    settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
+) -> None:
+    sandbox.faults.add(Fault("/v1/voice_clone", when="after", reset=True))
+    async with in_python(settings, sandbox, time):
+        voice = await minimax_server.voice_clone(str(recording))
+    assert voice["status"] == "cloned"
+    assert sandbox.count("POST /v1/voice_clone") == 2
+
+
+async def test_a_lost_answer_with_the_callers_own_id_tells_both_readings(
+    settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
+) -> None:
+    sandbox.faults.add(Fault("/v1/voice_clone", when="after", reset=True))
+    async with in_python(settings, sandbox, time):
+        with pytest.raises(RefusedError, match="just cloned, or an older one"):
+            await minimax_server.voice_clone(str(recording), "Sunny-1234")
+
+
+async def test_a_taken_id_is_an_error_where_nothing_was_in_doubt(
+    settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    async with connected(settings, sandbox) as client:
+        await call(client, "voice_clone", audio=str(recording), voice_id="Sunny-1234")
+        text = await failure(client, "voice_clone", audio=str(recording), voice_id="Sunny-1234")
+    assert "taken already" in text
+    assert "2039" in text
+
+
+async def test_a_clone_with_a_billed_preview_is_not_repeated_in_doubt(
+    settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
+) -> None:
+    sandbox.faults.add(Fault("/v1/voice_clone", when="after", reset=True))
+    async with in_python(settings, sandbox, time):
+        with pytest.raises(MaybeChargedError, match="may have been charged"):
+            await minimax_server.voice_clone(str(recording), preview_text="Hello")
+    assert sandbox.count("POST /v1/voice_clone") == 1
+
+
+async def test_a_preview_that_cannot_be_saved_does_not_hide_the_voice(
+    settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
+) -> None:
+    put(settings.base_path, b"a file where the folder should be")
+    async with in_python(settings, sandbox, time):
+        voice = await minimax_server.voice_clone(str(recording), preview_text="Hello")
+    assert voice["status"] == "cloned"
+    assert voice["demo_audio_path"] is None
+    assert "could not be saved" in voice["next_step"]
+
+
+@pytest.mark.parametrize("path", ["/v1/files/upload", "/v1/voice_clone"])
+async def test_503_twice_then_success_takes_three_requests(
+    path: str, settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
+) -> None:
+    sandbox.faults.add(Fault(path, times=2, status=503))
+    async with in_python(settings, sandbox, time):
+        await minimax_server.voice_clone(str(recording))
+    assert sandbox.count(f"POST {path}") == 3
+
+
+# --- generating --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def frames(home: Path) -> tuple[str, str]:
+    first = put(home / "first.png", samples.png(400, 401))
+    return str(first), str(put(home / "last.png", samples.png(402, 400)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        pytest.param({"prompt": "x"}, ("MiniMax-Hailuo-2.3", 6, "768P"), id="text"),
+        pytest.param({"first_frame": 0}, ("MiniMax-Hailuo-2.3", 6, "768P"), id="first-frame"),
+        pytest.param(
+            {"first_frame": 0, "last_frame": 1}, ("MiniMax-Hailuo-02", 6, "768P"), id="both-frames"
+        ),
+        pytest.param({"subject_image": 0}, ("S2V-01", 6, "720P"), id="subject"),
+        pytest.param(
+            {"prompt": "x", "duration": 10}, ("MiniMax-Hailuo-2.3", 10, "768P"), id="ten-seconds"
+        ),
+        pytest.param(
+            {"prompt": "x", "resolution": "1080p"},
+            ("MiniMax-Hailuo-2.3", 6, "1080P"),
+            id="resolution-in-lower-case",
+        ),
+        pytest.param(
+            {"first_frame": 0, "model": "MiniMax-Hailuo-02", "resolution": "512P"},
+            ("MiniMax-Hailuo-02", 6, "512P"),
+            id="512p-with-a-first-frame",
+        ),
+        pytest.param({"prompt": "x", "model": "T2V-01"}, ("T2V-01", 6, "720P"), id="01-series"),
+    ],
+)
+async def test_the_model_and_size_follow_from_the_inputs(
+    inputs: dict[str, Any],
+    expected: tuple[str, int, str],
+    frames: tuple[str, str],
+    settings: Settings,
+    sandbox: Sandbox,
+) -> None:
+    pictures = {name: frames[n] for name, n in inputs.items() if isinstance(n, int) and n < 2}
+    async with connected(settings, sandbox) as client:
+        job = await call(client, "generate_video", **{**inputs, **pictures})
+    assert (job["model"], job["duration"], job["resolution"]) == expected
+    assert job["status"] == "queued"
+    assert job["reused"] is False
+    assert sandbox.billed("video") == 1
+
+
+def sizes() -> list[Any]:
+    found = []
+    for model in VIDEO_MODELS.values():
+        for mode in VideoMode:
+            for resolution in ("512P", "720P", "768P", "1080P", "2K"):
+                for duration in (5, 6, 10):
+                    ident = f"{model.name}-{mode.name}-{resolution}-{duration}"
+                    found.append(pytest.param(model.name, mode, resolution, duration, id=ident))
+    return found
+
+
+@pytest.mark.parametrize(("model", "mode", "resolution", "duration"), sizes())
+def test_every_combination_is_refused_here_exactly_where_the_table_does_not_hold_it(
+    model: str,
+    mode: VideoMode,
+    resolution: str,
+    duration: int,
+    frames: tuple[str, str],
+    settings: Settings,
+) -> None:
+    from contextlib import ExitStack
+
+    from minimax import orders
+
+    fields: dict[str, str] = {
+        VideoMode.TEXT: {},
+        VideoMode.FIRST_FRAME: {"first_frame": frames[0]},
+        VideoMode.FIRST_AND_LAST_FRAME: {"first_frame": frames[0], "last_frame": frames[1]},
+        VideoMode.SUBJECT: {"subject_image": frames[0]},
+    }[mode]
+    wish = orders.Wish(prompt="x", model=model, resolution=resolution, duration=duration, **fields)
+    known = VIDEO_MODELS[model]
+    legal = mode in known.modes and (resolution, duration) in known.sizes_for(mode)
+    with ExitStack() as opened:
+        if legal:
+            order = orders.take(wish, settings=settings, opened=opened)
+            assert ("duration" in order.body) is known.sends_size
+        else:
+            with pytest.raises(InputError, match=r"Allowed|Models that do"):
+                orders.take(wish, settings=settings, opened=opened)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        pytest.param({}, "prompt is required", id="nothing"),
+        pytest.param({"last_frame": 1}, "last_frame needs a first_frame", id="last-frame-alone"),
+        pytest.param(
+            {"subject_image": 0, "first_frame": 1}, "cannot be combined", id="subject-and-frame"
+        ),
+        pytest.param({"prompt": "x" * 2001}, "2000 at most", id="long-prompt"),
+        pytest.param(
+            {"prompt": "x", "model": "MiniMax-Hailuo-2.3-Fast"},
+            "makes no video from a prompt alone",
+            id="fast-without-frame",
+        ),
+        pytest.param(
+            {"prompt": "x", "duration": 10, "resolution": "1080P"},
+            "Allowed: 768P with 6 seconds",
+            id="ten-seconds-in-1080p",
+        ),
+        pytest.param(
+            {"prompt": "x", "model": "T2V-01", "fast_pretreatment": True},
+            "fast_pretreatment is for",
+            id="pretreatment",
+        ),
+        pytest.param(
+            {"prompt": "x", "first_frame": "http://x.example/a.png"}, "https", id="http-frame"
+        ),
+    ],
+)
+async def test_a_video_that_would_be_refused_costs_nothing(
+    inputs: dict[str, Any],
+    said: str,
+    frames: tuple[str, str],
+    settings: Settings,
+    sandbox: Sandbox,
+) -> None:
+    pictures = {name: frames[n] for name, n in inputs.items() if n in (0, 1) and n is not True}
+    async with connected(settings, sandbox) as client:
+        assert said in await failure(client, "generate_video", **{**inputs, **pictures})
+    assert not sandbox.requests
+
+
+async def test_a_model_that_the_table_does_not_know_passes_untouched(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    async with connected(settings, sandbox) as client:
+        text = await failure(
+            client, "generate_video", prompt="x", model="MiniMax-Next", duration=99
+        )
+    assert "MiniMax-Next" in text
+    assert "2013" in text
+    assert sandbox.count("POST /v1/video_generation") == 1
+
+
+async def test_the_configured_model_is_used_where_it_takes_the_inputs(
+    settings: Settings, sandbox: Sandbox, frames: tuple[str, str]
+) -> None:
+    fast = replace(settings, video_model="MiniMax-Hailuo-2.3-Fast")
+    async with connected(fast, sandbox) as client:
+        with_frame = await call(client, "generate_video", first_frame=frames[0])
+        without = await call(client, "generate_video", prompt="x")
+    assert with_frame["model"] == "MiniMax-Hailuo-2.3-Fast"
+    assert without["model"] == "MiniMax-Hailuo-2.3"
+
+
+async def test_frames_arrive_whole_and_truthfully_labelled(
+    settings: Settings, sandbox: Sandbox, frames: tuple[str, str]
+) -> None:
+    async with connected(settings, sandbox) as client:
+        await call(client, "generate_video", first_frame=frames[0], last_frame=frames[1])
+        await call(client, "generate_video", first_frame="https://pictures.example/a.png")
+    assert sandbox.billed("video") == 2
+
+
+# --- following and fetching --------------------------------------------------------------------
+
+
+async def test_the_whole_journey_ends_in_a_file(settings: Settings, sandbox: Sandbox) -> None:
+    async with connected(settings, sandbox) as client:
+        job = await call(client, "generate_video", prompt="x")
+        status = await call(client, "query_video_generation", task_id=job["task_id"])
+        video = await call(client, "retrieve_video_file", file_id=status["file_id"])
+        again = await call(client, "retrieve_video_file", file_id=status["file_id"])
+        tasks = (await call(client, "list_video_tasks"))["tasks"]
+    assert (status["status"], status["provider_status"]) == ("completed", "Success")
+    assert (status["video_width"], status["video_height"]) == (1366, 768)
+    assert video["status"] == "saved"
+    assert video["media_type"] == "video/mp4"
+    assert Path(video["path"]).stat().st_size == video["bytes"]
+    assert again["path"] == video["path"]
+    assert sandbox.count("GET /v1/files/retrieve") == 1
+    assert [task["task_id"] for task in tasks] == [job["task_id"]]
+    assert tasks[0]["path"] == video["path"]
+    assert tasks[0]["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code", "said"),
+    [("[block output]", 1027, "content check"), ("[fail]", None, "no reason")],
+)
+async def test_a_failed_job_is_a_normal_result_with_its_reason(
+    prompt: str, code: int | None, said: str, settings: Settings, sandbox: Sandbox
+) -> None:
+    async with connected(settings, sandbox) as client:
+        job = await call(client, "generate_video", prompt=prompt)
+        status = await call(client, "query_video_generation", task_id=job["task_id"])
+    assert status["status"] == "failed"
+    assert status["error_code"] == code
+    assert said in status["error"]
+    assert status["file_id"] is None
+
+
+async def test_an_unknown_task_is_an_error_and_not_a_failed_job(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    async with connected(settings, sandbox) as client:
+        assert "2013" in await failure(client, "query_video_generation", task_id="4711")
+
+
+async def test_an_expired_link_is_renewed_once(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime
+) -> None:
+    sandbox.faults.add(Fault("/download/", status=403, body=b"<Error/>"))
+    async with in_python(settings, sandbox, time):
+        job = await minimax_server.generate_video("x")
+        status = await minimax_server.query_video_generation(str(job["task_id"]))
+        video = await minimax_server.retrieve_video_file(str(status["file_id"]))
+    assert video["status"] == "saved"
+    assert sandbox.count("GET /v1/files/retrieve") == 2
+
+
+async def test_two_fetches_at_once_share_one_download(settings: Settings, sandbox: Sandbox) -> None:
+    async with connected(settings, sandbox) as client:
+        job = await call(client, "generate_video", prompt="x")
+        status = await call(client, "query_video_generation", task_id=job["task_id"])
+        files = await asyncio.gather(
+            *[call(client, "retrieve_video_file", file_id=status["file_id"]) for _ in range(5)]
+        )
+    assert len({file["path"] for file in files}) == 1
+    assert sum(seen.path.startswith("/download/") for seen in sandbox.requests) == 1
+
+
+async def test_in_url_mode_a_link_is_given_and_nothing_is_written(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    links_only = replace(settings, resource_mode="url")
+    async with connected(links_only, sandbox) as client:
+        job = await call(client, "generate_video", prompt="x")
+        status = await call(client, "query_video_generation", task_id=job["task_id"])
+        video = await call(client, "retrieve_video_file", file_id=status["file_id"])
+    assert video["status"] == "link"
+    assert video["video_url"].startswith("http")
+    assert not settings.base_path.exists()
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (1002, "Wait a minute"),
+        (1004, "MINIMAX_API_HOST=https://api.minimaxi.com"),
+        (1008, "Top up"),
+        (1026, "Reword the prompt"),
+        (2013, "its own message names it"),
+        (2049, "MINIMAX_API_HOST=https://api.minimaxi.com"),
+        (2056, "next window"),
+        (2061, "Use another model"),
+    ],
+)
+async def test_each_refusal_says_its_own_remedy_with_code_and_trace(
+    code: int, said: str, settings: Settings, sandbox: Sandbox, time: VirtualTime
+) -> None:
+    sandbox.faults.add(Fault("/v1/video_generation", times=None, code=code, message="server text"))
+    async with in_python(settings, sandbox, time):
+        with pytest.raises(MiniMaxError, match=said) as caught:
+            await minimax_server.generate_video("x")
+    assert caught.value.code == code
+    assert f"MiniMax code {code}, Trace-Id" in str(caught.value)
+    assert sandbox.billed("video") == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(2037, "10 seconds to 5 minutes"), (2038, "Verify the account"), (1000, "mp3, m4a or wav")],
+)
+async def test_a_clone_refusal_says_its_own_remedy(
+    code: int,
+    said: str,
+    settings: Settings,
+    sandbox: Sandbox,
+    recording: Path,
+    time: VirtualTime,
+) -> None:
+    sandbox.faults.add(Fault("/v1/voice_clone", times=None, code=code, message="server text"))
+    async with in_python(settings, sandbox, time):
+        with pytest.raises(RefusedError, match=said):
+            await minimax_server.voice_clone(str(recording))
+    assert sandbox.count("POST /v1/voice_clone") == 1
+
+
+async def test_a_setting_that_cannot_be_used_is_told_by_every_call_and_not_by_a_crash() -> None:
+    def broken() -> Settings:
+        raise SettingsError("MINIMAX_API_HOST is not one of MiniMax's API hosts.")
+
+    async with Client(minimax_server.make_server(broken)) as client:
+        assert len((await client.list_tools()).tools) > 0
+        assert "MINIMAX_API_HOST" in await failure(client, "generate_video", prompt="x")
+
+
+async def test_without_a_key_the_tools_are_listed_and_a_call_says_how_to_get_one(
+    settings: Settings,
+) -> None:
+    keyless = replace(settings, api_key=None)
+    async with Client(minimax_server.make_server(lambda: keyless)) as client:
+        assert len((await client.list_tools()).tools) > 0
+        assert "platform.minimax.io" in await failure(client, "generate_video", prompt="x")
+
+
+async def test_a_bug_shows_no_library_text(
+    settings: Settings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minimax import submissions
+
+    def bug(*args: object) -> None:
+        raise KeyError("secret detail")
+
+    monkeypatch.setattr(submissions, "_purchase", bug)
+    async with connected(settings, sandbox) as client:
+        assert "secret detail" not in await failure(client, "generate_video", prompt="x")
+
+
+async def test_the_key_is_a_canary_that_shows_up_nowhere(
+    settings: Settings, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    sandbox.faults.add(Fault("/v1/query", code=2013, message=f"bad key {KEY}", times=None))
+    async with connected(settings, sandbox) as client:
+        job = await call(client, "generate_video", prompt="x")
+        text = await failure(client, "query_video_generation", task_id=job["task_id"])
+    assert KEY not in text
+    assert KEY not in json.dumps(job)
+    for file in settings.state_dir.iterdir():
+        assert KEY.encode() not in file.read_bytes()
+
+
+async def test_the_wrong_key_names_the_other_host(settings: Settings, sandbox: Sandbox) -> None:
+    stranger = replace(settings, api_key=SecretStr("sk-api-somebody-else"))
+    async with connected(stranger, sandbox) as client:
+        text = await failure(client, "generate_video", prompt="x")
+    assert "MINIMAX_API_HOST=https://api.minimaxi.com" in text
+    assert "2049" in text
