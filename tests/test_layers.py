@@ -78,6 +78,7 @@ DISK_DOORS = {
     "media": "the door",
     "ledger": "its own database, and /proc for the age of a process",
     "check": "asks whether a folder can be written to",
+    "demo": "puts its own samples into the output folder",
 }
 FETCHES = {"client": "MiniMax", "net": "what a person's URL names"}
 

@@ -1,0 +1,99 @@
+"""The project's own facts: versions, bounds, what stands at the top, what is never committed."""
+
+import re
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import minimax
+from tests import pins
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+TRACKED = subprocess.run(
+    ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+).stdout.split("\n")
+
+in_a_checkout = pytest.mark.skipif(not any(TRACKED), reason="not a git checkout")
+
+
+def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
+    for requirement in PROJECT["project"]["dependencies"]:
+        assert re.fullmatch(r"[a-z-]+>=[\d.]+,<[\d.]+", requirement), requirement
+
+
+def test_the_installed_versions_are_the_pinned_ones() -> None:
+    for pin in pins.pinned():
+        name, version = pin.split("==")
+        try:
+            assert metadata.version(name) == version
+        except metadata.PackageNotFoundError:
+            continue  # for another system or Python
+
+
+def test_every_direct_dependency_is_pinned() -> None:
+    names = {pin.split("==")[0] for pin in pins.pinned()}
+    wanted = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]
+    assert {re.split(r"[><=]", requirement)[0] for requirement in wanted} <= names
+
+
+def test_the_pins_name_exact_versions_and_no_registry() -> None:
+    assert len(pins.pinned()) > 20
+    for pin in pins.pinned():
+        assert re.fullmatch(r"[a-z0-9-]+==[\w.+!]+", pin), pin
+
+
+def test_fewer_than_40_packages_are_installed_at_run_time() -> None:
+    found: set[str] = set()
+    waiting = ["minimax-server"]
+    while waiting:
+        name = waiting.pop()
+        for requirement in metadata.requires(name) or []:
+            if "extra ==" in requirement:
+                continue
+            needed = re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower().replace("_", "-")
+            if needed not in found and _is_installed(needed):
+                found.add(needed)
+                waiting.append(needed)
+    assert len(found) < 40
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def test_the_version_stands_once() -> None:
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    assert metadata.version("minimax-server") == minimax.__version__
+
+
+@in_a_checkout
+def test_the_top_level_is_the_customers_card_and_little_else() -> None:
+    top = {name.split("/")[0] for name in TRACKED if name}
+    allowed = {"minimax_server.py", "pyproject.toml", "tests", "docs", ".env.example", "README.md"}
+    allowed |= {"minimax", "packaging", "LICENSE", "CHANGELOG.md", ".ci", ".github", ".gitignore"}
+    assert top <= allowed
+
+
+@in_a_checkout
+def test_no_lock_file_no_env_file_and_no_key_is_tracked() -> None:
+    assert not {"uv.lock", ".env"} & set(TRACKED)
+    for name in filter(None, TRACKED):
+        data = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+        assert not re.search(rb"sk-(api|cp)-[A-Za-z0-9]{20,}", data.replace(b"-canary-", b"")), name
+
+
+@pytest.mark.parametrize("name", ["minimax_server", "minimax.errors", "minimax.settings"])
+def test_public_names_are_sorted_and_exist(name: str) -> None:
+    module = __import__(name, fromlist=["__all__"])
+    assert sorted(module.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n)) == list(
+        module.__all__
+    )
+    assert all(hasattr(module, public) for public in module.__all__)
