@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -22,26 +22,42 @@ from pydantic import BeforeValidator, Field
 
 from minimax import __version__, logs, runtime
 from minimax.errors import InputError, MiniMaxError, SettingsError
-from minimax.models import ClonedVoice, SubmittedVideo, TaskList, VideoFile, VideoStatus
+from minimax.models import (
+    ClonedVoice,
+    DeletedVoice,
+    DesignedVoice,
+    Pictures,
+    Speech,
+    SubmittedVideo,
+    TaskList,
+    VideoFile,
+    VideoStatus,
+    VoiceList,
+)
 from minimax.runtime import Backend, Runtime
 from minimax.settings import Settings
 from minimax.tools import Toolbox
 
 __all__ = [
+    "delete_voice",
     "generate_video",
     "list_video_tasks",
+    "list_voices",
     "main",
     "make_server",
     "query_video_generation",
     "retrieve_video_file",
+    "text_to_audio",
+    "text_to_image",
     "voice_clone",
+    "voice_design",
 ]
 
 INSTRUCTIONS: Final = """\
 MiniMax makes videos and voices; most calls cost money, so act on what the person asked for.
 Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) again and again \
 until completed or failed, then retrieve_video_file(file_id).
-Voice: voice_clone with a recording of 10 seconds to 5 minutes gives a voice_id that can speak.
+Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, voice_id).
 Never call generate_video again for the same wish: the job goes on at MiniMax, and each accepted \
 call is charged.
 A video of another chat or of yesterday is found with list_video_tasks.
@@ -55,6 +71,9 @@ SAVES: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
 )
 
+DESTROYS: Final = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
+)
 LISTS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 LONGEST_CALL_SECONDS: Final = 48.0
@@ -122,9 +141,9 @@ async def voice_clone(
     Only for voices that the person may use. The recording is checked here before it is uploaded;
     a file that was attached to the chat is not on this computer: ask where it lies.
     """
-    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+    from minimax import cloning  # noqa: PLC0415 - start-up must not pay for it
 
-    request = voices.CloneRequest(
+    request = cloning.CloneRequest(
         audio=audio,
         voice_id=voice_id,
         preview_text=preview_text,
@@ -137,7 +156,7 @@ async def voice_clone(
         need_noise_reduction=need_noise_reduction,
         need_volume_normalization=need_volume_normalization,
     )
-    return await voices.clone(await runtime.current(), request, within_seconds=_patience(ctx))
+    return await cloning.clone(await runtime.current(), request, within_seconds=_patience(ctx))
 
 
 @toolbox.tool(title="Generate a video", annotations=PAID)
@@ -289,6 +308,189 @@ async def list_video_tasks(
     from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
 
     return await jobs.listed(await runtime.current(), limit=limit, status=status)
+
+
+@toolbox.tool(title="Speak a text", annotations=PAID)
+async def text_to_audio(
+    text: Annotated[
+        str,
+        Field(
+            description="What to say, under 10,000 characters; <#0.5#> is a pause of half a second."
+        ),
+    ],
+    voice_id: Annotated[
+        str | None, Field(description="From list_voices, voice_clone or voice_design.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        Field(description="speech-2.8-hd (default), speech-2.8-turbo, speech-2.6-hd and others."),
+    ] = None,
+    *,
+    speed: Annotated[float | None, Field(ge=0.5, le=2, description="1 is normal.")] = None,
+    vol: Annotated[float | None, Field(gt=0, le=10, description="Loudness; 1 is normal.")] = None,
+    pitch: Annotated[
+        int | None, Field(ge=-12, le=12, description="Semitones; 0 is normal.")
+    ] = None,
+    emotion: Annotated[
+        str | None,
+        Field(
+            description="happy, sad, angry, fearful, disgusted, surprised or calm. Left out: "
+            "the model decides, which is best."
+        ),
+    ] = None,
+    language_boost: Annotated[
+        str | None, Field(description="Language to favour, like English or auto.")
+    ] = None,
+    format: Annotated[  # noqa: A002 - MiniMax's own name for it
+        str | None, Field(description="mp3 (default), wav, flac, opus, pcm, pcmu_raw or pcmu_wav.")
+    ] = None,
+    sample_rate: Annotated[int | None, Field(description="In Hz; 32000 when left out.")] = None,
+    bitrate: Annotated[int | None, Field(description="For mp3; 128000 when left out.")] = None,
+    channel: Annotated[int | None, Field(description="1 (default) or 2.")] = None,
+    subtitles: Annotated[bool, Field(description="True: also save an .srt file.")] = False,
+    output_directory: Annotated[
+        str | None, Field(description="Folder inside the base folder; made if missing.")
+    ] = None,
+    ctx: Context[Any, Any] | None = None,
+) -> Speech:
+    """Say a text in a voice and save the sound; billed per character.
+
+    List price $60 to $100 per million characters. When a cloned or designed voice speaks for the
+    first time, MiniMax also charges its fee ($1.50 or $3.00) and keeps the voice for good; one
+    that has not spoken within 7 days is deleted. Without voice_id an English system voice speaks.
+    """
+    from minimax import speech  # noqa: PLC0415 - start-up must not pay for it
+
+    request = speech.SpeechRequest(
+        text=text,
+        voice_id=voice_id or speech.DEFAULT_VOICE,
+        model=model or speech.DEFAULT_MODEL,
+        speed=speed,
+        vol=vol,
+        pitch=pitch,
+        emotion=emotion,
+        language_boost=language_boost,
+        format=format or "mp3",
+        sample_rate=sample_rate,
+        bitrate=bitrate,
+        channel=channel,
+        subtitles=subtitles,
+        output_directory=output_directory,
+    )
+    return await speech.speak(await runtime.current(), request, within_seconds=_patience(ctx))
+
+
+@toolbox.tool(title="List voices", annotations=LOOKS)
+async def list_voices(
+    voice_type: Annotated[
+        Literal["all", "system", "voice_cloning", "voice_generation"],
+        Field(description="voice_cloning: clones; voice_generation: designed voices."),
+    ] = "all",
+    search: Annotated[
+        str | None, Field(description="Words in the id, name or description, like english calm.")
+    ] = None,
+    limit: Annotated[int, Field(ge=1, le=500, description="How many voices at most.")] = 20,
+) -> VoiceList:
+    """List the voices that can speak, own ones first; free.
+
+    There are about 300 system voices: narrow them with search. A new clone or design shows up only
+    after it has spoken once; its voice_id works before that.
+    """
+    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+
+    return await voices.found(
+        await runtime.current(), voice_type=voice_type, search=search, limit=limit
+    )
+
+
+@toolbox.tool(title="Design a voice", annotations=PAID)
+async def voice_design(
+    prompt: Annotated[str, Field(description="What the voice should be like.")],
+    preview_text: Annotated[
+        str, Field(description="Up to 500 characters to hear it with; billed as speech.")
+    ],
+    voice_id: Annotated[
+        str | None, Field(description="Id for the new voice. Made by MiniMax when left out.")
+    ] = None,
+    *,
+    output_directory: Annotated[
+        str | None, Field(description="Folder inside the base folder; made if missing.")
+    ] = None,
+) -> DesignedVoice:
+    """Make a new voice from a description and save a preview of it.
+
+    The preview is billed at once; the voice itself (list price $3.00) when it first speaks. MiniMax
+    deletes it after 7 days if it never does.
+    """
+    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+
+    request = voices.DesignRequest(
+        prompt=prompt,
+        preview_text=preview_text,
+        voice_id=voice_id,
+        output_directory=output_directory,
+    )
+    return await voices.design(await runtime.current(), request)
+
+
+@toolbox.tool(title="Delete a voice", annotations=DESTROYS)
+async def delete_voice(
+    voice_id: Annotated[str, Field(description="The exact id.")],
+    voice_type: Annotated[
+        Literal["voice_cloning", "voice_generation"],
+        Field(description="voice_cloning for a clone, voice_generation for a designed voice."),
+    ] = "voice_cloning",
+) -> DeletedVoice:
+    """Delete a cloned or designed voice for good.
+
+    It cannot be undone, and the id can never be used again. Only when the person named this voice
+    and asked for it to be deleted.
+    """
+    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+
+    return await voices.delete(await runtime.current(), voice_id, voice_type=voice_type)
+
+
+@toolbox.tool(title="Make pictures", annotations=PAID)
+async def text_to_image(
+    prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
+    aspect_ratio: Annotated[
+        str | None,
+        Field(
+            description="1:1 (default), 16:9, 4:3, 3:2, 2:3, 3:4, 9:16 or 21:9. For video frames "
+            "take 16:9 or 9:16."
+        ),
+    ] = None,
+    n: Annotated[int, Field(ge=1, le=9, description="How many.")] = 1,
+    *,
+    subject_image: Annotated[
+        str | None, Field(description="Portrait to keep the face of: path, https URL or data: URI.")
+    ] = None,
+    seed: Annotated[int | None, Field(description="The same seed gives similar pictures.")] = None,
+    prompt_optimizer: Annotated[
+        bool | None, Field(description="True: let MiniMax embellish the prompt.")
+    ] = None,
+    output_directory: Annotated[
+        str | None, Field(description="Folder inside the base folder; made if missing.")
+    ] = None,
+) -> Pictures:
+    """Make pictures from a prompt and save them; about $0.0035 each (list price).
+
+    Their paths can be given to generate_video as first_frame and last_frame. blocked counts
+    pictures that MiniMax's content check held back.
+    """
+    from minimax import pictures  # noqa: PLC0415 - start-up must not pay for it
+
+    request = pictures.PictureRequest(
+        prompt=prompt,
+        aspect_ratio=aspect_ratio,
+        n=n,
+        subject_image=subject_image,
+        seed=seed,
+        prompt_optimizer=prompt_optimizer,
+        output_directory=output_directory,
+    )
+    return await pictures.make(await runtime.current(), request)
 
 
 def _patience(ctx: Context[Any, Any] | None) -> float | None:

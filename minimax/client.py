@@ -34,7 +34,18 @@ from minimax.errors import (
     advice_for,
     quoted,
 )
-from minimax.models import CloneReply, FileReply, Reply, StatusReply, SubmitReply, VoicesReply
+from minimax.models import (
+    CloneReply,
+    DeleteReply,
+    DesignReply,
+    FileReply,
+    ImageReply,
+    Reply,
+    SpeechReply,
+    StatusReply,
+    SubmitReply,
+    VoicesReply,
+)
 from minimax.retry import Policy
 from minimax.settings import GLOBAL_HOST, MAINLAND_HOST, Settings, is_loopback
 
@@ -118,6 +129,26 @@ class MiniMaxClient:
         call = _Call("GET", "/v1/files/retrieve", retry.LOOK_UP)
         reply = await self._ask(call, FileReply, params={"file_id": file_id})
         return _required(reply.file.download_url, "a download link")
+
+    async def speak(self, body: Mapping[str, Any]) -> SpeechReply:
+        """Synthesize a text; billed."""
+        return await self._ask(_Call("POST", "/v1/t2a_v2", retry.MAKE), SpeechReply, json=body)
+
+    async def design_voice(self, body: Mapping[str, Any]) -> DesignReply:
+        """Make a voice from a description; its preview is billed."""
+        call = _Call("POST", "/v1/voice_design", retry.MAKE)
+        return await self._ask(call, DesignReply, json=body)
+
+    async def delete_voice(self, voice_id: str, *, voice_type: str) -> DeleteReply:
+        """Delete a voice for good."""
+        call = _Call("POST", "/v1/delete_voice", retry.DELETE)
+        body = {"voice_id": voice_id, "voice_type": voice_type}
+        return await self._ask(call, DeleteReply, json=body)
+
+    async def make_images(self, body: Mapping[str, Any]) -> ImageReply:
+        """Make pictures; billed."""
+        call = _Call("POST", "/v1/image_generation", retry.MAKE)
+        return await self._ask(call, ImageReply, json=body)
 
     async def list_voices(self, voice_type: str) -> VoicesReply:
         """The account's voices; also the cheapest free call that needs a good key."""

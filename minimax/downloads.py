@@ -47,6 +47,7 @@ async def fetch(
     types: frozenset[str],
     folder: Path,
     clock: Clock,
+    raw_type: str | None = None,
     on_bytes: OnBytes | None = None,
 ) -> SavedFile:
     """Download to `folder`: from the beginning again after a cut, under a new link once.
@@ -59,7 +60,9 @@ async def fetch(
     async def attempt() -> SavedFile:
         async with client.download(await link.get()) as download:
             chunks = _counted(download, on_bytes)
-            return await media.save(chunks, stem=stem, types=types, folder=folder)
+            return await media.save(
+                chunks, stem=stem, types=types, folder=folder, raw_type=raw_type
+            )
 
     try:
         return await retry.run(retry.DOWNLOAD, attempt, clock=clock)

@@ -11,6 +11,7 @@ __all__ = [
     "EXTENSIONS",
     "HEAD_BYTES",
     "IMAGE_TYPES",
+    "SPOKEN_TYPES",
     "VIDEO_TYPES",
     "audio_seconds",
     "has_whole_boxes",
@@ -32,11 +33,16 @@ EXTENSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "image/jpeg": "jpg",
         "image/png": "png",
         "image/webp": "webp",
+        "audio/pcm": "pcm",
+        "audio/basic": "ulaw",
+        "application/x-subrip": "srt",
         "video/mp4": "mp4",
     }
 )
 """The extension under which MiniMax and players know a type."""
 
+SPOKEN_TYPES: Final = frozenset({"audio/mpeg", "audio/wav", "audio/flac", "audio/ogg"})
+"""What MiniMax's speech may come as; raw formats prove nothing by themselves."""
 AUDIO_TYPES: Final = frozenset({"audio/mpeg", "audio/mp4", "audio/wav"})
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 VIDEO_TYPES: Final = frozenset({"video/mp4"})

@@ -31,12 +31,15 @@ from minimax.settings import Settings
 __all__ = [
     "CLONE_AUDIO",
     "FRAME",
+    "PORTRAIT",
     "PROMPT_AUDIO",
     "Input",
     "Rules",
     "SavedFile",
     "find_saved",
+    "not_media",
     "open_input",
+    "open_picture",
     "receive",
     "save",
     "stem_for",
@@ -79,6 +82,9 @@ CLONE_AUDIO: Final = Rules(
 )
 PROMPT_AUDIO: Final = Rules(
     noun="recording", types=kinds.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(0, 8)
+)
+PORTRAIT: Final = Rules(
+    noun="picture", types=frozenset({"image/jpeg", "image/png"}), most_bytes=10 * MIB - 1
 )
 FRAME: Final = Rules(
     noun="picture", types=kinds.IMAGE_TYPES, most_bytes=20 * MIB, shortest_side_px=300
@@ -164,6 +170,18 @@ def open_input(source: str, *, field: str, rules: Rules, settings: Settings) -> 
     except BaseException:
         file.close()
         raise
+
+
+def open_picture(source: str, *, field: str, rules: Rules, settings: Settings) -> "str | Input":
+    """A picture as a request takes it: a link that MiniMax fetches itself, or an opened file.
+
+    Raises:
+        InputError: As `open_input`; or the link is not plain https.
+    """
+    text = places.without_decoration(source)
+    if places.is_url(text) and text[:5].lower() != "data:":
+        return net.check_url_syntax(text)
+    return open_input(text, field=field, rules=rules, settings=settings)
 
 
 async def receive(url: str, *, field: str, rules: Rules) -> Input:
@@ -414,7 +432,12 @@ def find_saved(stem: str, *, types: frozenset[str], folder: Path) -> SavedFile |
 
 
 async def save(
-    chunks: AsyncIterator[bytes], *, stem: str, types: frozenset[str], folder: Path
+    chunks: AsyncIterator[bytes],
+    *,
+    stem: str,
+    types: frozenset[str],
+    folder: Path,
+    raw_type: str | None = None,
 ) -> SavedFile:
     """Write a stream to `folder` and publish it complete, never over an existing file.
 
@@ -425,6 +448,7 @@ async def save(
         stem: From `stem_for`; the extension follows the content.
         types: What the content may be.
         folder: From `places.output_place`; made when missing.
+        raw_type: The type of content that proves nothing by itself, like PCM or subtitles.
 
     Raises:
         StorageError: The disk would not take it, or the content is not what was expected.
@@ -437,7 +461,7 @@ async def save(
     try:
         async for block in _in_blocks(chunks):
             await asyncio.to_thread(part.write, block)
-        return await asyncio.to_thread(part.publish, types)
+        return await asyncio.to_thread(part.publish, types, raw_type)
     except OSError as error:
         raise _cannot_write(error) from None
     finally:
@@ -491,13 +515,13 @@ class _Part:
             left = left[written:]
             self._size += written
 
-    def publish(self, types: frozenset[str]) -> SavedFile:
+    def publish(self, types: frozenset[str], raw_type: str | None) -> SavedFile:
         self._file.seek(0)
-        media_type = kinds.kind_of(self._file.read(kinds.HEAD_BYTES))
-        if media_type is None or media_type not in types:
-            raise _not_media("is not a media file")
+        media_type = raw_type or kinds.kind_of(self._file.read(kinds.HEAD_BYTES))
+        if media_type is None or media_type not in {*types, raw_type}:
+            raise not_media("is not a media file")
         if not _is_whole(self._file, self._size, media_type):
-            raise _not_media("is incomplete")
+            raise not_media("is incomplete")
         os.fsync(self._file.fileno())
         self._file.close()  # Windows publishes closed files only
         name = self._publish_under_free_name(kinds.EXTENSIONS[media_type])
@@ -555,7 +579,8 @@ def _is_whole(file: BinaryIO, size: int, media_type: str) -> bool:
     return size > 0
 
 
-def _not_media(what: str) -> StorageError:
+def not_media(what: str) -> StorageError:
+    """The error for content that is not what was expected; nothing of it is kept."""
     return StorageError(
         f"What the download link delivered {what}, so nothing was saved. Call again; "
         "the file at MiniMax is not affected.",

@@ -13,6 +13,8 @@ __all__ = [
     "PRICES_AS_OF",
     "VIDEO_MODELS",
     "ClonedVoice",
+    "DeletedVoice",
+    "DesignedVoice",
     "JobStatus",
     "ListedTask",
     "StatusReply",
@@ -35,6 +37,10 @@ def _id_text(value: Any) -> str:
 
 def _number_or_zero(value: Any) -> Any:
     return 0 if value == "" else value
+
+
+def _texts(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 IdText = Annotated[str, BeforeValidator(_id_text)]
@@ -99,12 +105,67 @@ class StatusReply(Reply):
     base_resp: BaseResp = BaseResp()
 
 
+class SpeechData(Reply):
+    """`audio` is hex, or a link where one was asked for."""
+
+    audio: str = ""
+    subtitle_file: str = ""
+
+
+class SpeechFacts(Reply):
+    """What was made; the characters are what is billed."""
+
+    audio_length: Number = 0
+    usage_characters: Number = 0
+
+
+class SpeechReply(Reply):
+    """Answer of t2a_v2."""
+
+    data: SpeechData = SpeechData()
+    extra_info: SpeechFacts = SpeechFacts()
+
+
+class DesignReply(Reply):
+    """Answer of voice_design; `trial_audio` is hex."""
+
+    voice_id: IdText = ""
+    trial_audio: str = ""
+
+
+class DeleteReply(Reply):
+    """Answer of delete_voice."""
+
+    voice_id: IdText = ""
+
+
+class ImageData(Reply):
+    """Links to the pictures that were made."""
+
+    image_urls: list[str] = []
+
+
+class ImageFacts(Reply):
+    """Counts, which come as numbers or as texts."""
+
+    success_count: Number = 0
+    failed_count: Number = 0
+
+
+class ImageReply(Reply):
+    """Answer of image_generation."""
+
+    id: IdText = ""
+    data: ImageData = ImageData()
+    metadata: ImageFacts = ImageFacts()
+
+
 class Voice(Reply):
     """One voice; clones and designs have no name."""
 
     voice_id: IdText = ""
     voice_name: str = ""
-    description: list[str] = []
+    description: Annotated[list[str], BeforeValidator(_texts)] = []
     created_time: str = ""
 
 
@@ -222,6 +283,80 @@ class TaskList(TypedDict):
     tasks: Annotated[list[ListedTask], Field(description="Newest first.")]
     next_step: str
 
+
+class Speech(TypedDict):
+    """Result of text_to_audio."""
+
+    path: Annotated[str | None, Field(description="The speech on this computer.")]
+    audio_url: Annotated[str | None, Field(description="Works for about a day, without a key.")]
+    voice_id: str
+    duration_ms: int | None
+    characters: Annotated[int | None, Field(description="Billed characters.")]
+    subtitle_path: str | None
+    next_step: str
+
+
+class ListedVoice(TypedDict):
+    """One voice of list_voices."""
+
+    voice_id: str
+    name: str | None
+    description: str | None
+
+
+class VoiceList(TypedDict):
+    """Result of list_voices."""
+
+    system: list[ListedVoice]
+    cloned: list[ListedVoice]
+    designed: list[ListedVoice]
+    total: Annotated[int, Field(description="How many match; the lists may be shorter.")]
+    next_step: str
+
+
+class DesignedVoice(TypedDict):
+    """Result of voice_design."""
+
+    voice_id: Annotated[str, Field(description="Give this to text_to_audio to speak.")]
+    preview_path: str | None
+    next_step: str
+
+
+class DeletedVoice(TypedDict):
+    """Result of delete_voice."""
+
+    voice_id: str
+    deleted: bool
+
+
+class Pictures(TypedDict):
+    """Result of text_to_image."""
+
+    paths: Annotated[list[str], Field(description="Pictures on this computer.")]
+    image_urls: Annotated[list[str], Field(description="Work for about a day, without a key.")]
+    blocked: Annotated[int, Field(description="Pictures that the content check held back.")]
+    next_step: str
+
+
+# --- list prices beside video ------------------------------------------------------------------
+
+CLONE_PRICE_USD: Final = 1.50
+DESIGN_PRICE_USD: Final = 3.00
+"""Taken when the voice first speaks."""
+IMAGE_PRICE_USD: Final = 0.0035
+SPEECH_PRICES_USD_PER_MILLION: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "speech-2.8-hd": 100.0,
+        "speech-2.8-turbo": 60.0,
+        "speech-2.6-hd": 100.0,
+        "speech-2.6-turbo": 60.0,
+        "speech-02-hd": 100.0,
+        "speech-02-turbo": 60.0,
+        "speech-01-hd": 100.0,
+        "speech-01-turbo": 60.0,
+    }
+)
+"""Speech models and what a million characters cost (price page; 01 as its class)."""
 
 # --- video models ------------------------------------------------------------------------------
 

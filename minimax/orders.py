@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minimax import media, places
+from minimax import media
 from minimax.errors import InputError
 from minimax.models import (
     DEFAULT_VIDEO_MODELS,
@@ -14,7 +14,6 @@ from minimax.models import (
     VideoMode,
     VideoModel,
 )
-from minimax.net import check_url_syntax
 from minimax.settings import Settings
 
 __all__ = ["Order", "Wish", "take"]
@@ -180,13 +179,10 @@ def _pictures(wish: Wish, settings: Settings, opened: ExitStack) -> dict[str, An
 
 
 def _picture(source: str, field: str, settings: Settings, opened: ExitStack) -> str | media.Input:
-    """A link that MiniMax fetches itself, or an opened local picture."""
-    text = places.without_decoration(source)
-    if places.is_url(text) and text[:5].lower() != "data:":
-        return check_url_syntax(text)
-    return opened.enter_context(
-        media.open_input(text, field=field, rules=media.FRAME, settings=settings)
-    )
+    picture = media.open_picture(source, field=field, rules=media.FRAME, settings=settings)
+    if isinstance(picture, media.Input):
+        opened.enter_context(picture)
+    return picture
 
 
 def _listed(names: Sequence[str]) -> str:

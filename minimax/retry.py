@@ -20,8 +20,10 @@ from minimax.errors import MiniMaxError, Outcome, UnansweredError
 __all__ = [
     "CLONE",
     "CLONE_WITH_PREVIEW",
+    "DELETE",
     "DOWNLOAD",
     "LOOK_UP",
+    "MAKE",
     "STATUS",
     "SUBMIT",
     "UPLOAD",
@@ -85,6 +87,14 @@ CLONE_WITH_PREVIEW: Final = Policy(
 # A duplicate is a film.
 SUBMIT: Final = Policy(
     name="submit", retries_on=_SAFE, attempts=3, deadline_seconds=60, read_seconds=60
+)
+# Synthesis, designs and pictures are billed when they are made.
+MAKE: Final = Policy(
+    name="make", retries_on=_SAFE, attempts=3, deadline_seconds=120, read_seconds=110
+)
+# Deleting twice is deleting once, but the second answer is "no such voice".
+DELETE: Final = Policy(
+    name="delete", retries_on=_SAFE, attempts=3, deadline_seconds=60, read_seconds=30
 )
 DOWNLOAD: Final = Policy(
     name="download", retries_on=_ALL, attempts=3, deadline_seconds=600, read_seconds=30

@@ -1,307 +1,186 @@
-"""Voices: cloning one from a recording."""
+"""The account's voices: found, designed from a description, deleted."""
 
 import asyncio
-import datetime
-import re
-import secrets
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
-from minimax import downloads, media, places, retry
-from minimax.background import NotYet
-from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
-from minimax.models import ClonedVoice, CloneReply
+from minimax import places, results
+from minimax.cloning import check_voice_id
+from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError, StorageError
+from minimax.media import SavedFile, stem_for
+from minimax.models import (
+    DESIGN_PRICE_USD,
+    PRICES_AS_OF,
+    DeletedVoice,
+    DesignedVoice,
+    DesignReply,
+    ListedVoice,
+    Voice,
+    VoiceList,
+)
 from minimax.runtime import Runtime
 
-__all__ = ["CloneRequest", "clone"]
+__all__ = ["DesignRequest", "delete", "design", "found"]
 
-VOICE_ID_RULE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{6,254}[A-Za-z0-9]")
-LONGEST_PREVIEW: Final = 1000
-LONGEST_TEXT_VALIDATION: Final = 200
-"""Characters (platform documentation "voice clone")."""
-DEFAULT_SPEECH_MODEL: Final = "speech-2.8-hd"
-TAKEN: Final = 2039
-UPLOAD_IS_GONE: Final = frozenset({2013, 20132})
-"""What MiniMax answers to a file id that it no longer knows."""
-FILE_ID: Final = re.compile(r"[0-9]{9,19}")
-PREVIEW_TYPES: Final = frozenset({"audio/mpeg", "audio/wav", "audio/flac"})
+LONGEST_PREVIEW: Final = 500
+"""Characters (platform documentation "voice design")."""
+NO_SUCH_VOICE: Final = 2013
+"""What delete_voice answers to an id that it does not know (T2A says 2054)."""
+SHOWN_DESCRIPTION: Final = 80
+"""Characters of a voice's description in a list, which has to fit a model's context."""
+
+
+async def found(
+    runtime: Runtime, *, voice_type: str = "all", search: str | None = None, limit: int = 20
+) -> VoiceList:
+    """The voices whose id, name or description holds `search`; own ones before system ones.
+
+    Raises:
+        MiniMaxError: MiniMax refused or could not be reached.
+    """
+    reply = await (await runtime.client()).list_voices(voice_type)
+    cloned, designed, system = (
+        [voice for voice in group if _matches(voice, search)]
+        for group in (reply.voice_cloning, reply.voice_generation, reply.system_voice)
+    )
+    total = len(cloned) + len(designed) + len(system)
+    shown_cloned = cloned[:limit]
+    shown_designed = designed[: limit - len(shown_cloned)]
+    shown_system = system[: limit - len(shown_cloned) - len(shown_designed)]
+    return VoiceList(
+        system=_listed(shown_system),
+        cloned=_listed(shown_cloned),
+        designed=_listed(shown_designed),
+        total=total,
+        next_step=runtime.next_step(_about(total, limit)),
+    )
+
+
+def _matches(voice: Voice, search: str | None) -> bool:
+    text = " ".join([voice.voice_id, voice.voice_name, *voice.description]).casefold()
+    return search is None or all(word in text for word in search.casefold().split())
+
+
+def _listed(voices: Sequence[Voice]) -> list[ListedVoice]:
+    return [
+        ListedVoice(
+            voice_id=voice.voice_id,
+            name=voice.voice_name or None,
+            description=_shortened(" ".join(voice.description)),
+        )
+        for voice in voices
+    ]
+
+
+def _shortened(text: str) -> str | None:
+    line = " ".join(text.split())
+    return (line if len(line) <= SHOWN_DESCRIPTION else line[: SHOWN_DESCRIPTION - 1] + "…") or None
+
+
+def _about(total: int, limit: int) -> str:
+    cut = total > limit
+    more = f"{total} voices match; {limit} are shown. Narrow it with search. " if cut else ""
+    return (
+        f"{more}Give a voice_id to text_to_audio. A new clone or design shows up here only after "
+        "it has spoken for the first time."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloneRequest:
-    """What a caller may say about a clone; None is "not given"."""
+class DesignRequest:
+    """What a caller may say about a design; None is "not given"."""
 
-    audio: str
+    prompt: str
+    preview_text: str
     voice_id: str | None = None
-    preview_text: str | None = None
-    model: str | None = None
-    prompt_audio: str | None = None
-    prompt_text: str | None = None
-    text_validation: str | None = None
-    accuracy: float | None = None
-    language_boost: str | None = None
-    need_noise_reduction: bool | None = None
-    need_volume_normalization: bool | None = None
+    output_directory: str | None = None
 
 
-async def clone(
-    runtime: Runtime, request: CloneRequest, *, within_seconds: float | None = None
-) -> ClonedVoice:
-    """Upload a recording and make a voice from it.
-
-    What takes longer than `within_seconds` goes on and is joined by the next identical call.
+async def design(runtime: Runtime, request: DesignRequest) -> DesignedVoice:
+    """Make a voice from a description and save its preview.
 
     Raises:
-        InputError: Something about the request would be refused; nothing was sent.
-        MaybeChargedError: A billed preview was asked for, and no answer came.
+        InputError: MiniMax would refuse it; nothing was sent.
+        MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached.
     """
-    _check(request)
-    cloning = runtime.own(_Clonings).of(request)
-    runtime.background.start(("clone", request), cloning.run)
-    try:
-        voice: ClonedVoice = await runtime.background.collect(
-            ("clone", request), within_seconds=within_seconds
-        )
-    except NotYet:
-        return _uploading(runtime, cloning.voice_id)
-    finally:
-        runtime.own(_Clonings).forget_finished()
-    return voice
+    _check_design(request)
+    folder = await asyncio.to_thread(
+        places.output_place, request.output_directory, settings=runtime.settings
+    )
+    reply = await _designed(runtime, request)
+    saved, problem = None, None
+    if runtime.settings.resource_mode == "local" and reply.trial_audio:
+        saved, problem = await _saved_preview(runtime, reply, folder=folder)
+    return DesignedVoice(
+        voice_id=reply.voice_id,
+        preview_path=str(saved.path) if saved else None,
+        next_step=runtime.next_step(
+            f"The voice {reply.voice_id} is ready. MiniMax deletes it unless it speaks within 7 "
+            f"days, and charges ${DESIGN_PRICE_USD:.2f} (list price, {PRICES_AS_OF}) when it first "
+            f"speaks.{results.trouble(problem)}"
+        ),
+    )
 
 
-class _Clonings:
-    """The clonings under way, and the uploads that a repeated one need not make again."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._of: dict[CloneRequest, _Cloning] = {}
-        self.uploads: dict[tuple[str, str], int] = {}
-
-    def of(self, request: CloneRequest) -> "_Cloning":
-        if request not in self._of:
-            self._of[request] = _Cloning(self._runtime, request, self.uploads)
-        return self._of[request]
-
-    def forget_finished(self) -> None:
-        running = self._runtime.background.running
-        self._of = {r: cloning for r, cloning in self._of.items() if running(("clone", r))}
-
-
-class _Cloning:
-    """One recording on its way to a voice; its voice_id is settled from the start."""
-
-    def __init__(
-        self, runtime: Runtime, request: CloneRequest, uploads: dict[tuple[str, str], int]
-    ) -> None:
-        self._runtime = runtime
-        self._request = request
-        self._uploads = uploads
-        self.voice_id = request.voice_id or _made_voice_id(sandbox=runtime.settings.sandbox)
-
-    async def run(self) -> ClonedVoice:
-        remembered = dict(self._uploads)
-        try:
-            return await self._cloned()
-        except RefusedError as refusal:
-            if refusal.code not in UPLOAD_IS_GONE or not remembered:
-                raise
-        self._uploads.clear()
-        return await self._cloned()
-
-    async def _cloned(self) -> ClonedVoice:
-        body = await self._uploaded()
-        reply = await _cloned(self._runtime, self._request, body | {"voice_id": self.voice_id})
-        return await _result(
-            self._runtime, reply, voice_id=self.voice_id, file_id=str(body["file_id"])
-        )
-
-    async def _uploaded(self) -> dict[str, Any]:
-        """The request's body, its recordings replaced by the ids of their uploads.
-
-        Both recordings are checked before the first is sent.
-        """
-        request = self._request
-        with ExitStack() as opened:
-            sample = await self._opened(opened, request.audio, "audio", media.CLONE_AUDIO)
-            if request.prompt_audio is None:
-                return _body(request) | {"file_id": await self._upload(sample, "voice_clone")}
-            prompt = await self._opened(
-                opened, request.prompt_audio, "prompt_audio", media.PROMPT_AUDIO
-            )
-            sample_id = await self._upload(sample, "voice_clone")
-            prompt_id = await self._upload(prompt, "prompt_audio")
-        clone_prompt = {"prompt_audio": prompt_id, "prompt_text": request.prompt_text}
-        return _body(request) | {"file_id": sample_id, "clone_prompt": clone_prompt}
-
-    async def _opened(
-        self, opened: ExitStack, source: str, field: str, rules: media.Rules
-    ) -> media.Input | int:
-        """An opened recording, or the file id of an earlier upload."""
-        text = places.without_decoration(source)
-        if FILE_ID.fullmatch(text):
-            return int(text)
-        if text[:6].lower() == "https:" or text[:5].lower() == "http:":
-            self._refuse_links_in_sandbox(field)
-            return opened.enter_context(await media.receive(text, field=field, rules=rules))
-        settings = self._runtime.settings
-        return opened.enter_context(
-            await asyncio.to_thread(
-                media.open_input, text, field=field, rules=rules, settings=settings
-            )
-        )
-
-    def _refuse_links_in_sandbox(self, field: str) -> None:
-        if self._runtime.settings.sandbox:
-            raise InputError(
-                f"{field}: the sandbox fetches nothing from outside. Give a path on this computer."
-            )
-
-    async def _upload(self, file: media.Input | int, purpose: str) -> int:
-        if isinstance(file, int):
-            return file
-        key = (purpose, await asyncio.to_thread(file.digest))
-        if key not in self._uploads:
-            client = await self._runtime.client()
-            self._uploads[key] = int(
-                await client.upload_file(
-                    file, name=file.name, media_type=file.media_type, purpose=purpose
-                )
-            )
-        return self._uploads[key]
-
-
-def _check(request: CloneRequest) -> None:
-    if request.voice_id is not None and not VOICE_ID_RULE.fullmatch(request.voice_id):
+def _check_design(request: DesignRequest) -> None:
+    if len(request.preview_text) > LONGEST_PREVIEW:
         raise InputError(
-            "voice_id must have 8 to 256 characters, begin with a letter, end with a letter or "
-            "digit, and hold only letters, digits, - and _. Leave it out to have one made."
+            f"preview_text has {len(request.preview_text)} characters; MiniMax takes "
+            f"{LONGEST_PREVIEW} at most."
         )
-    if (request.prompt_audio is None) != (request.prompt_text is None):
-        raise InputError("prompt_audio and prompt_text belong together: give both or neither.")
-    _check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
-    _check_length("text_validation", request.text_validation, LONGEST_TEXT_VALIDATION)
+    check_voice_id(request.voice_id)
 
 
-def _check_length(field: str, text: str | None, most: int) -> None:
-    if text is not None and len(text) > most:
-        raise InputError(f"{field} has {len(text)} characters; MiniMax takes {most} at most.")
-
-
-def _made_voice_id(*, sandbox: bool) -> str:
-    today = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d")
-    return f"{'sandbox' if sandbox else 'voice'}-{today}-{secrets.token_hex(4)}"
-
-
-def _body(request: CloneRequest) -> dict[str, Any]:
-    model = request.model or (DEFAULT_SPEECH_MODEL if request.preview_text else None)
-    fields = {
-        "text": request.preview_text,
-        "model": model,
-        "text_validation": request.text_validation,
-        "accuracy": request.accuracy,
-        "language_boost": request.language_boost,
-        "need_noise_reduction": request.need_noise_reduction,
-        "need_volume_normalization": request.need_volume_normalization,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-async def _cloned(runtime: Runtime, request: CloneRequest, body: dict[str, Any]) -> CloneReply:
+async def _designed(runtime: Runtime, request: DesignRequest) -> DesignReply:
+    body: dict[str, Any] = {"prompt": request.prompt, "preview_text": request.preview_text}
+    if request.voice_id is not None:
+        body["voice_id"] = request.voice_id
     client = await runtime.client()
-    policy = retry.CLONE_WITH_PREVIEW if request.preview_text else retry.CLONE
     try:
-        return await client.clone_voice(body, policy=policy)
-    except RefusedError as refusal:
-        if refusal.code != TAKEN or not refusal.after_unknown:
-            raise
-        return _taken_after_doubt(request, refusal)
+        reply = await client.design_voice(body)
     except MiniMaxError as error:
-        if request.preview_text is None or error.outcome is not Outcome.UNKNOWN:
+        if error.outcome is not Outcome.UNKNOWN:
             raise
-        raise _maybe_charged(error, body["voice_id"]) from None
-
-
-def _taken_after_doubt(request: CloneRequest, refusal: RefusedError) -> CloneReply:
-    """The id is taken, and an attempt before this one ended in doubt.
-
-    An id that was made here for this very call can only have been taken by that attempt.
-    """
-    if request.voice_id is None:
-        return CloneReply()
-    raise RefusedError(
-        f"The voice_id {request.voice_id} is taken. An earlier attempt of this call got no answer, "
-        "so this may be the voice just cloned, or an older one of the same id. Speak with it to "
-        "hear which, or call again with another voice_id.",
-        code=refusal.code,
-        trace_id=refusal.trace_id,
-    )
-
-
-def _maybe_charged(error: MiniMaxError, voice_id: str) -> MaybeChargedError:
-    return MaybeChargedError(
-        f"No answer came to the cloning of {voice_id}. The voice may exist, and the preview's "
-        "characters may have been charged. Try to speak with this voice_id before cloning again, "
-        "or call again without preview_text, which costs nothing.",
-        outcome=Outcome.UNKNOWN,
-        code=error.code,
-        http_status=error.http_status,
-        trace_id=error.trace_id,
-    )
-
-
-def _uploading(runtime: Runtime, voice_id: str) -> ClonedVoice:
-    return ClonedVoice(
-        voice_id=voice_id,
-        status="uploading",
-        file_id=None,
-        demo_audio_url=None,
-        demo_audio_path=None,
-        next_step=runtime.next_step(
-            "The recording is still on its way; that goes on by itself. Call voice_clone again "
-            "with exactly the same arguments: that joins it and tells when the voice is ready."
-        ),
-    )
-
-
-async def _result(
-    runtime: Runtime, reply: CloneReply, *, voice_id: str, file_id: str
-) -> ClonedVoice:
-    saved, trouble = await _saved_preview(runtime, reply.demo_audio, voice_id)
-    return ClonedVoice(
-        voice_id=voice_id,
-        status="cloned",
-        file_id=file_id,
-        demo_audio_url=reply.demo_audio or None,
-        demo_audio_path=str(saved.path) if saved else None,
-        next_step=runtime.next_step(
-            f"The voice {voice_id} is ready. MiniMax deletes it unless it speaks within 7 days, "
-            "charges for the clone when it first speaks, and lists it only from then on."
-            f"{trouble}"
-        ),
-    )
+        raise results.in_doubt(error, what="The voice") from None
+    if not reply.voice_id:
+        raise results.in_doubt(StorageError("no voice"), what="The voice")
+    return reply
 
 
 async def _saved_preview(
-    runtime: Runtime, url: str, voice_id: str
-) -> tuple[media.SavedFile | None, str]:
-    """The preview as a file; a preview that cannot be saved must not hide the paid voice."""
-    if not url or runtime.settings.resource_mode == "url":
-        return None, ""
-
-    async def same_link() -> str:
-        return url
-
+    runtime: Runtime, reply: DesignReply, *, folder: Path
+) -> tuple[SavedFile | None, MiniMaxError | None]:
+    """The preview as a file; one that cannot be saved must not hide the paid voice."""
+    stem = stem_for("preview", reply.voice_id)
     try:
-        saved = await downloads.fetch(
-            await runtime.client(),
-            downloads.Link(same_link),
-            stem=media.stem_for("preview", voice_id),
-            types=PREVIEW_TYPES,
-            folder=runtime.settings.base_path,
-            clock=runtime.clock,
-        )
+        return await results.save_audio(runtime, reply.trial_audio, stem=stem, folder=folder), None
     except MiniMaxError as error:
-        return None, f" Its preview could not be saved: {error}"
-    return saved, ""
+        return None, error
+
+
+async def delete(
+    runtime: Runtime, voice_id: str, *, voice_type: str = "voice_cloning"
+) -> DeletedVoice:
+    """Delete a voice for good; its id can never be used again.
+
+    Raises:
+        RefusedError: There is no such voice of this type.
+        MiniMaxError: MiniMax could not be reached.
+    """
+    client = await runtime.client()
+    try:
+        await client.delete_voice(voice_id, voice_type=voice_type)
+    except RefusedError as refusal:
+        if refusal.code != NO_SUCH_VOICE:
+            raise
+        raise RefusedError(
+            f"There is no voice {voice_id!r} of the type {voice_type}; nothing was deleted. Check "
+            "the exact id with list_voices, and give voice_type=voice_generation for a designed "
+            "voice.",
+            code=refusal.code,
+            trace_id=refusal.trace_id,
+        ) from None
+    return DeletedVoice(voice_id=voice_id, deleted=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from minimax.clock import Clock
+from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
 
 KEY = "sk-api-canary-0123456789"
@@ -63,3 +65,15 @@ class VirtualTime:
 @pytest.fixture
 def time() -> VirtualTime:
     return VirtualTime()
+
+
+AT_ONCE = VideoStages(preparing_seconds=0, queueing_seconds=0, processing_seconds=0)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A sandbox whose jobs are finished at once; `sandbox.url` is where it listens."""
+    made = Sandbox(keys={KEY}, stages=AT_ONCE)
+    async with serve(made) as url:
+        made.url = url  # type: ignore[attr-defined]
+        yield made

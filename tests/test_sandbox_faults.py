@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from minimax.sandbox import Fault, Sandbox, serve
+from minimax.sandbox import Fault, Sandbox, samples, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -25,9 +26,12 @@ AUTH = {"Authorization": "Bearer key"}
 async def faulted(*faults: Fault, **options: Any) -> AsyncIterator[tuple[Sandbox, "Client"]]:
     sandbox = Sandbox(**options)
     sandbox.faults.add(*faults)
-    async with serve(sandbox) as base_url, asyncio.timeout(5):
-        async with httpx.AsyncClient(base_url=base_url, headers=AUTH, trust_env=False) as http:
-            yield sandbox, Client(base_url, http)
+    async with (
+        asyncio.timeout(5),
+        serve(sandbox) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers=AUTH, trust_env=False) as http,
+    ):
+        yield sandbox, Client(base_url, http)
 
 
 @dataclass
@@ -281,7 +285,7 @@ async def test_a_fault_before_the_key_is_looked_at_needs_no_key() -> None:
         {"announce_length": False},
         {"cut_after_bytes": 1},
     ],
-    ids=lambda fields: "+".join(fields),
+    ids="+".join,
 )
 async def test_a_fault_that_contradicts_itself_is_not_made(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -331,3 +335,37 @@ async def test_a_sandbox_can_be_served_again() -> None:
         async with serve(sandbox) as base_url, httpx.AsyncClient(trust_env=False) as http:
             await http.post(base_url + CREATE, json=ORDER, headers=AUTH)
     assert sandbox.billed("video") == 2
+
+
+async def test_a_client_that_leaves_during_an_upload_is_not_served_and_not_complained_about(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with faulted() as (sandbox, client):
+        url = urlsplit(client.base_url)
+        _, writer = await asyncio.open_connection(url.hostname, url.port)
+        head = f"POST {CREATE} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer key\r\n"
+        writer.write(f"{head}Content-Length: 1000\r\n\r\n".encode() + BODY)
+        while not sandbox.requests:
+            await asyncio.sleep(0.01)
+        writer.close()
+        await writer.wait_closed()
+        assert (await client.order()).status_code == 200
+        assert sandbox.billed("video") == 1
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_a_film_of_any_size_is_streamed_without_being_held() -> None:
+    film_bytes = 40_000_000
+    async with faulted() as (sandbox, client):
+        link = sandbox.downloads.offer(samples.film(size_bytes=film_bytes), name="film.mp4")
+        url = sandbox.downloads.signed_url(link, base_url=client.base_url)
+        tracemalloc.start()
+        received = 0
+        async with httpx.AsyncClient(trust_env=False) as plain, plain.stream("GET", url) as answer:
+            assert answer.headers["content-length"] == str(film_bytes)
+            async for chunk in answer.aiter_raw():
+                received += len(chunk)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert received == film_bytes
+        assert peak_bytes < 4_000_000

@@ -2,77 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 
 import minimax_server
-from minimax import runtime
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
 from minimax.models import VIDEO_MODELS, VideoMode
-from minimax.runtime import Runtime
-from minimax.sandbox import Fault, Sandbox, VideoStages, serve
+from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
 from tests import samples
 from tests.conftest import KEY, VirtualTime
+from tests.inside import call, connected, failure, in_python
 from tests.samples import put
 
 pytestmark = pytest.mark.anyio
-
-AT_ONCE = VideoStages(preparing_seconds=0, queueing_seconds=0, processing_seconds=0)
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    """A sandbox whose jobs are finished at once; `sandbox.url` is where it listens."""
-    made = Sandbox(keys={KEY}, stages=AT_ONCE)
-    async with serve(made) as url:
-        made.url = url  # type: ignore[attr-defined]
-        yield made
-
-
-@asynccontextmanager
-async def connected(settings: Settings, sandbox: Any) -> AsyncIterator[Client]:
-    """A client whose server speaks to the sandbox."""
-    at = replace(settings, api_host=sandbox.url)
-    async with Client(minimax_server.make_server(lambda: at)) as client:
-        yield client
-
-
-@asynccontextmanager
-async def in_python(settings: Settings, sandbox: Any, time: VirtualTime) -> AsyncIterator[Runtime]:
-    """The tools as plain coroutines, on the sandbox, in time that does not pass."""
-    at = replace(settings, api_host=sandbox.url)
-    async with runtime.hosted(Runtime(lambda: at, clock=time.clock)) as opened:
-        yield opened
-
-
-def text_of(result: CallToolResult) -> str:
-    [block] = result.content
-    assert isinstance(block, TextContent)
-    return block.text
-
-
-async def call(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(name, arguments)
-    assert not result.is_error, text_of(result)
-    structured: dict[str, Any] = result.structured_content or {}
-    return structured
-
-
-async def failure(client: Client, name: str, **arguments: Any) -> str:
-    result = await client.call_tool(name, arguments)
-    assert result.is_error
-    assert result.structured_content is None
-    return text_of(result)
-
 
 # --- what a host reads -------------------------------------------------------------------------
 
@@ -103,17 +51,23 @@ async def test_only_what_cannot_be_left_out_is_required() -> None:
         "query_video_generation": ["task_id"],
         "retrieve_video_file": ["file_id"],
         "list_video_tasks": [],
+        "text_to_audio": ["text"],
+        "list_voices": [],
+        "voice_design": ["prompt", "preview_text"],
+        "delete_voice": ["voice_id"],
+        "text_to_image": ["prompt"],
     }
 
 
 async def test_annotations_are_honest() -> None:
     hints = {tool["name"]: tool["annotations"] for tool in await listed()}
-    for paid in ("voice_clone", "generate_video"):
+    for paid in ("voice_clone", "generate_video", "text_to_audio", "voice_design", "text_to_image"):
         assert hints[paid]["readOnlyHint"] is False
         assert hints[paid]["idempotentHint"] is False
         assert hints[paid]["openWorldHint"] is True
-    for free in ("query_video_generation", "list_video_tasks"):
+    for free in ("query_video_generation", "list_video_tasks", "list_voices"):
         assert hints[free]["readOnlyHint"] is True
+    assert hints["delete_voice"]["destructiveHint"] is True
 
 
 async def test_the_whole_list_is_small() -> None:
@@ -478,7 +432,7 @@ def test_every_combination_is_refused_here_exactly_where_the_table_does_not_hold
 
     from minimax import orders
 
-    fields: dict[str, str] = {
+    fields: dict[str, Any] = {
         VideoMode.TEXT: {},
         VideoMode.FIRST_FRAME: {"first_frame": frames[0]},
         VideoMode.FIRST_AND_LAST_FRAME: {"first_frame": frames[0], "last_frame": frames[1]},

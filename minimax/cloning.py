@@ -1,0 +1,304 @@
+"""Cloning: a recording becomes a voice."""
+
+import asyncio
+import datetime
+import re
+import secrets
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+from minimax import media, places, results, retry
+from minimax.background import NotYet
+from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
+from minimax.models import ClonedVoice, CloneReply
+from minimax.runtime import Runtime
+
+__all__ = ["CloneRequest", "check_voice_id", "clone"]
+
+VOICE_ID_RULE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{6,254}[A-Za-z0-9]")
+LONGEST_PREVIEW: Final = 1000
+LONGEST_TEXT_VALIDATION: Final = 200
+"""Characters (platform documentation "voice clone")."""
+DEFAULT_SPEECH_MODEL: Final = "speech-2.8-hd"
+TAKEN: Final = 2039
+UPLOAD_IS_GONE: Final = frozenset({2013, 20132})
+"""What MiniMax answers to a file id that it no longer knows."""
+FILE_ID: Final = re.compile(r"[0-9]{9,19}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloneRequest:
+    """What a caller may say about a clone; None is "not given"."""
+
+    audio: str
+    voice_id: str | None = None
+    preview_text: str | None = None
+    model: str | None = None
+    prompt_audio: str | None = None
+    prompt_text: str | None = None
+    text_validation: str | None = None
+    accuracy: float | None = None
+    language_boost: str | None = None
+    need_noise_reduction: bool | None = None
+    need_volume_normalization: bool | None = None
+
+
+async def clone(
+    runtime: Runtime, request: CloneRequest, *, within_seconds: float | None = None
+) -> ClonedVoice:
+    """Upload a recording and make a voice from it.
+
+    What takes longer than `within_seconds` goes on and is joined by the next identical call.
+
+    Raises:
+        InputError: Something about the request would be refused; nothing was sent.
+        MaybeChargedError: A billed preview was asked for, and no answer came.
+        MiniMaxError: MiniMax refused or could not be reached.
+    """
+    _check(request)
+    cloning = runtime.own(_Clonings).of(request)
+    runtime.background.start(("clone", request), cloning.run)
+    try:
+        voice: ClonedVoice = await runtime.background.collect(
+            ("clone", request), within_seconds=within_seconds
+        )
+    except NotYet:
+        return _uploading(runtime, cloning.voice_id)
+    finally:
+        runtime.own(_Clonings).forget_finished()
+    return voice
+
+
+class _Clonings:
+    """The clonings under way, and the uploads that a repeated one need not make again."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._of: dict[CloneRequest, _Cloning] = {}
+        self.uploads: dict[tuple[str, str], int] = {}
+
+    def of(self, request: CloneRequest) -> "_Cloning":
+        if request not in self._of:
+            self._of[request] = _Cloning(self._runtime, request, self.uploads)
+        return self._of[request]
+
+    def forget_finished(self) -> None:
+        running = self._runtime.background.running
+        self._of = {r: cloning for r, cloning in self._of.items() if running(("clone", r))}
+
+
+class _Cloning:
+    """One recording on its way to a voice; its voice_id is settled from the start."""
+
+    def __init__(
+        self, runtime: Runtime, request: CloneRequest, uploads: dict[tuple[str, str], int]
+    ) -> None:
+        self._runtime = runtime
+        self._request = request
+        self._uploads = uploads
+        self.voice_id = request.voice_id or _made_voice_id(sandbox=runtime.settings.sandbox)
+
+    async def run(self) -> ClonedVoice:
+        remembered = dict(self._uploads)
+        try:
+            return await self._cloned()
+        except RefusedError as refusal:
+            if refusal.code not in UPLOAD_IS_GONE or not remembered:
+                raise
+        self._uploads.clear()
+        return await self._cloned()
+
+    async def _cloned(self) -> ClonedVoice:
+        body = await self._uploaded()
+        reply = await _cloned(self._runtime, self._request, body | {"voice_id": self.voice_id})
+        return await _result(
+            self._runtime, reply, voice_id=self.voice_id, file_id=str(body["file_id"])
+        )
+
+    async def _uploaded(self) -> dict[str, Any]:
+        """The request's body, its recordings replaced by the ids of their uploads.
+
+        Both recordings are checked before the first is sent.
+        """
+        request = self._request
+        with ExitStack() as opened:
+            sample = await self._opened(opened, request.audio, "audio", media.CLONE_AUDIO)
+            if request.prompt_audio is None:
+                return _body(request) | {"file_id": await self._upload(sample, "voice_clone")}
+            prompt = await self._opened(
+                opened, request.prompt_audio, "prompt_audio", media.PROMPT_AUDIO
+            )
+            sample_id = await self._upload(sample, "voice_clone")
+            prompt_id = await self._upload(prompt, "prompt_audio")
+        clone_prompt = {"prompt_audio": prompt_id, "prompt_text": request.prompt_text}
+        return _body(request) | {"file_id": sample_id, "clone_prompt": clone_prompt}
+
+    async def _opened(
+        self, opened: ExitStack, source: str, field: str, rules: media.Rules
+    ) -> media.Input | int:
+        """An opened recording, or the file id of an earlier upload."""
+        text = places.without_decoration(source)
+        if FILE_ID.fullmatch(text):
+            return int(text)
+        if text[:6].lower() == "https:" or text[:5].lower() == "http:":
+            self._refuse_links_in_sandbox(field)
+            return opened.enter_context(await media.receive(text, field=field, rules=rules))
+        settings = self._runtime.settings
+        return opened.enter_context(
+            await asyncio.to_thread(
+                media.open_input, text, field=field, rules=rules, settings=settings
+            )
+        )
+
+    def _refuse_links_in_sandbox(self, field: str) -> None:
+        if self._runtime.settings.sandbox:
+            raise InputError(
+                f"{field}: the sandbox fetches nothing from outside. Give a path on this computer."
+            )
+
+    async def _upload(self, file: media.Input | int, purpose: str) -> int:
+        if isinstance(file, int):
+            return file
+        key = (purpose, await asyncio.to_thread(file.digest))
+        if key not in self._uploads:
+            client = await self._runtime.client()
+            self._uploads[key] = int(
+                await client.upload_file(
+                    file, name=file.name, media_type=file.media_type, purpose=purpose
+                )
+            )
+        return self._uploads[key]
+
+
+def _check(request: CloneRequest) -> None:
+    check_voice_id(request.voice_id)
+    if (request.prompt_audio is None) != (request.prompt_text is None):
+        raise InputError("prompt_audio and prompt_text belong together: give both or neither.")
+    _check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
+    _check_length("text_validation", request.text_validation, LONGEST_TEXT_VALIDATION)
+
+
+def check_voice_id(voice_id: str | None) -> None:
+    """Refuse an id that MiniMax would refuse for a new voice.
+
+    Raises:
+        InputError: With the rule.
+    """
+    if voice_id is not None and not VOICE_ID_RULE.fullmatch(voice_id):
+        raise InputError(
+            "voice_id must have 8 to 256 characters, begin with a letter, end with a letter or "
+            "digit, and hold only letters, digits, - and _. Leave it out to have one made."
+        )
+
+
+def _check_length(field: str, text: str | None, most: int) -> None:
+    if text is not None and len(text) > most:
+        raise InputError(f"{field} has {len(text)} characters; MiniMax takes {most} at most.")
+
+
+def _made_voice_id(*, sandbox: bool) -> str:
+    today = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d")
+    return f"{'sandbox' if sandbox else 'voice'}-{today}-{secrets.token_hex(4)}"
+
+
+def _body(request: CloneRequest) -> dict[str, Any]:
+    model = request.model or (DEFAULT_SPEECH_MODEL if request.preview_text else None)
+    fields = {
+        "text": request.preview_text,
+        "model": model,
+        "text_validation": request.text_validation,
+        "accuracy": request.accuracy,
+        "language_boost": request.language_boost,
+        "need_noise_reduction": request.need_noise_reduction,
+        "need_volume_normalization": request.need_volume_normalization,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+async def _cloned(runtime: Runtime, request: CloneRequest, body: dict[str, Any]) -> CloneReply:
+    client = await runtime.client()
+    policy = retry.CLONE_WITH_PREVIEW if request.preview_text else retry.CLONE
+    try:
+        return await client.clone_voice(body, policy=policy)
+    except RefusedError as refusal:
+        if refusal.code != TAKEN or not refusal.after_unknown:
+            raise
+        return _taken_after_doubt(request, refusal)
+    except MiniMaxError as error:
+        if request.preview_text is None or error.outcome is not Outcome.UNKNOWN:
+            raise
+        raise _maybe_charged(error, body["voice_id"]) from None
+
+
+def _taken_after_doubt(request: CloneRequest, refusal: RefusedError) -> CloneReply:
+    """The id is taken, and an attempt before this one ended in doubt.
+
+    An id that was made here for this very call can only have been taken by that attempt.
+    """
+    if request.voice_id is None:
+        return CloneReply()
+    raise RefusedError(
+        f"The voice_id {request.voice_id} is taken. An earlier attempt of this call got no answer, "
+        "so this may be the voice just cloned, or an older one of the same id. Speak with it to "
+        "hear which, or call again with another voice_id.",
+        code=refusal.code,
+        trace_id=refusal.trace_id,
+    )
+
+
+def _maybe_charged(error: MiniMaxError, voice_id: str) -> MaybeChargedError:
+    return MaybeChargedError(
+        f"No answer came to the cloning of {voice_id}. The voice may exist, and the preview's "
+        "characters may have been charged. Try to speak with this voice_id before cloning again, "
+        "or call again without preview_text, which costs nothing.",
+        outcome=Outcome.UNKNOWN,
+        code=error.code,
+        http_status=error.http_status,
+        trace_id=error.trace_id,
+    )
+
+
+def _uploading(runtime: Runtime, voice_id: str) -> ClonedVoice:
+    return ClonedVoice(
+        voice_id=voice_id,
+        status="uploading",
+        file_id=None,
+        demo_audio_url=None,
+        demo_audio_path=None,
+        next_step=runtime.next_step(
+            "The recording is still on its way; that goes on by itself. Call voice_clone again "
+            "with exactly the same arguments: that joins it and tells when the voice is ready."
+        ),
+    )
+
+
+async def _result(
+    runtime: Runtime, reply: CloneReply, *, voice_id: str, file_id: str
+) -> ClonedVoice:
+    saved, problem = await _saved_preview(runtime, reply.demo_audio, voice_id)
+    return ClonedVoice(
+        voice_id=voice_id,
+        status="cloned",
+        file_id=file_id,
+        demo_audio_url=reply.demo_audio or None,
+        demo_audio_path=str(saved.path) if saved else None,
+        next_step=runtime.next_step(
+            f"The voice {voice_id} is ready. MiniMax deletes it unless it speaks within 7 days, "
+            "charges for the clone when it first speaks, and lists it only from then on."
+            f"{results.trouble(problem)}"
+        ),
+    )
+
+
+async def _saved_preview(
+    runtime: Runtime, url: str, voice_id: str
+) -> tuple[media.SavedFile | None, MiniMaxError | None]:
+    """The preview as a file; one that cannot be saved must not hide the voice."""
+    if not url or runtime.settings.resource_mode == "url":
+        return None, None
+    stem, folder = media.stem_for("preview", voice_id), runtime.settings.base_path
+    try:
+        return await results.save_audio(runtime, url, stem=stem, folder=folder), None
+    except MiniMaxError as error:
+        return None, error

@@ -1,0 +1,143 @@
+"""Pictures from a prompt, saved where `generate_video` can take them as frames."""
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from minimax import kinds, media, places, results
+from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError
+from minimax.media import SavedFile
+from minimax.models import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply, Pictures
+from minimax.runtime import Runtime
+
+__all__ = ["PictureRequest", "make"]
+
+MODEL: Final = "image-01"
+LONGEST_PROMPT: Final = 1500
+"""Characters (platform documentation "image generation")."""
+ASPECT_RATIOS: Final = ("1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureRequest:
+    """What a caller may say about pictures; None is "not given"."""
+
+    prompt: str
+    aspect_ratio: str | None = None
+    n: int = 1
+    subject_image: str | None = None
+    seed: int | None = None
+    prompt_optimizer: bool | None = None
+    output_directory: str | None = None
+
+
+async def make(runtime: Runtime, request: PictureRequest) -> Pictures:
+    """Make pictures and save them, or give their links where only links are wanted.
+
+    Raises:
+        InputError: MiniMax would refuse it; nothing was sent.
+        MaybeChargedError: It was sent, and whether it was made and charged is not known.
+        MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
+    """
+    _check(request)
+    folder = await asyncio.to_thread(
+        places.output_place, request.output_directory, settings=runtime.settings
+    )
+    reply = await _made(runtime, request)
+    urls = reply.data.image_urls
+    saved, problem = await _saved(runtime, reply, folder)
+    return Pictures(
+        paths=[str(file.path) for file in saved],
+        image_urls=urls,
+        blocked=reply.metadata.failed_count,
+        next_step=runtime.next_step(
+            _what_now(saved, urls)
+            + _held_back(reply.metadata.failed_count)
+            + f" List price: ${IMAGE_PRICE_USD * len(urls):.4f} ({PRICES_AS_OF})."
+            + results.trouble(problem)
+        ),
+    )
+
+
+def _check(request: PictureRequest) -> None:
+    if len(request.prompt) > LONGEST_PROMPT:
+        raise InputError(
+            f"prompt has {len(request.prompt)} characters; MiniMax takes {LONGEST_PROMPT} at most."
+        )
+    if request.aspect_ratio is not None and request.aspect_ratio not in ASPECT_RATIOS:
+        raise InputError(f"aspect_ratio must be one of: {', '.join(ASPECT_RATIOS)}.")
+
+
+async def _made(runtime: Runtime, request: PictureRequest) -> ImageReply:
+    client = await runtime.client()
+    with ExitStack() as opened:
+        body = await asyncio.to_thread(_body, runtime, request, opened)
+        try:
+            reply = await client.make_images(body)
+        except MiniMaxError as error:
+            if error.outcome is not Outcome.UNKNOWN:
+                raise
+            raise results.in_doubt(error, what="The picture") from None
+    if not reply.data.image_urls:
+        raise RefusedError(
+            "MiniMax's content check held every picture back. Reword the prompt.",
+            code=None if reply.metadata.failed_count else 1027,
+        )
+    return reply
+
+
+def _body(runtime: Runtime, request: PictureRequest, opened: ExitStack) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "model": MODEL,
+        "prompt": request.prompt,
+        "aspect_ratio": request.aspect_ratio,
+        "n": request.n,
+        "response_format": "url",
+        "seed": request.seed,
+        "prompt_optimizer": request.prompt_optimizer,
+    }
+    if request.subject_image is not None:
+        subject = media.open_picture(
+            request.subject_image,
+            field="subject_image",
+            rules=media.PORTRAIT,
+            settings=runtime.settings,
+        )
+        if isinstance(subject, media.Input):
+            opened.enter_context(subject)
+        fields["subject_reference"] = [{"type": "character", "image_file": subject}]
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+async def _saved(
+    runtime: Runtime, reply: ImageReply, folder: Path
+) -> tuple[list[SavedFile], MiniMaxError | None]:
+    """The pictures as files; what cannot be saved must not hide what was paid for."""
+    if runtime.settings.resource_mode == "url":
+        return [], None
+    saved: list[SavedFile] = []
+    for number, url in enumerate(reply.data.image_urls, 1):
+        stem = f"{media.stem_for('image', reply.id)}-{number}"
+        try:
+            file = await results.save_link(
+                runtime, url, stem=stem, types=kinds.IMAGE_TYPES, folder=folder
+            )
+        except MiniMaxError as error:
+            return saved, error
+        saved.append(file)
+    return saved, None
+
+
+def _what_now(saved: list[SavedFile], urls: list[str]) -> str:
+    if not saved:
+        return f"Give the person the {len(urls)} links; they work for about a day."
+    return (
+        f"{len(saved)} pictures are saved; tell the person where. Their paths can be given to "
+        "generate_video as first_frame and last_frame."
+    )
+
+
+def _held_back(blocked: int) -> str:
+    return f" The content check held {blocked} back; reword the prompt for more." if blocked else ""

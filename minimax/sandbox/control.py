@@ -1,0 +1,117 @@
+"""The sandbox's own routes, for whoever runs it alone: look at it, break it, turn its clock."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from minimax.sandbox.faults import Fault
+
+if TYPE_CHECKING:
+    from minimax.sandbox.service import Sandbox
+
+WELCOME = """\
+This is a MiniMax that runs on this machine: the paths, answers, rules and faults of MiniMax's API,
+with sample media instead of results. Nothing is sent out and nothing costs anything.
+
+Point a client's base URL here; any API key is good.
+
+    GET    /sandbox/state     what was asked for and what it would have cost
+    POST   /sandbox/faults    {"path": "/v1/", "times": 2, "status": 502}: what shall go wrong
+    DELETE /sandbox/faults    nothing shall go wrong any more
+    POST   /sandbox/clock     {"advance_seconds": 3600}
+
+A video's prompt may hold [refuse input], [block output] or [fail]; an image's [block one].
+"""
+
+_NUMBER = (int, float)
+_FAULT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "path": str,
+    "method": str,
+    "times": int,
+    "when": str,
+    "status": int,
+    "body": str,
+    "headers": dict,
+    "code": int,
+    "message": str,
+    "delay_seconds": _NUMBER,
+    "cut_after_bytes": int,
+    "announce_length": bool,
+    "reset": bool,
+    "close": bool,
+    "hang": bool,
+    "bytes_per_second": _NUMBER,
+}
+
+
+def control_routes(sandbox: Sandbox) -> list[Route]:
+    """The routes; they take no key, are never faulted and never counted."""
+
+    async def state(_: Request) -> Response:
+        return JSONResponse(_state(sandbox))
+
+    async def add_fault(request: Request) -> Response:
+        try:
+            sandbox.faults.add(_fault(await request.json()))
+        except (TypeError, ValueError) as error:
+            return PlainTextResponse(f"{error}\n", 400)
+        return JSONResponse({"due": len(sandbox.faults)})
+
+    async def clear_faults(_: Request) -> Response:
+        sandbox.faults.clear()
+        return JSONResponse({"due": 0})
+
+    async def turn_clock(request: Request) -> Response:
+        try:
+            sandbox.clock.advance(float((await request.json())["advance_seconds"]))
+        except (KeyError, TypeError, ValueError):
+            return PlainTextResponse("advance_seconds must be a number\n", 400)
+        return JSONResponse({"now": sandbox.clock.now()})
+
+    return [
+        Route("/", _welcome),
+        Route("/sandbox/state", state),
+        Route("/sandbox/faults", add_fault, methods=["POST"]),
+        Route("/sandbox/faults", clear_faults, methods=["DELETE"]),
+        Route("/sandbox/clock", turn_clock, methods=["POST"]),
+    ]
+
+
+async def _welcome(_: Request) -> Response:
+    return PlainTextResponse(WELCOME)
+
+
+def _state(sandbox: Sandbox) -> dict[str, Any]:
+    return {
+        "now": sandbox.clock.now(),
+        "bill": [dataclasses.asdict(charge) for charge in sandbox.bill],
+        "counts": sandbox.counts,
+        "tasks": [*_tasks(sandbox.videos), *_tasks(sandbox.videos_v2)],
+        "voices": [voice.to_json() for voice in sandbox.voices.values()],
+        "files": [file.to_json() for file in sandbox.files.values()],
+        "faults_due": len(sandbox.faults),
+    }
+
+
+def _tasks(videos: Any) -> list[dict[str, Any]]:
+    return [
+        {"task_id": task.id, "model": task.model, "status": videos.status(task)}
+        for task in videos.values()
+    ]
+
+
+def _fault(fields: Any) -> Fault:
+    """A Fault of JSON fields; its body is text there."""
+    given = {k: v for k, v in dict(fields).items() if v is not None or k == "times"}
+    for name, value in given.items():
+        if name not in _FAULT_FIELDS:
+            raise ValueError(f"a fault has no {name}")
+        if value is not None and not isinstance(value, _FAULT_FIELDS[name]):
+            raise ValueError(f"{name} has the wrong type")
+    return Fault(**{**given, "body": given.get("body", "").encode()})

@@ -1,0 +1,41 @@
+"""Voice design: a voice from a description, with a preview of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from minimax.sandbox import samples
+from minimax.sandbox.bill import Bill
+from minimax.sandbox.ids import Ids
+from minimax.sandbox.params import Params
+from minimax.sandbox.speech import billed_characters
+from minimax.sandbox.stages import check_prompt
+from minimax.sandbox.voices import DESIGNED, Voices
+
+# minimax-api: POST /v1/voice_design.
+LARGEST_PREVIEW_CHARACTERS = 500
+PREVIEW_USD_PER_CHARACTER = 60 / 1_000_000
+
+
+class Designing:
+    """The voice_design endpoint."""
+
+    def __init__(self, *, voices: Voices, bill: Bill, ids: Ids) -> None:
+        self._voices = voices
+        self._bill = bill
+        self._ids = ids
+
+    def design(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/voice_design: the preview comes as hex, never as a link."""
+        params = Params(body)
+        prompt = params.text("prompt", required=True)
+        preview = params.text("preview_text", required=True, at_most=LARGEST_PREVIEW_CHARACTERS)
+        params.flag("aigc_watermark")
+        voice_id = params.text("voice_id") or self._ids.voice_id()
+        self._voices.check_free(voice_id)
+        check_prompt(prompt)
+        self._voices.create(voice_id, kind=DESIGNED, description=prompt)
+        price_usd = billed_characters(preview) * PREVIEW_USD_PER_CHARACTER
+        self._bill.charge("speech", price_usd, bought=voice_id)
+        return {"voice_id": voice_id, "trial_audio": samples.speech().data.hex()}

@@ -1,0 +1,182 @@
+"""Files: what a client uploaded, and the videos that were made for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO
+
+from minimax.sandbox.bounded import Newest
+from minimax.sandbox.clock import Clock
+from minimax.sandbox.downloads import Link
+from minimax.sandbox.ids import Ids
+from minimax.sandbox.params import Params
+from minimax.sandbox.pictures import V2_PICTURE, check_picture_file
+from minimax.sandbox.refusals import invalid
+from minimax.sandbox.samples import Content
+from minimax.sandbox.units import DAY_SECONDS, MB
+
+INPUT_LIFE_SECONDS = 7 * DAY_SECONDS  # minimax-api: video_generation_input is kept 7 days
+FILES_KEPT = 1_000
+
+# minimax-api: purposes and sizes of an upload. The size of video_understanding is not stated and
+# is taken from the videos of video_generation_input.
+UPLOAD_LIMIT_BYTES = {
+    "voice_clone": 20 * MB,
+    "prompt_audio": 20 * MB,
+    "t2a_async_input": 4_000_000,  # 1,000,000 characters of at most 4 bytes in UTF-8
+    "video_understanding": 50 * MB,
+    "video_generation_input": 50 * MB,
+}
+LARGEST_UPLOAD_BYTES = max(UPLOAD_LIMIT_BYTES.values())
+LISTED_PURPOSES = ("voice_clone", "prompt_audio", "t2a_async_input", "video_generation_input")
+DELETED_PURPOSES = (
+    "voice_clone",
+    "prompt_audio",
+    "t2a_async",
+    "t2a_async_input",
+    "video_generation",
+)
+
+# minimax-api: video_generation_input is checked at upload, by kind of medium.
+_PICTURE_SUFFIXES = tuple(f".{name}" for name in V2_PICTURE.formats)
+_INPUT_LIMIT_BYTES = {
+    **dict.fromkeys(_PICTURE_SUFFIXES, V2_PICTURE.largest_bytes),
+    **dict.fromkeys((".mp4", ".mov"), 50 * MB),
+    **dict.fromkeys((".wav", ".mp3"), 15 * MB),
+}
+_HTTP_BAD_REQUEST = 400
+
+
+class Blob:
+    """Bytes on disk that are deleted with the last reference to them."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        descriptor, name = tempfile.mkstemp(prefix="minimax-sandbox-")
+        self.path = Path(name)
+        self._finalizer = weakref.finalize(self, _remove, name)
+        with os.fdopen(descriptor, "wb") as target:
+            shutil.copyfileobj(source, target)
+
+
+def _remove(name: str) -> None:
+    Path(name).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the account; a finished video has a `link`, an upload its `blob` on disk."""
+
+    id: int
+    name: str
+    purpose: str
+    bytes: int
+    created_at: int
+    content: Content
+    link: Link | None = None
+    blob: Blob | None = None
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the name the file was uploaded under."""
+        return PurePath(self.name).suffix.lower()
+
+    def to_json(self) -> dict[str, Any]:
+        """MiniMax's FileObject."""
+        return {
+            "file_id": self.id,
+            "bytes": self.bytes,
+            "created_at": self.created_at,
+            "filename": self.name,
+            "purpose": self.purpose,
+        }
+
+
+class Files(Newest[int, File]):
+    """The account's files by id."""
+
+    def __init__(self, *, clock: Clock, ids: Ids) -> None:
+        super().__init__(keep=FILES_KEPT)
+        self._clock = clock
+        self._ids = ids
+
+    def upload(self, source: BinaryIO, *, name: str, purpose: str, size: int) -> dict[str, Any]:
+        """Take an upload in. What a clone needs of its sample is checked by the clone, not here."""
+        _check_upload(source, name=name, purpose=purpose, size=size)
+        blob = Blob(source)
+        content = Content("application/octet-stream", path=blob.path)
+        file = self._add(name, purpose, size, content=content, blob=blob)
+        return {"file": file.to_json()}
+
+    def add_video(self, link: Link, content: Content) -> File:
+        """Take a finished video in; MiniMax reports 0 bytes for these."""
+        name = "output_aigc.mp4"
+        return self._add(name, "video_generation", 0, link=link, content=content)
+
+    def list_by_purpose(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """GET /v1/files/list."""
+        purpose = Params(query).choice("purpose", LISTED_PURPOSES, required=True)
+        return {"files": [f.to_json() for f in self.values() if f.purpose == purpose]}
+
+    def retrieve(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """GET /v1/files/retrieve: each call signs a fresh download link."""
+        file = self.find(_file_id(query))
+        link = {"download_url": file.link} if file.link else {}
+        return {"file": {**file.to_json(), **link}}
+
+    def content(self, query: Mapping[str, str]) -> Content:
+        """GET /v1/files/retrieve_content: the bytes themselves."""
+        return self.find(_file_id(query)).content
+
+    def delete(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/files/delete."""
+        params = Params(body)
+        file_id = params.integer("file_id", required=True)
+        purpose = params.choice("purpose", DELETED_PURPOSES, required=True)
+        file = self.find(file_id, purpose=purpose)
+        del self[file.id]
+        return {"file_id": file.id}
+
+    def find(self, file_id: int, *, purpose: str | None = None) -> File:
+        """The file, refused where there is none or it serves another purpose."""
+        file = self.get(file_id)
+        if file is None or purpose not in {None, file.purpose}:
+            raise invalid("file_id not exist")
+        return file
+
+    def _add(self, name: str, purpose: str, size: int, **kept: Any) -> File:
+        created_at = int(self._clock.now())
+        file = File(self._ids.file_id(), name, purpose, size, created_at, **kept)
+        self[file.id] = file
+        return file
+
+
+def _file_id(query: Mapping[str, str]) -> int:
+    value = query.get("file_id", "")
+    if not value.isdecimal():
+        raise invalid("file_id is required and must be an integer")
+    return int(value)
+
+
+def _check_upload(source: BinaryIO, *, name: str, purpose: str, size: int) -> None:
+    if purpose not in UPLOAD_LIMIT_BYTES:
+        raise invalid(f"purpose must be one of {', '.join(UPLOAD_LIMIT_BYTES)}")
+    if purpose == "video_generation_input":
+        _check_video_input(source, name=name, size=size)
+    elif size > UPLOAD_LIMIT_BYTES[purpose]:
+        raise invalid(f"file size exceeds {UPLOAD_LIMIT_BYTES[purpose]} bytes")
+
+
+def _check_video_input(source: BinaryIO, *, name: str, size: int) -> None:
+    suffix = PurePath(name).suffix.lower()
+    if suffix not in _INPUT_LIMIT_BYTES:
+        raise invalid(f"invalid file ext {suffix}", status=_HTTP_BAD_REQUEST)
+    if size > _INPUT_LIMIT_BYTES[suffix]:
+        raise invalid("file size exceeds the limit", status=_HTTP_BAD_REQUEST)
+    if suffix in _PICTURE_SUFFIXES:
+        check_picture_file(source, name="file", rules=V2_PICTURE, status=_HTTP_BAD_REQUEST)

@@ -1,0 +1,113 @@
+"""Images: the rules of an order, and pictures painted on the spot in the size it asks for."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from minimax.sandbox.bill import Bill
+from minimax.sandbox.downloads import Downloads
+from minimax.sandbox.ids import new_trace_id
+from minimax.sandbox.painting import TILE, sunset
+from minimax.sandbox.params import Params
+from minimax.sandbox.pictures import PictureRules, Size, check_picture
+from minimax.sandbox.refusals import invalid
+from minimax.sandbox.samples import Content
+from minimax.sandbox.stages import check_prompt
+from minimax.sandbox.units import MB
+
+# minimax-api: POST /v1/image_generation.
+MODELS = ("image-01", "image-01-live")
+LARGEST_PROMPT_CHARACTERS = 1500
+MOST_IMAGES = 9
+SHORTEST_SIDE, LONGEST_SIDE = 512, 2048  # pixels
+USD_PER_IMAGE = 0.0035
+SIZES = {
+    "1:1": Size(1024, 1024),
+    "16:9": Size(1280, 720),
+    "4:3": Size(1152, 864),
+    "3:2": Size(1248, 832),
+    "2:3": Size(832, 1248),
+    "3:4": Size(864, 1152),
+    "9:16": Size(720, 1280),
+    "21:9": Size(1344, 576),
+}
+SUBJECT_RULES = PictureRules(formats=("jpg", "jpeg", "png"), largest_bytes=10 * MB - 1)
+
+BLOCK_ONE_MARK = "[block one]"
+"""A prompt with this mark has one of its pictures blocked by moderation."""
+
+
+class Images:
+    """The image_generation endpoint."""
+
+    def __init__(self, *, bill: Bill, downloads: Downloads) -> None:
+        self._bill = bill
+        self._downloads = downloads
+
+    def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/image_generation. An order is one charge, whatever the number of pictures."""
+        params = Params(body)
+        size = _checked_size(params)
+        wanted = params.integer("n", default=1, low=1, high=MOST_IMAGES)
+        as_links = params.choice("response_format", ("url", "base64"), default="url") == "url"
+        prompt = _checked_prompt(params)
+        blocked = 1 if BLOCK_ONE_MARK in prompt else 0
+        pictures = [sunset(size, sun=(i + 1) / (wanted + 1)) for i in range(wanted - blocked)]
+        request_id = new_trace_id()
+        self._bill.charge("image", len(pictures) * USD_PER_IMAGE, bought=request_id)
+        return {
+            "id": request_id,
+            "data": self._links(pictures) if as_links else _encoded(pictures),
+            "metadata": {"success_count": str(len(pictures)), "failed_count": str(blocked)},
+        }
+
+    def _links(self, pictures: list[bytes]) -> dict[str, Any]:
+        contents = [Content("image/jpeg", data=picture) for picture in pictures]
+        offers = [self._downloads.offer(content, name="image.jpeg") for content in contents]
+        return {"image_urls": offers}
+
+
+def _encoded(pictures: list[bytes]) -> dict[str, Any]:
+    return {"image_base64": [base64.b64encode(picture).decode() for picture in pictures]}
+
+
+def _checked_prompt(params: Params) -> str:
+    prompt = params.text("prompt", required=True, at_most=LARGEST_PROMPT_CHARACTERS)
+    if params.has("subject_reference"):
+        _check_subject(params)
+    params.integer("seed")
+    params.flag("prompt_optimizer")
+    params.flag("aigc_watermark")
+    check_prompt(prompt)
+    return prompt
+
+
+def _check_subject(params: Params) -> None:
+    subject = params.only_child("subject_reference")
+    subject.choice("type", ("character",), required=True)
+    url = subject.text("image_file", required=True)
+    check_picture(url, name="subject_reference[0].image_file", rules=SUBJECT_RULES)
+
+
+def _checked_size(params: Params) -> Size:
+    model = params.text("model", required=True)
+    if model not in MODELS:
+        raise invalid(f"unsupported model: {model}")
+    ratio = params.choice("aspect_ratio", SIZES, default="1:1")
+    if params.has("width") or params.has("height"):
+        size = Size(_checked_side(params, "width", model), _checked_side(params, "height", model))
+        return SIZES[ratio] if params.has("aspect_ratio") else size
+    if ratio == "21:9" and model != "image-01":
+        raise params.refusal("aspect_ratio", f"21:9 is not supported by {model}")
+    return SIZES[ratio]
+
+
+def _checked_side(params: Params, name: str, model: str) -> int:
+    if model != "image-01":
+        raise params.refusal(name, f"is not supported by {model}")
+    side = params.integer(name, required=True, low=SHORTEST_SIDE, high=LONGEST_SIDE)
+    if side % TILE:
+        raise params.refusal(name, f"must be a multiple of {TILE}")
+    return side

@@ -1,0 +1,115 @@
+"""Painting: a JPEG of any size, a sunset in tiles of eight pixels.
+
+A JPEG stores each 8x8 tile as one mean colour and 63 details. A picture without details needs
+only the mean of each tile, so the few lines here write a file that every decoder opens.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from functools import lru_cache
+from itertools import pairwise
+
+from minimax.sandbox.pictures import Size
+
+TILE = 8  # pixels; the side of a JPEG block
+
+_COMPONENTS = 3  # Y, Cb, Cr, not subsampled
+# With a step of 8 a tile's first coefficient is its mean, less 128.
+_QUANTUM = 8
+_CENTRE = 128
+
+# Annex K of ITU-T T.81: how many codes there are of each length for the first coefficients.
+_DC_LENGTHS = (0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)
+_DC_CODES = ("00", "010", "011", "100", "101", "110", "1110", "11110", "111110")
+# Of the details' code only "end of block" is needed; two bits, as there.
+_AC_LENGTHS = (0, 1) + (0,) * 14
+_END_OF_BLOCK = "00"
+
+_HORIZON = 0.72  # of the height
+_SUN_RADIUS = 0.11  # of the height
+_ZENITH, _GLOW = (46, 52, 120), (250, 140, 96)
+_SHALLOWS, _DEPTHS = (120, 78, 110), (40, 28, 52)
+_SUN = (255, 240, 205)
+
+Colour = tuple[float, float, float]
+
+
+@lru_cache(maxsize=64)
+def sunset(size: Size, *, sun: float = 0.5) -> bytes:
+    """A JPEG of `size` (multiples of 8); the sun stands from 0 (left) to 1 (right)."""
+    frame = struct.pack(">BHHB", 8, size.height, size.width, _COMPONENTS)
+    frame += b"".join(bytes((n, 0x11, 0)) for n in (1, 2, 3))
+    scan = bytes((_COMPONENTS, 1, 0, 2, 0, 3, 0, 0, 63, 0))
+    return b"".join((
+        b"\xff\xd8",
+        _segment(0xE0, b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"),
+        _segment(0xDB, bytes((0,)) + bytes((_QUANTUM,)) * 64),
+        _segment(0xC0, frame),
+        _segment(0xC4, bytes((0x00, *_DC_LENGTHS, *range(sum(_DC_LENGTHS))))),
+        _segment(0xC4, bytes((0x10, *_AC_LENGTHS, 0))),
+        _segment(0xDA, scan),
+        _packed(_tile_bits(size, sun)),
+        b"\xff\xd9",
+    ))  # fmt: skip
+
+
+def _segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def _packed(bits: str) -> bytes:
+    bits += "1" * (-len(bits) % 8)
+    data = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    return data.replace(b"\xff", b"\xff\x00")
+
+
+def _tile_bits(size: Size, sun: float) -> str:
+    """All tiles in reading order, each as its difference from the one before."""
+    colours = [(0, 0, 0), *_tile_colours(size, sun)]
+    bits: dict[tuple[int, ...], str] = {}
+    written = []
+    for before, here in pairwise(colours):
+        steps = tuple(new - old for old, new in zip(before, here, strict=True))
+        if steps not in bits:
+            bits[steps] = "".join(_step_bits(step) + _END_OF_BLOCK for step in steps)
+        written.append(bits[steps])
+    return "".join(written)
+
+
+def _step_bits(step: int) -> str:
+    length = abs(step).bit_length()
+    magnitude = step if step > 0 else step + 2**length - 1
+    return _DC_CODES[length] + (f"{magnitude:0{length}b}" if length else "")
+
+
+def _tile_colours(size: Size, sun: float) -> list[tuple[int, ...]]:
+    aspect = size.width / size.height
+    columns, rows = size.width // TILE, size.height // TILE
+    return [
+        _ycc(_colour((column + 0.5) / columns * aspect, (row + 0.5) / rows, sun * aspect))
+        for row in range(rows)
+        for column in range(columns)
+    ]
+
+
+def _colour(x: float, y: float, sun_x: float) -> Colour:
+    """The colour at a point, both axes in heights of the picture."""
+    if y >= _HORIZON:
+        return _mixed(_SHALLOWS, _DEPTHS, (y - _HORIZON) / (1 - _HORIZON))
+    if math.hypot(x - sun_x, y - _HORIZON / 2) < _SUN_RADIUS:
+        return _SUN
+    return _mixed(_ZENITH, _GLOW, y / _HORIZON)
+
+
+def _mixed(start: Colour, end: Colour, share: float) -> Colour:
+    red, green, blue = (a + (b - a) * share for a, b in zip(start, end, strict=True))
+    return red, green, blue
+
+
+def _ycc(colour: Colour) -> tuple[int, ...]:
+    """RGB as the centred Y, Cb and Cr of JFIF."""
+    red, green, blue = colour
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return round(luma - _CENTRE), round((blue - luma) / 1.772), round((red - luma) / 1.402)

@@ -1,0 +1,124 @@
+"""The sandbox itself: the account's state, and the app that answers for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from minimax.sandbox import samples
+from minimax.sandbox.bill import Bill
+from minimax.sandbox.bounded import Recent
+from minimax.sandbox.clock import Clock
+from minimax.sandbox.cloning import Cloning
+from minimax.sandbox.designing import Designing
+from minimax.sandbox.downloads import Downloads
+from minimax.sandbox.faults import Faults
+from minimax.sandbox.files import Files
+from minimax.sandbox.ids import Ids
+from minimax.sandbox.images import Images
+from minimax.sandbox.speech import Speech
+from minimax.sandbox.stages import VideoStages
+from minimax.sandbox.studio import Studio
+from minimax.sandbox.videos import Videos
+from minimax.sandbox.videos_v2 import VideosV2
+from minimax.sandbox.voices import Voices
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+LINK_SECONDS = 3600.0  # minimax-api: the download_url of a v1 video lives 1 hour
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as it arrived; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str] = field(repr=False)
+    trace_id: str
+
+
+class Sandbox:
+    """One MiniMax account that lives in this process.
+
+    Args:
+        keys: The good API keys; None takes any.
+        clock: The time by which jobs finish, links expire and voices are deleted.
+        stages: How long a video job stays in each state.
+        film_bytes: Pads the film that is served to this size; it still plays.
+        bytes_per_second: Slows request and answer bodies down; None is as fast as it goes.
+        link_seconds: Life of a signed download link.
+        unverified: The account may not clone voices (2038).
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Collection[str] | None = None,
+        clock: Clock | None = None,
+        stages: VideoStages | None = None,
+        film_bytes: int | None = None,
+        bytes_per_second: float | None = None,
+        link_seconds: float = LINK_SECONDS,
+        unverified: bool = False,
+    ) -> None:
+        self.keys = keys
+        self.clock = clock or Clock()
+        self.bytes_per_second = bytes_per_second
+        self.bill = Bill()
+        self.faults = Faults()
+        self.requests: Recent[Seen] = Recent()
+        self.counts: Counter[str] = Counter()
+        ids = Ids()
+        self.downloads = Downloads(clock=self.clock, link_seconds=link_seconds)
+        self.files = Files(clock=self.clock, ids=ids)
+        self.voices = Voices(clock=self.clock, bill=self.bill)
+        self.speech = Speech(voices=self.voices, bill=self.bill, downloads=self.downloads)
+        self.cloning = Cloning(
+            files=self.files, voices=self.voices, speech=self.speech, unverified=unverified
+        )
+        self.designing = Designing(voices=self.voices, bill=self.bill, ids=ids)
+        self.images = Images(bill=self.bill, downloads=self.downloads)
+        studio = Studio(
+            clock=self.clock,
+            ids=ids,
+            bill=self.bill,
+            files=self.files,
+            downloads=self.downloads,
+            stages=stages or VideoStages(),
+            film=samples.film(size_bytes=film_bytes),
+        )
+        self.videos = Videos(studio)
+        self.videos_v2 = VideosV2(studio)
+
+    @cached_property
+    def app(self) -> ASGIApp:
+        """The ASGI app; the web framework is imported with the first use of it."""
+        from minimax.sandbox.app import build_app  # noqa: PLC0415
+
+        return build_app(self)
+
+    def see(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Iterable[tuple[bytes, bytes]],
+        trace_id: str,
+    ) -> None:
+        """Note a request, whatever becomes of it."""
+        decoded = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        self.requests.append(Seen(method, path, decoded, trace_id))
+        self.counts[f"{method} {path}"] += 1
+
+    def count(self, request: str) -> int:
+        """How often a request such as `"POST /v1/voice_clone"` arrived, faulted ones included."""
+        return self.counts[request]
+
+    def billed(self, what: str) -> int:
+        """How often `what` was charged."""
+        return self.bill.times(what)

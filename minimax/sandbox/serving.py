@@ -1,0 +1,52 @@
+"""Serving the sandbox on the loopback interface: real sockets, quick to open and to close."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minimax.sandbox.service import Sandbox
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8765
+
+
+@asynccontextmanager
+async def serve(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
+    """Serve `sandbox` in the running loop; gives the base URL.
+
+    Port 0 takes a free one. Leaving the block drops every connection at once, hanging ones too.
+    """
+    from minimax.sandbox.listening import listening  # noqa: PLC0415 - brings the web server in
+
+    async with listening(sandbox.app, host=HOST, port=port) as bound_port:
+        yield f"http://{HOST}:{bound_port}"
+
+
+def run(port: int = DEFAULT_PORT) -> int:
+    """Serve a fresh sandbox until interrupted; what the command line does."""
+    try:
+        asyncio.run(_serve_until_stopped(port))
+    except OSError as error:
+        sys.stderr.write(f"Cannot listen on {HOST}:{port}: {error.strerror}\n")
+        return 1
+    return 0
+
+
+async def _serve_until_stopped(port: int) -> None:
+    from minimax.sandbox.service import Sandbox  # noqa: PLC0415
+
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    async with serve(Sandbox(), port=port) as base_url:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
+        sys.stderr.write(
+            f"A MiniMax that runs on this machine listens on {base_url}; point a client at it "
+            f"with MINIMAX_API_HOST={base_url} and any MINIMAX_API_KEY.\n"
+        )
+        await stopped.wait()

@@ -1,0 +1,228 @@
+"""Text to audio: every rule of the request is checked, and the sandbox's voice answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from minimax.sandbox import samples
+from minimax.sandbox.bill import Bill
+from minimax.sandbox.downloads import Downloads
+from minimax.sandbox.params import Params
+from minimax.sandbox.refusals import INVISIBLE_CHARACTERS, Refusal, invalid
+from minimax.sandbox.samples import Content, Sound
+from minimax.sandbox.voices import Voices
+
+# minimax-api: POST /v1/t2a_v2.
+MODELS = (
+    "speech-2.8-hd",
+    "speech-2.8-turbo",
+    "speech-2.6-hd",
+    "speech-2.6-turbo",
+    "speech-02-hd",
+    "speech-02-turbo",
+    "speech-01-hd",
+    "speech-01-turbo",
+)
+LARGEST_TEXT_CHARACTERS = 9_999
+LARGEST_INVISIBLE_SHARE = 0.1
+USD_PER_CHARACTER = {"hd": 100 / 1_000_000, "turbo": 60 / 1_000_000}
+
+EMOTIONS = (
+    "happy",
+    "sad",
+    "angry",
+    "fearful",
+    "disgusted",
+    "surprised",
+    "calm",
+    "fluent",
+    "whisper",
+)
+SAMPLE_RATES_HZ = (8000, 16000, 22050, 24000, 32000, 44100)
+BITRATES = (32000, 64000, 128000, 256000)
+CHANNELS = (1, 2)
+SOUND_EFFECTS = ("spacious_echo", "auditorium_echo", "lofi_telephone", "robotic")
+MODIFIED_FORMATS = ("mp3", "wav", "flac")
+MOST_TIMBRES = 4
+
+LANGUAGES = (
+    "Chinese", "Chinese,Yue", "English", "Arabic", "Russian", "Spanish", "French", "Portuguese",
+    "German", "Turkish", "Dutch", "Ukrainian", "Vietnamese", "Indonesian", "Japanese", "Italian",
+    "Korean", "Thai", "Polish", "Romanian", "Greek", "Czech", "Finnish", "Hindi", "Bulgarian",
+    "Danish", "Hebrew", "Malay", "Persian", "Slovak", "Swedish", "Croatian", "Filipino",
+    "Hungarian", "Norwegian", "Slovenian", "Catalan", "Nynorsk", "Tamil", "Afrikaans", "auto",
+)  # fmt: skip
+LANGUAGES_SINCE_2_6 = ("Persian", "Filipino", "Tamil")
+
+_SENTENCES = re.compile(r"[^.!?。！？]+[.!?。！？]*")  # noqa: RUF001 - Chinese punctuation
+_VISIBLE_CONTROLS = "\n\r\t"
+
+
+class Speech:
+    """The text-to-audio endpoint."""
+
+    def __init__(self, *, voices: Voices, bill: Bill, downloads: Downloads) -> None:
+        self._voices = voices
+        self._bill = bill
+        self._downloads = downloads
+
+    def synthesize(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/t2a_v2, without streaming."""
+        params = Params(body)
+        model, text = _checked_words(params)
+        sound = _checked_sound(params, model)
+        as_url = params.choice("output_format", ("hex", "url"), default="hex") == "url"
+        voice_ids = _checked_voice_ids(params)
+        self._voices.use(voice_ids)
+        self._charge(text, model=model, bought=voice_ids[0])
+        data = {"audio": self._audio(sound, as_url=as_url), "status": 2}
+        if params.flag("subtitle_enable"):
+            data["subtitle_file"] = self._subtitles(text, sound)
+        return {"data": data, "extra_info": _facts(sound, text)}
+
+    def preview(self, text: str, *, model: str, voice_id: str) -> dict[str, Any]:
+        """The demo of a new clone: billed at once, and no use that keeps the voice."""
+        self._charge(text, model=model, bought=voice_id)
+        sound = samples.speech()
+        link = self._downloads.offer(sound.content, name="demo.mp3")
+        facts = _facts(sound, text)
+        return {"demo_audio": link, "extra_info": facts}
+
+    def _charge(self, text: str, *, model: str, bought: str) -> None:
+        price_usd = USD_PER_CHARACTER[model.rsplit("-", 1)[-1]]
+        self._bill.charge("speech", billed_characters(text) * price_usd, bought=bought)
+
+    def _audio(self, sound: Sound, *, as_url: bool) -> Any:
+        if not as_url:
+            return sound.data.hex()
+        return self._downloads.offer(sound.content, name=f"speech.{sound.suffix}")
+
+    def _subtitles(self, text: str, sound: Sound) -> Any:
+        data = json.dumps(_timed(text, sound.length_ms), ensure_ascii=False).encode()
+        return self._downloads.offer(Content("application/json", data=data), name="subtitles.json")
+
+
+def billed_characters(text: str) -> int:
+    """A Chinese character counts twice, anything else once."""
+    return sum(2 if "\u4e00" <= char <= "\u9fff" else 1 for char in text)
+
+
+def check_model(model: str) -> str:
+    """Refuse a model that does not speak."""
+    if model not in MODELS:
+        raise invalid(f"method t2a-v2 not have model: {model}")
+    return model
+
+
+def check_language(params: Params, *, model: str = "") -> None:
+    """`language_boost` by the list of the model's generation."""
+    language = params.choice("language_boost", LANGUAGES)
+    if language in LANGUAGES_SINCE_2_6 and model.startswith(("speech-01", "speech-02")):
+        raise params.refusal("language_boost", f"{language} is not supported by {model}")
+
+
+def _checked_words(params: Params) -> tuple[str, str]:
+    model = check_model(params.text("model", required=True))
+    text = params.text("text", required=True, at_most=LARGEST_TEXT_CHARACTERS)
+    if params.flag("stream"):
+        raise params.refusal("stream", "is not supported by the sandbox")
+    check_language(params, model=model)
+    params.choice("subtitle_type", ("sentence", "word"))
+    if _invisible_share(text) > LARGEST_INVISIBLE_SHARE:
+        raise Refusal(INVISIBLE_CHARACTERS)
+    return model, text
+
+
+def _checked_sound(params: Params, model: str) -> Sound:
+    _check_voice_setting(params.child("voice_setting"), model)
+    audio = params.child("audio_setting")
+    audio_format = audio.choice("format", samples.SPEECH_FORMATS, default="mp3")
+    rate_hz = _one_of(audio, "sample_rate", SAMPLE_RATES_HZ, default=32000)
+    channels = _one_of(audio, "channel", CHANNELS, default=1)
+    _one_of(audio, "bitrate", BITRATES, default=128000)
+    _check_voice_modify(params, audio_format)
+    _check_pronunciations(params.child("pronunciation_dict"))
+    return samples.speech(audio_format, sample_rate_hz=rate_hz, channels=channels)
+
+
+def _check_voice_setting(voice: Params, model: str) -> None:
+    voice.number("speed", low=0.5, high=2)
+    if voice.number("vol", default=1.0, low=0, high=10) == 0:
+        raise voice.refusal("vol", "must be greater than 0")
+    voice.integer("pitch", low=-12, high=12)
+    emotion = voice.choice("emotion", EMOTIONS)
+    if emotion == "whisper" and model.startswith("speech-2.8"):
+        raise voice.refusal("emotion", f"whisper is not supported by {model}")
+    voice.flag("text_normalization")
+    voice.flag("latex_read")
+
+
+def _check_voice_modify(params: Params, audio_format: str) -> None:
+    modify = params.child("voice_modify")
+    for name in ("pitch", "intensity", "timbre"):
+        modify.integer(name, low=-100, high=100)
+    modify.choice("sound_effects", SOUND_EFFECTS)
+    if params.has("voice_modify") and audio_format not in MODIFIED_FORMATS:
+        raise params.refusal("voice_modify", f"does not support {audio_format}")
+
+
+def _check_pronunciations(dictionary: Params) -> None:
+    for entry in dictionary.items("tone"):
+        if not isinstance(entry, str) or "/" not in entry:
+            raise dictionary.refusal("tone", "must hold entries like original/replacement")
+
+
+def _checked_voice_ids(params: Params) -> list[str]:
+    timbres = params.children("timbre_weights")
+    if len(timbres) > MOST_TIMBRES:
+        raise params.refusal("timbre_weights", f"must not hold more than {MOST_TIMBRES}")
+    if not timbres:
+        return [params.child("voice_setting").text("voice_id", required=True)]
+    for timbre in timbres:
+        timbre.integer("weight", required=True, low=1, high=100)
+    return [timbre.text("voice_id", required=True) for timbre in timbres]
+
+
+def _one_of(params: Params, name: str, choices: tuple[int, ...], *, default: int) -> int:
+    value = params.integer(name, default=default)
+    if value not in choices:
+        raise params.refusal(name, f"must be one of {', '.join(map(str, choices))}")
+    return value
+
+
+def _invisible_share(text: str) -> float:
+    hidden = sum(
+        unicodedata.category(char).startswith("C") and char not in _VISIBLE_CONTROLS
+        for char in text
+    )
+    return hidden / len(text)
+
+
+def _facts(sound: Sound, text: str) -> dict[str, Any]:
+    return {
+        "audio_length": sound.length_ms,
+        "audio_sample_rate": sound.sample_rate_hz,
+        "audio_size": len(sound.data),
+        "bitrate": sound.bitrate,
+        "audio_format": sound.audio_format,
+        "audio_channel": sound.channels,
+        "invisible_character_ratio": 0,
+        "usage_characters": billed_characters(text),
+        "word_count": sum(not char.isspace() for char in text),
+    }
+
+
+def _timed(text: str, length_ms: int) -> list[dict[str, Any]]:
+    """The sentences of `text`, each with its share of the audio."""
+    sentences = [part.strip() for part in _SENTENCES.findall(text) if part.strip()] or [text]
+    ms_per_character = length_ms / sum(map(len, sentences))
+    timed, begin = [], 0.0
+    for sentence in sentences:
+        end = begin + len(sentence) * ms_per_character
+        timed.append({"text": sentence, "time_begin": round(begin), "time_end": round(end)})
+        begin = end
+    return timed

@@ -1,0 +1,26 @@
+"""What the makers of videos share: the account, the time a job takes, and the film they deliver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minimax.sandbox.bill import Bill
+from minimax.sandbox.clock import Clock
+from minimax.sandbox.downloads import Downloads
+from minimax.sandbox.files import Files
+from minimax.sandbox.ids import Ids
+from minimax.sandbox.samples import Content
+from minimax.sandbox.stages import VideoStages
+
+
+@dataclass(frozen=True)
+class Studio:
+    """The surroundings of the video endpoints of both generations."""
+
+    clock: Clock
+    ids: Ids
+    bill: Bill
+    files: Files
+    downloads: Downloads
+    stages: VideoStages
+    film: Content

@@ -1,0 +1,312 @@
+"""Speech: a text becomes sound in one of the account's voices."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from minimax import places, results
+from minimax.background import NotYet
+from minimax.errors import InputError, MiniMaxError, Outcome, UnansweredError
+from minimax.media import SavedFile
+from minimax.models import (
+    CLONE_PRICE_USD,
+    DESIGN_PRICE_USD,
+    PRICES_AS_OF,
+    Speech,
+    SpeechReply,
+)
+from minimax.runtime import Runtime
+
+__all__ = ["DEFAULT_MODEL", "DEFAULT_VOICE", "SpeechRequest", "speak"]
+
+DEFAULT_VOICE: Final = "English_Graceful_Lady"
+DEFAULT_MODEL: Final = "speech-2.8-hd"
+TOO_LONG: Final = 10_000
+"""Characters; texts must stay below (platform documentation "T2A")."""
+NEAR_EMPTY_MS: Final = 500
+NEAR_EMPTY_FROM_CHARACTERS: Final = 20
+"""A text of this length takes longer to say than a near-empty clip lasts."""
+LARGEST_SUBTITLES_BYTES: Final = 5 * 1024 * 1024
+
+FORMATS: Final = ("mp3", "wav", "flac", "opus", "pcm", "pcmu_raw", "pcmu_wav")
+RAW_TYPES: Final = {"pcm": "audio/pcm", "pcmu_raw": "audio/basic"}
+SAMPLE_RATES: Final = (8000, 16000, 22050, 24000, 32000, 44100)
+BITRATES: Final = (32000, 64000, 128000, 256000)
+EMOTIONS: Final = (
+    *("happy", "sad", "angry", "fearful", "disgusted", "surprised", "calm"),
+    *("fluent", "whisper"),
+)
+UNSUITED_EMOTIONS: Final = {"speech-2.8": {"whisper"}, "speech-02": {"fluent", "whisper"}}
+UNSUITED_EMOTIONS["speech-01"] = UNSUITED_EMOTIONS["speech-02"]
+"""By the beginning of the model's name; models that are not known may take all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechRequest:
+    """What a caller may say about a synthesis; None is "not given"."""
+
+    text: str
+    voice_id: str = DEFAULT_VOICE
+    model: str = DEFAULT_MODEL
+    speed: float | None = None
+    vol: float | None = None
+    pitch: int | None = None
+    emotion: str | None = None
+    language_boost: str | None = None
+    format: str = "mp3"
+    sample_rate: int | None = None
+    bitrate: int | None = None
+    channel: int | None = None
+    subtitles: bool = False
+    output_directory: str | None = None
+
+
+async def speak(
+    runtime: Runtime, request: SpeechRequest, *, within_seconds: float | None = None
+) -> Speech:
+    """Synthesize a text and save it, or give its link where only links are wanted.
+
+    Raises:
+        InputError: MiniMax would refuse it; nothing was sent.
+        MaybeChargedError: It was sent, and whether it was made and charged is not known.
+        UnansweredError: It takes longer than `within_seconds`; an identical call joins it.
+        MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
+    """
+    _check(request)
+    settings = runtime.settings
+    folder = await asyncio.to_thread(
+        places.output_place, request.output_directory, settings=settings
+    )
+    key = ("speech", request)
+    runtime.background.start(key, lambda: _spoken(runtime, request, folder))
+    try:
+        spoken: Speech = await runtime.background.collect(key, within_seconds=within_seconds)
+    except NotYet:
+        raise UnansweredError(
+            "The speech is still being made; that goes on by itself. Call text_to_audio again with "
+            "exactly the same arguments: that joins it and is not charged again.",
+            outcome=Outcome.UNKNOWN,
+        ) from None
+    return spoken
+
+
+# --- checking ----------------------------------------------------------------------------------
+
+
+def _check(request: SpeechRequest) -> None:
+    if len(request.text) >= TOO_LONG:
+        raise InputError(
+            f"text has {len(request.text)} characters; MiniMax takes less than {TOO_LONG}. Split "
+            "it at the end of a sentence and call once per part."
+        )
+    _check_choice("format", request.format, FORMATS)
+    _check_choice("sample_rate", request.sample_rate, SAMPLE_RATES)
+    _check_choice("bitrate", request.bitrate, BITRATES)
+    _check_choice("channel", request.channel, (1, 2))
+    _check_emotion(request)
+    if request.bitrate is not None and request.format != "mp3":
+        raise InputError("bitrate is for the format mp3 only. Leave it out.")
+
+
+def _check_choice(field: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value is not None and value not in allowed:
+        raise InputError(f"{field} must be one of: {', '.join(map(str, allowed))}.")
+
+
+def _check_emotion(request: SpeechRequest) -> None:
+    _check_choice("emotion", request.emotion, EMOTIONS)
+    for family, unsuited in UNSUITED_EMOTIONS.items():
+        if request.model.startswith(family) and request.emotion in unsuited:
+            fitting = ", ".join(e for e in EMOTIONS if e not in unsuited)
+            raise InputError(
+                f"emotion {request.emotion} is not for {request.model}. It takes: {fitting}; or "
+                "leave emotion out and let the model decide."
+            )
+
+
+# --- making ------------------------------------------------------------------------------------
+
+
+async def _spoken(runtime: Runtime, request: SpeechRequest, folder: Path) -> Speech:
+    client = await runtime.client()
+    first_use = await runtime.own(_KnownVoices).is_first_use(request.voice_id)
+    try:
+        reply = await client.speak(_body(request))
+    except MiniMaxError as error:
+        if error.outcome is not Outcome.UNKNOWN:
+            raise
+        raise results.in_doubt(error, what="The speech") from None
+    if not reply.data.audio:
+        raise results.in_doubt(UnansweredError("no audio"), what="The speech")
+    runtime.own(_KnownVoices).spoke(request.voice_id)
+    return await _result(runtime, request, reply, folder, first_use=first_use)
+
+
+def _body(request: SpeechRequest) -> dict[str, Any]:
+    return {
+        "model": request.model,
+        "text": request.text,
+        "voice_setting": _given(
+            voice_id=request.voice_id,
+            speed=request.speed,
+            vol=request.vol,
+            pitch=request.pitch,
+            emotion=request.emotion,
+        ),
+        "audio_setting": _given(
+            format=request.format,
+            sample_rate=request.sample_rate,
+            bitrate=request.bitrate,
+            channel=request.channel,
+        ),
+        "output_format": "url",
+        **_given(language_boost=request.language_boost, subtitle_enable=request.subtitles or None),
+    }
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+class _KnownVoices:
+    """Voices that are known to have spoken, so that nothing falls due for them any more."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._spoken = {DEFAULT_VOICE}
+
+    async def is_first_use(self, voice_id: str) -> bool:
+        """MiniMax lists a made voice only from its first use on; one free call a voice tells."""
+        if voice_id in self._spoken:
+            return False
+        client = await self._runtime.client()
+        try:
+            found = await client.list_voices("all")
+        except MiniMaxError:
+            return False  # the speech itself will say what is wrong
+        groups = (*found.system_voice, *found.voice_cloning, *found.voice_generation)
+        return voice_id not in {voice.voice_id for voice in groups}
+
+    def spoke(self, voice_id: str) -> None:
+        self._spoken.add(voice_id)
+
+
+# --- saving and saying -------------------------------------------------------------------------
+
+
+async def _result(
+    runtime: Runtime, request: SpeechRequest, reply: SpeechReply, folder: Path, *, first_use: bool
+) -> Speech:
+    stem = f"speech-{_stamp(request, reply)}"
+    sound, problem = await _saved_sound(runtime, request, reply, stem, folder)
+    subtitles = await _saved_subtitles(runtime, reply, stem, folder)
+    return Speech(
+        path=str(sound.path) if sound else None,
+        audio_url=reply.data.audio if results.is_link(reply.data.audio) else None,
+        voice_id=request.voice_id,
+        duration_ms=reply.extra_info.audio_length or None,
+        characters=reply.extra_info.usage_characters or None,
+        subtitle_path=str(subtitles.path) if subtitles else None,
+        next_step=runtime.next_step(
+            _what_now(sound)
+            + _fee(first_use=first_use)
+            + _doubt(request, reply)
+            + results.trouble(problem)
+        ),
+    )
+
+
+def _stamp(request: SpeechRequest, reply: SpeechReply) -> str:
+    """A name from what was made; the same speech made twice gets a number behind it."""
+    return sha256(repr((request, reply.extra_info)).encode()).hexdigest()[:12]
+
+
+async def _saved_sound(
+    runtime: Runtime, request: SpeechRequest, reply: SpeechReply, stem: str, folder: Path
+) -> tuple[SavedFile | None, MiniMaxError | None]:
+    """The sound as a file; what cannot be saved must not hide what was paid for."""
+    linked = results.is_link(reply.data.audio)
+    if runtime.settings.resource_mode == "url" and linked:
+        return None, None
+    raw_type = RAW_TYPES.get(request.format)
+    try:
+        saved = await results.save_audio(
+            runtime, reply.data.audio, stem=stem, folder=folder, raw_type=raw_type
+        )
+    except MiniMaxError as error:
+        if not linked:
+            raise
+        return None, error
+    return saved, None
+
+
+async def _saved_subtitles(
+    runtime: Runtime, reply: SpeechReply, stem: str, folder: Path
+) -> SavedFile | None:
+    url = reply.data.subtitle_file
+    if not url or runtime.settings.resource_mode == "url":
+        return None
+    try:
+        return await results.save_text(
+            await _srt(runtime, url), stem=stem, folder=folder, media_type="application/x-subrip"
+        )
+    except (MiniMaxError, ValueError, TypeError, KeyError):
+        return None  # the speech is there; subtitles are an extra
+
+
+async def _srt(runtime: Runtime, url: str) -> str:
+    client = await runtime.client()
+    data = bytearray()
+    async with client.download(url) as download:
+        async for chunk in download.chunks:
+            data += chunk
+            if len(data) > LARGEST_SUBTITLES_BYTES:
+                raise ValueError("too long for subtitles")
+    return srt_text(json.loads(data))
+
+
+def srt_text(items: list[dict[str, Any]]) -> str:
+    """SubRip text of MiniMax's subtitle items (`text`, `time_begin`, `time_end` in ms)."""
+    blocks = [
+        f"{number}\n{_time(item['time_begin'])} --> {_time(item['time_end'])}\n"
+        f"{' '.join(str(item['text']).split())}\n"
+        for number, item in enumerate(items, 1)
+    ]
+    return "\n".join(blocks)
+
+
+def _time(milliseconds: float) -> str:
+    seconds, rest = divmod(round(milliseconds), 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02},{rest:03}"
+
+
+def _what_now(sound: SavedFile | None) -> str:
+    if sound is None:
+        return "Give the person the link audio_url; it works for about a day and needs no key."
+    return f"The speech is saved. Tell the person where: {sound.path}"
+
+
+def _fee(*, first_use: bool) -> str:
+    if not first_use:
+        return ""
+    return (
+        f" This voice has spoken for the first time: MiniMax now charges its fee, "
+        f"${CLONE_PRICE_USD:.2f} for a clone or ${DESIGN_PRICE_USD:.2f} for a designed voice "
+        f"(list price, {PRICES_AS_OF}), and keeps it from now on."
+    )
+
+
+def _doubt(request: SpeechRequest, reply: SpeechReply) -> str:
+    length_ms = reply.extra_info.audio_length
+    long_text = len(request.text) >= NEAR_EMPTY_FROM_CHARACTERS
+    if not long_text or not 0 < length_ms < NEAR_EMPTY_MS:
+        return ""
+    return (
+        f" But it lasts only {length_ms / 1000:.1f} seconds, far too short for this text: MiniMax "
+        "sometimes delivers a nearly empty clip. Listen to it; making it anew is charged again."
+    )

@@ -1,0 +1,310 @@
+"""How the server ends: stdin closed, SIGTERM, SIGINT, a host that died, in the middle of anything.
+
+Exit code 0 within about a second; only a submission in flight is waited for, and then its id is
+in the ledger. Nothing half-written stays, and stderr shows neither the key nor a traceback.
+"""
+
+import asyncio
+import os
+import signal
+import time as real_time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimax import submissions
+from minimax.errors import MaybeChargedError
+from minimax.sandbox import Fault, Sandbox, VideoStages, serve
+from minimax.settings import Settings
+from tests.conftest import KEY, VirtualTime
+from tests.host import MODERN, Host, host
+from tests.test_money import SLOW, WISH, rows, server, states, until
+
+pytestmark = pytest.mark.anyio
+
+PROMPT = {"prompt": str(WISH.prompt)}
+QUICK_SECONDS = 2.0
+"""A second, and as much again for a machine that runs other tests meanwhile."""
+GRACE_SECONDS = 5.0
+"""How long a submission in flight is waited for."""
+SLOW_SECONDS = 0.8
+SUBMITTING = replace(SLOW, delay_seconds=SLOW_SECONDS)
+
+End = Callable[[Host], None]
+
+
+def close_stdin(running: Host) -> None:
+    assert running.process.stdin is not None
+    running.process.stdin.close()
+
+
+def terminate(running: Host) -> None:
+    running.process.send_signal(signal.SIGTERM)
+
+
+def interrupt(running: Host) -> None:
+    running.process.send_signal(signal.SIGINT)
+
+
+ENDS = [
+    pytest.param(close_stdin, id="stdin-closed"),
+    pytest.param(terminate, id="SIGTERM"),
+    pytest.param(interrupt, id="SIGINT"),
+]
+if os.name != "posix":
+    ENDS = ENDS[:1]
+ended_in_every_way = pytest.mark.parametrize("end", ENDS)
+
+
+@dataclass
+class Scene:
+    """A started server, the sandbox that it speaks to, and where it writes."""
+
+    running: Host
+    sandbox: Sandbox
+    settings: Settings
+
+    @property
+    def part_files(self) -> list[Path]:
+        return list(self.settings.base_path.rglob("*.part"))
+
+
+@asynccontextmanager
+async def scene(
+    settings: Settings, *faults: Fault, sandbox: Sandbox | None = None
+) -> AsyncIterator[Scene]:
+    sandbox = sandbox or Sandbox()
+    sandbox.faults.add(*faults)
+    async with serve(sandbox) as url:
+        settings = replace(settings, api_host=url)
+        env = {
+            "MINIMAX_API_HOST": url,
+            "MINIMAX_API_KEY": KEY,
+            "MINIMAX_MCP_STATE_DIR": str(settings.state_dir),
+            "MINIMAX_MCP_BASE_PATH": str(settings.base_path),
+            "MINIMAX_LOG_LEVEL": "DEBUG",
+        }
+        async with host(env=env) as running:
+            await running.handshake()
+            yield Scene(running, sandbox, settings)
+
+
+async def seconds_to_end(running: Host, end: End) -> float:
+    """End a server; it must go by itself, with code 0, and leave a clean stderr."""
+    started = real_time.monotonic()
+    end(running)
+    assert await running.ended() == 0
+    assert KEY not in running.stderr
+    assert "Traceback" not in running.stderr
+    return real_time.monotonic() - started
+
+
+async def bought(place: Scene) -> str:
+    video = await place.running.call("generate_video", **PROMPT)
+    return str(video["task_id"])
+
+
+# --- idle, waiting, downloading ----------------------------------------------------------------
+
+
+@ended_in_every_way
+async def test_an_idle_server_ends_at_once(end: End, settings: Settings) -> None:
+    async with scene(settings) as place:
+        assert await seconds_to_end(place.running, end) < QUICK_SECONDS
+
+
+@ended_in_every_way
+async def test_a_server_ends_at_once_while_a_call_waits_for_a_job(
+    end: End, settings: Settings
+) -> None:
+    never = Sandbox(stages=VideoStages(processing_seconds=1e6))
+    async with scene(settings, sandbox=never) as place:
+        task_id = await bought(place)
+        place.running.start("query_video_generation", task_id=task_id, wait_seconds=45)
+        await until(lambda: never.count("GET /v1/query/video_generation"))
+        assert await seconds_to_end(place.running, end) < QUICK_SECONDS
+    [row] = rows(place.settings)
+    assert (row["state"], row["task_id"]) == ("accepted", task_id)
+
+
+@ended_in_every_way
+async def test_45_a_server_that_ends_in_the_middle_of_a_download_leaves_no_part_of_it(
+    end: End, settings: Settings
+) -> None:
+    async with scene(settings, Fault("/download/", bytes_per_second=2000)) as place:
+        task_id = await bought(place)
+        place.sandbox.clock.advance(60)
+        status = await place.running.call("query_video_generation", task_id=task_id)
+        place.running.start("retrieve_video_file", file_id=status["file_id"])
+        await until(lambda: place.part_files)
+        assert await seconds_to_end(place.running, end) < QUICK_SECONDS
+    assert [path for path in place.settings.base_path.rglob("*") if path.is_file()] == []
+    [row] = rows(place.settings)
+    assert (row["file_id"], row["path"]) == (status["file_id"], None)
+
+
+# --- in the middle of a purchase ---------------------------------------------------------------
+
+
+@ended_in_every_way
+async def test_a_submission_in_flight_is_waited_for_and_its_id_kept_for_the_next_call(
+    end: End, settings: Settings, time: VirtualTime
+) -> None:
+    async with scene(settings, SUBMITTING) as place:
+        place.running.start("generate_video", **PROMPT)
+        await until(lambda: place.sandbox.billed("video"))
+        assert await seconds_to_end(place.running, end) < SLOW_SECONDS + QUICK_SECONDS
+        [row] = rows(place.settings)
+        assert (row["state"], row["answered_at"]) == ("accepted", None)
+        assert row["task_id"] in place.sandbox.videos
+        async with server(place.settings, time) as later:
+            video = await submissions.submit(later, WISH)
+    assert (video["reused"], video["task_id"]) == (True, row["task_id"])
+    assert place.sandbox.billed("video") == 1
+
+
+async def test_a_submission_without_an_answer_is_waited_for_five_seconds_and_is_then_in_doubt(
+    settings: Settings, time: VirtualTime
+) -> None:
+    """All ways of ending at once, each with a server of its own: waiting is what takes long."""
+
+    async def ended(end: End, state_dir: Path) -> float:
+        own = replace(settings, state_dir=state_dir)
+        async with scene(own, Fault("/v1/video_generation", when="after", hang=True)) as place:
+            place.running.start("generate_video", **PROMPT)
+            await until(lambda: place.sandbox.billed("video"))
+            seconds = await seconds_to_end(place.running, end)
+            assert states(own) == ["unknown"]
+            async with server(place.settings, time) as later:
+                with pytest.raises(MaybeChargedError):
+                    await submissions.submit(later, WISH)
+        assert place.sandbox.billed("video") == 1
+        return seconds
+
+    ends: list[Any] = [end.values[0] for end in ENDS]
+    folders = [settings.state_dir / end.__name__ for end in ends]
+    for seconds in await asyncio.gather(*map(ended, ends, folders)):
+        assert GRACE_SECONDS - 0.5 < seconds < GRACE_SECONDS + QUICK_SECONDS
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+async def test_a_second_signal_does_not_cut_the_wait_for_a_submission_short(
+    settings: Settings,
+) -> None:
+    async with scene(settings, SUBMITTING) as place:
+        place.running.start("generate_video", **PROMPT)
+        await until(lambda: place.sandbox.billed("video"))
+        terminate(place.running)
+        await asyncio.sleep(0.1)
+        assert await seconds_to_end(place.running, interrupt) < SLOW_SECONDS + QUICK_SECONDS
+    assert states(place.settings) == ["accepted"]
+
+
+# --- a host that died --------------------------------------------------------------------------
+
+
+def vanish(running: Host) -> None:
+    """The host's process is gone: all three pipes are closed at once."""
+    transport: Any = running.process._transport  # type: ignore[attr-defined]
+    for number in (0, 1, 2):
+        transport.get_pipe_transport(number).close()
+
+
+async def test_a_submission_survives_a_host_that_died(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with scene(settings, SUBMITTING) as place:
+        place.running.start("generate_video", **PROMPT)
+        await until(lambda: place.sandbox.billed("video"))
+        assert await seconds_to_end(place.running, vanish) < SLOW_SECONDS + QUICK_SECONDS
+        async with server(place.settings, time) as later:
+            assert (await submissions.submit(later, WISH))["reused"]
+    assert place.sandbox.billed("video") == 1
+
+
+async def test_a_submission_survives_a_host_that_stopped_reading_while_another_call_answers(
+    settings: Settings, time: VirtualTime
+) -> None:
+    """The first answer into the broken pipe ends the session, and not the submission."""
+
+    def deafen(running: Host) -> None:
+        transport: Any = running.process._transport  # type: ignore[attr-defined]
+        transport.get_pipe_transport(1).close()
+        running.start("list_video_tasks")
+
+    async with scene(settings, SUBMITTING) as place:
+        place.running.start("generate_video", **PROMPT)
+        await until(lambda: place.sandbox.billed("video"))
+        assert await seconds_to_end(place.running, deafen) < SLOW_SECONDS + QUICK_SECONDS
+        async with server(place.settings, time) as later:
+            assert (await submissions.submit(later, WISH))["reused"]
+    assert place.sandbox.billed("video") == 1
+
+
+async def test_an_answer_that_the_host_could_not_take_any_more_is_handed_over(
+    settings: Settings, time: VirtualTime
+) -> None:
+    """Its end of the pipe is closed when the submission ends, and nothing has told us before."""
+
+    def deafen(running: Host) -> None:
+        transport: Any = running.process._transport  # type: ignore[attr-defined]
+        transport.get_pipe_transport(1).close()
+
+    async with scene(settings, SUBMITTING) as place:
+        place.running.start("generate_video", **PROMPT)
+        await until(lambda: place.sandbox.billed("video"))
+        assert await seconds_to_end(place.running, deafen) < SLOW_SECONDS + QUICK_SECONDS
+        async with server(place.settings, time) as later:
+            assert (await submissions.submit(later, WISH))["reused"]
+    assert place.sandbox.billed("video") == 1
+
+
+# --- a call that the host gives up on ----------------------------------------------------------
+
+
+async def until_abandoned(place: Scene) -> None:
+    await until(lambda: [row["caller_pid"] for row in rows(place.settings)] == [None])
+
+
+@pytest.mark.parametrize("meta", [{}, {"_meta": MODERN}], ids=["2025-11-25", "2026-07-28"])
+@pytest.mark.parametrize("flight", ["in-flight", "accepted"])
+async def test_a_cancelled_call_is_one_billed_job_that_the_next_identical_call_gets(
+    meta: dict[str, Any], flight: str, settings: Settings
+) -> None:
+    async with scene(settings, replace(SUBMITTING, delay_seconds=0.3)) as place:
+        params = {"name": "generate_video", "arguments": PROMPT, **meta}
+        ident, answer = place.running.ask("tools/call", params)
+        await until(lambda: place.sandbox.billed("video"))
+        place.running.cancel(ident)
+        await until_abandoned(place)
+        assert states(place.settings) == ["submitting"]
+        if flight == "accepted":
+            await until(lambda: states(place.settings) == ["accepted"])
+        again = (await place.running.answer("tools/call", params))["result"]
+        assert again["structuredContent"]["reused"] is True
+        assert [again["structuredContent"]["task_id"]] == list(place.sandbox.videos)
+        assert place.sandbox.billed("video") == 1
+        assert not answer.done() or "result" not in answer.result()
+        assert await seconds_to_end(place.running, close_stdin) < QUICK_SECONDS
+
+
+async def test_a_cancelled_wait_ends_at_once_and_the_server_goes_on(settings: Settings) -> None:
+    never = Sandbox(stages=VideoStages(processing_seconds=1e6))
+    async with scene(settings, sandbox=never) as place:
+        task_id = await bought(place)
+        ident, _ = place.running.start("query_video_generation", task_id=task_id, wait_seconds=45)
+        await until(lambda: never.count("GET /v1/query/video_generation"))
+        place.running.cancel(ident)
+        status = await place.running.call("query_video_generation", task_id=task_id)
+        assert status["status"] == "processing"
+        assert await seconds_to_end(place.running, close_stdin) < QUICK_SECONDS
+    assert never.billed("video") == 1
+
+
+def test_every_way_of_ending_has_a_name_of_its_own() -> None:
+    ends: list[Callable[[Host], None] | Awaitable[None] | object] = [end.values[0] for end in ENDS]
+    assert len(set(ends)) == len(ENDS)

@@ -1,0 +1,738 @@
+"""What the next identical call gets: handed over, joined, refused, or a video of its own.
+
+The shop in which all this is bought is the sandbox: what it billed is what a person would pay.
+"""
+
+import asyncio
+import base64
+import os
+import sqlite3
+import time as real_time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+import minimax_server
+from minimax import runtime, submissions
+from minimax.errors import MaybeChargedError, RefusedError, UnansweredError
+from minimax.ledger import FILE_NAME, Ledger
+from minimax.models import SubmittedVideo
+from minimax.orders import Wish
+from minimax.runtime import Runtime
+from minimax.sandbox import Fault, Sandbox, serve
+from minimax.settings import Settings
+from tests import samples
+from tests.conftest import KEY, VirtualTime
+from tests.host import Host, host
+from tests.samples import put
+
+pytestmark = pytest.mark.anyio
+
+SUBMIT = "/v1/video_generation"
+SLOW = Fault(SUBMIT, when="after", delay_seconds=0.1)
+"""Accepted and billed at once; the answer takes its time."""
+LOST = Fault(SUBMIT, when="after", reset=True)
+"""Accepted and billed; the answer never comes."""
+WISH = Wish(prompt="a dog runs along the beach")
+HOUR = 3600.0
+
+
+# --- what these tests are made of --------------------------------------------------------------
+
+
+@asynccontextmanager
+async def shop(settings: Settings, *faults: Fault) -> AsyncIterator[tuple[Sandbox, Settings]]:
+    """A sandbox in which these things go wrong, and the settings that lead there."""
+    sandbox = Sandbox()
+    sandbox.faults.add(*faults)
+    async with serve(sandbox) as url:
+        yield sandbox, replace(settings, api_host=url)
+
+
+@asynccontextmanager
+async def server(
+    settings: Settings, time: VirtualTime, *, now: Callable[[], float] = real_time.time
+) -> AsyncIterator[Runtime]:
+    """One server of this user; `now` is what its ledger goes by."""
+    running = Runtime(lambda: settings, clock=time.clock)
+    running._ledger = Ledger(settings.state_dir, now=now)
+    try:
+        yield running
+    finally:
+        await running.aclose()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def given_up(call: Awaitable[Any], *, once: Callable[[], object]) -> None:
+    """Make a call and cancel it as soon as `once` holds."""
+    task = asyncio.ensure_future(call)
+    await until(once)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def rows(settings: Settings) -> list[dict[str, Any]]:
+    """The ledger as it lies on disk, oldest first."""
+    file = settings.state_dir / FILE_NAME
+    if not file.exists():
+        return []
+    with closing(sqlite3.connect(file)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute("SELECT * FROM jobs ORDER BY id")]
+
+
+def states(settings: Settings) -> list[str]:
+    return [row["state"] for row in rows(settings)]
+
+
+def asked(sandbox: Sandbox) -> int:
+    """Submissions that reached the sandbox, accepted or not."""
+    return sandbox.count(f"POST {SUBMIT}")
+
+
+# --- one call ----------------------------------------------------------------------------------
+
+
+async def test_an_accepted_job_is_in_the_ledger_under_its_id_and_answered(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings) as (sandbox, settings), server(settings, time) as running:
+        video = await submissions.submit(running, WISH)
+    [row] = rows(settings)
+    assert (video["status"], video["reused"]) == ("queued", False)
+    assert video["task_id"] in sandbox.videos
+    assert (row["state"], row["task_id"]) == ("accepted", video["task_id"])
+    assert row["answered_at"] is not None
+    assert sandbox.billed("video") == 1
+
+
+async def test_the_row_is_there_before_the_request_leaves_and_the_id_before_anyone_is_told(
+    settings: Settings, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, list[str]]] = []
+
+    def watched(name: str) -> None:
+        real = getattr(Ledger, name)
+
+        def call(self: Ledger, *args: Any) -> Any:
+            seen.append((name, states(settings)))
+            return real(self, *args)
+
+        monkeypatch.setattr(Ledger, name, call)
+
+    watched("accepted")
+    watched("answered")
+    async with shop(settings) as (sandbox, shop_settings):
+        see = sandbox.see
+
+        def looked(*args: Any, **kwargs: Any) -> None:
+            seen.append(("the request", states(settings)))
+            see(*args, **kwargs)
+
+        monkeypatch.setattr(sandbox, "see", looked)
+        async with server(shop_settings, time) as running:
+            await submissions.submit(running, WISH)
+    assert seen == [
+        ("the request", ["submitting"]),
+        ("accepted", ["submitting"]),
+        ("answered", ["accepted"]),
+    ]
+
+
+@pytest.mark.parametrize("code", [1008, 1026, 2013], ids=["balance", "content", "parameter"])
+async def test_a_refused_order_cost_nothing_and_is_sent_anew_by_the_next_call(
+    code: int, settings: Settings, time: VirtualTime
+) -> None:
+    async with (
+        shop(settings, Fault(SUBMIT, code=code)) as (sandbox, settings),
+        server(settings, time) as running,
+    ):
+        with pytest.raises(RefusedError):
+            await submissions.submit(running, WISH)
+        assert states(settings) == ["rejected"]
+        video = await submissions.submit(running, WISH)
+    assert not video["reused"]
+    assert (asked(sandbox), sandbox.billed("video")) == (2, 1)
+
+
+async def test_a_refused_order_that_nobody_waited_for_is_sent_anew_as_well(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with (
+        shop(settings, Fault(SUBMIT, code=1008, delay_seconds=0.05)) as (sandbox, settings),
+        server(settings, time) as running,
+    ):
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await until(lambda: states(settings) == ["rejected"])
+        assert not (await submissions.submit(running, WISH))["reused"]
+    assert sandbox.billed("video") == 1
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        pytest.param(WISH, id="good"),
+        pytest.param(replace(WISH, resolution="1080p", duration=6), id="sized"),
+    ],
+)
+async def test_a_dry_run_says_the_price_sends_nothing_and_writes_nothing(
+    wish: Wish, settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings) as (sandbox, settings):
+        running = Runtime(lambda: settings, clock=time.clock)
+        video = await submissions.submit(running, wish, dry_run=True)
+        await running.aclose()
+    assert (video["task_id"], video["status"], video["reused"]) == (None, None, False)
+    assert video["estimated_cost_usd"]
+    assert len(sandbox.requests) == 0
+    assert not settings.state_dir.exists()
+
+
+# --- an answer that never reached its caller ---------------------------------------------------
+
+
+async def test_a_job_whose_call_was_cancelled_is_handed_over_to_the_next_identical_call(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await until(lambda: states(settings) == ["accepted"])
+        video = await submissions.submit(running, WISH)
+    assert video["reused"]
+    assert [video["task_id"]] == list(sandbox.videos)
+    assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
+
+
+async def test_a_job_is_handed_over_once_and_the_call_after_that_buys_another(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await until(lambda: states(settings) == ["accepted"])
+        first = await submissions.submit(running, WISH)
+        second = await submissions.submit(running, WISH)
+    assert (first["reused"], second["reused"]) == (True, False)
+    assert sandbox.billed("video") == 2
+
+
+async def test_a_cancelled_submission_in_flight_is_joined_by_the_next_identical_call(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        assert states(settings) == ["submitting"]
+        video = await submissions.submit(running, WISH)
+    assert video["reused"]
+    assert [video["task_id"]] == list(sandbox.videos)
+    assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
+
+
+async def test_a_submission_may_be_cancelled_and_joined_again_and_again(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        for _ in range(3):
+            await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        assert (await submissions.submit(running, WISH))["reused"]
+    assert sandbox.billed("video") == 1
+
+
+async def test_a_call_that_ran_out_of_patience_says_so_and_is_joined_by_the_next(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        with pytest.raises(UnansweredError, match="joins it and does not buy a second video"):
+            await submissions.submit(running, WISH, within_seconds=0.03)
+        video = await submissions.submit(running, WISH)
+    assert video["reused"]
+    assert sandbox.billed("video") == 1
+
+
+async def test_an_agreed_second_charge_is_for_doubts_and_buys_nothing_where_there_is_none(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await until(lambda: states(settings) == ["accepted"])
+        assert (await submissions.submit(running, WISH, second_charge_agreed=True))["reused"]
+    assert sandbox.billed("video") == 1
+
+
+async def test_an_answer_lost_between_the_ledger_and_the_host_is_handed_over(
+    settings: Settings, time: VirtualTime
+) -> None:
+    """The call is cancelled at the very moment at which the submission ends."""
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        call = asyncio.create_task(submissions.submit(running, WISH))
+        await until(lambda: asked(sandbox))
+        work = next(iter(running.background._paid))
+        work.add_done_callback(lambda _: call.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert (await submissions.submit(running, WISH))["reused"]
+    assert sandbox.billed("video") == 1
+
+
+# --- an outcome that nobody knows --------------------------------------------------------------
+
+
+async def test_an_identical_call_after_a_doubt_is_refused_and_says_how_to_go_on(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, LOST) as (sandbox, settings), server(settings, time) as running:
+        with pytest.raises(MaybeChargedError, match="may have accepted and charged it"):
+            await submissions.submit(running, WISH)
+        for _ in range(2):
+            with pytest.raises(MaybeChargedError, match="allow_second_charge=true") as caught:
+                await submissions.submit(running, WISH)
+            assert f"{real_time.gmtime().tm_year}-" in str(caught.value)
+    assert states(settings) == ["unknown"]
+    assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
+
+
+async def test_a_doubt_goes_on_once_the_person_agreed_to_a_second_charge(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, LOST) as (sandbox, settings), server(settings, time) as running:
+        with pytest.raises(MaybeChargedError):
+            await submissions.submit(running, WISH)
+        video = await submissions.submit(running, WISH, second_charge_agreed=True)
+    assert not video["reused"]
+    assert [row["task_id"] for row in rows(settings)] == [None, video["task_id"]]
+    assert (asked(sandbox), sandbox.billed("video")) == (2, 2)
+
+
+async def test_an_agreement_holds_for_one_charge(settings: Settings, time: VirtualTime) -> None:
+    async with shop(settings, LOST, LOST) as (sandbox, settings), server(settings, time) as running:
+        for agreed in (False, True, False):
+            with pytest.raises(MaybeChargedError):
+                await submissions.submit(running, WISH, second_charge_agreed=agreed)
+    assert (asked(sandbox), sandbox.billed("video")) == (2, 2)
+
+
+async def test_a_doubt_about_one_wish_does_not_stop_another(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, LOST) as (sandbox, settings), server(settings, time) as running:
+        with pytest.raises(MaybeChargedError):
+            await submissions.submit(running, WISH)
+        assert not (await submissions.submit(running, Wish(prompt="a cat")))["reused"]
+    assert sandbox.billed("video") == 2
+
+
+async def test_a_cancelled_call_that_ends_in_doubt_refuses_the_next(
+    settings: Settings, time: VirtualTime
+) -> None:
+    lost_later = replace(LOST, delay_seconds=0.05)
+    async with shop(settings, lost_later) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await until(lambda: states(settings) == ["unknown"])
+        with pytest.raises(MaybeChargedError):
+            await submissions.submit(running, WISH)
+    assert sandbox.billed("video") == 1
+
+
+async def test_a_joined_submission_that_ends_in_doubt_says_so_to_the_one_who_joined(
+    settings: Settings, time: VirtualTime
+) -> None:
+    lost_later = replace(LOST, delay_seconds=0.1)
+    async with shop(settings, lost_later) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        with pytest.raises(MaybeChargedError):
+            await submissions.submit(running, WISH)
+    assert sandbox.billed("video") == 1
+
+
+# --- wishes for several videos -----------------------------------------------------------------
+
+
+async def test_two_identical_calls_that_were_both_answered_are_two_videos(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings) as (sandbox, settings), server(settings, time) as running:
+        videos = [await submissions.submit(running, WISH) for _ in range(2)]
+    assert [video["reused"] for video in videos] == [False, False]
+    assert sorted(str(video["task_id"]) for video in videos) == sorted(sandbox.videos)
+    assert sandbox.billed("video") == 2
+
+
+async def test_identical_calls_in_flight_at_once_are_as_many_videos(
+    settings: Settings, time: VirtualTime
+) -> None:
+    slow = replace(SLOW, times=3)
+    async with shop(settings, slow) as (sandbox, settings), server(settings, time) as running:
+        calls = (submissions.submit(running, WISH) for _ in range(3))
+        videos = await asyncio.gather(*calls)
+    assert [video["reused"] for video in videos] == [False] * 3
+    assert len({video["task_id"] for video in videos}) == sandbox.billed("video") == 3
+
+
+async def test_of_two_identical_calls_in_flight_the_cancelled_one_is_handed_over(
+    settings: Settings, time: VirtualTime
+) -> None:
+    slow = replace(SLOW, times=2)
+    async with shop(settings, slow) as (sandbox, settings), server(settings, time) as running:
+        kept = asyncio.create_task(submissions.submit(running, WISH))
+        await until(lambda: asked(sandbox) == 1)
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox) == 2)
+        joined = await submissions.submit(running, WISH)
+        answered = await kept
+    assert (answered["reused"], joined["reused"]) == (False, True)
+    assert {answered["task_id"], joined["task_id"]} == set(sandbox.videos)
+    assert sandbox.billed("video") == 2
+
+
+async def test_two_calls_after_a_cancelled_one_get_its_video_and_one_of_their_own(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        calls = (submissions.submit(running, WISH) for _ in range(2))
+        videos = await asyncio.gather(*calls)
+    assert sorted(video["reused"] for video in videos) == [False, True]
+    assert len({video["task_id"] for video in videos}) == sandbox.billed("video") == 2
+
+
+# --- what identical means ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param("{folder}/copy.png", id="a-copy"),
+        pytest.param("file://{folder}/one.png", id="a-url"),
+        pytest.param(" '{folder}/../pictures/one.png' ", id="another-spelling"),
+        pytest.param("data:image/png;base64,{base64}", id="its-content"),
+    ],
+)
+async def test_the_same_picture_under_another_name_is_the_same_wish(
+    again: str, settings: Settings, time: VirtualTime, home: Path
+) -> None:
+    folder, picture = home / "pictures", samples.png()
+    for name in ("one.png", "copy.png"):
+        put(folder / name, picture)
+    first = replace(WISH, first_frame=str(folder / "one.png"))
+    text = again.format(folder=folder, base64=base64.b64encode(picture).decode())
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, first), once=lambda: asked(sandbox))
+        video = await submissions.submit(running, replace(first, first_frame=text))
+    assert video["reused"]
+    assert sandbox.billed("video") == 1
+
+
+async def test_another_picture_under_the_same_name_is_another_wish(
+    settings: Settings, time: VirtualTime, home: Path
+) -> None:
+    path = put(home / "frame.png", samples.png(400, 400))
+    wish = replace(WISH, first_frame=str(path))
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, wish), once=lambda: asked(sandbox))
+        put(path, samples.png(400, 401))
+        assert not (await submissions.submit(running, wish))["reused"]
+    assert sandbox.billed("video") == 2
+
+
+async def test_the_same_pictures_in_the_other_order_are_another_wish(
+    settings: Settings, time: VirtualTime, home: Path
+) -> None:
+    one = str(put(home / "one.png", samples.png(400, 400)))
+    two = str(put(home / "two.png", samples.png(400, 500)))
+    wish = replace(WISH, first_frame=one, last_frame=two)
+    turned = replace(WISH, first_frame=two, last_frame=one)
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, wish), once=lambda: asked(sandbox))
+        assert not (await submissions.submit(running, turned))["reused"]
+    assert sandbox.billed("video") == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"prompt": "a dog runs along the beach."}, id="prompt"),
+        pytest.param({"model": "MiniMax-Hailuo-02"}, id="model"),
+        pytest.param({"duration": 10}, id="duration"),
+        pytest.param({"resolution": "1080P"}, id="resolution"),
+        pytest.param({"prompt_optimizer": False}, id="prompt-optimizer"),
+        pytest.param({"fast_pretreatment": True}, id="fast-pretreatment"),
+    ],
+)
+async def test_another_argument_is_another_wish(
+    other: dict[str, Any], settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        assert not (await submissions.submit(running, replace(WISH, **other)))["reused"]
+    assert sandbox.billed("video") == 2
+
+
+async def test_a_default_that_is_spelled_out_is_the_same_wish(
+    settings: Settings, time: VirtualTime
+) -> None:
+    spelled = replace(WISH, model="MiniMax-Hailuo-2.3", duration=6, resolution="768p")
+    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
+        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        assert (await submissions.submit(running, spelled))["reused"]
+    assert sandbox.billed("video") == 1
+
+
+@pytest.mark.parametrize("fault", [SLOW, LOST], ids=["accepted", "in-doubt"])
+async def test_the_same_wish_under_another_key_is_another_wish(
+    fault: Fault, settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, replace(fault, delay_seconds=0.02)) as (sandbox, settings):
+        async with server(settings, time) as running:
+            await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+            await until(lambda: states(settings) != ["submitting"])
+        other = replace(settings, api_key=SecretStr(f"{KEY}-other"))
+        async with server(other, time) as running:
+            assert not (await submissions.submit(running, WISH))["reused"]
+    assert sandbox.billed("video") == 2
+
+
+# --- for how long ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hours", "reused", "billed"), [(23.9, True, 1), (24.1, False, 2)], ids=["within", "after"]
+)
+async def test_a_job_is_handed_over_for_24_hours(
+    hours: float, reused: bool, billed: int, settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings):
+        async with server(settings, time) as running:
+            await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+            await until(lambda: states(settings) == ["accepted"])
+        later = real_time.time() + hours * HOUR
+        async with server(settings, time, now=lambda: later) as running:
+            assert (await submissions.submit(running, WISH))["reused"] is reused
+    assert sandbox.billed("video") == billed
+
+
+@pytest.mark.parametrize(("hours", "sent"), [(23.9, 1), (24.1, 2)], ids=["within", "after"])
+async def test_a_doubt_refuses_for_24_hours(
+    hours: float, sent: int, settings: Settings, time: VirtualTime
+) -> None:
+    async with shop(settings, LOST) as (sandbox, settings):
+        async with server(settings, time) as running:
+            with pytest.raises(MaybeChargedError):
+                await submissions.submit(running, WISH)
+        later = real_time.time() + hours * HOUR
+        async with server(settings, time, now=lambda: later) as running:
+            outcome = await asyncio.gather(
+                submissions.submit(running, WISH), return_exceptions=True
+            )
+    assert isinstance(outcome[0], MaybeChargedError if sent == 1 else dict)
+    assert asked(sandbox) == sent
+
+
+# --- two servers of one user, in one process ---------------------------------------------------
+
+
+async def test_what_one_server_bought_in_vain_another_hands_over(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with (
+        shop(settings, SLOW) as (sandbox, settings),
+        server(settings, time) as one,
+        server(settings, time) as other,
+    ):
+        await given_up(submissions.submit(one, WISH), once=lambda: asked(sandbox))
+        await until(lambda: states(settings) == ["accepted"])
+        assert (await submissions.submit(other, WISH))["reused"]
+        assert not (await submissions.submit(one, WISH))["reused"]
+    assert sandbox.billed("video") == 2
+
+
+async def test_what_one_server_is_still_sending_another_joins(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with (
+        shop(settings, SLOW) as (sandbox, settings),
+        server(settings, time) as one,
+        server(settings, time) as other,
+    ):
+        await given_up(submissions.submit(one, WISH), once=lambda: asked(sandbox))
+        assert states(settings) == ["submitting"]
+        video = await submissions.submit(other, WISH)
+    assert video["reused"]
+    assert [video["task_id"]] == list(sandbox.videos)
+    assert asked(sandbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "error", "said"),
+    [
+        pytest.param({"reset": True}, MaybeChargedError, "allow_second_charge", id="in-doubt"),
+        pytest.param({"code": 1008}, UnansweredError, "nothing was charged", id="refused"),
+    ],
+)
+async def test_who_joins_another_server_learns_how_it_ended_there(
+    end: dict[str, Any],
+    error: type[Exception],
+    said: str,
+    settings: Settings,
+    time: VirtualTime,
+) -> None:
+    fault = Fault(SUBMIT, delay_seconds=0.1, **end)
+    async with (
+        shop(settings, fault) as (sandbox, settings),
+        server(settings, time) as one,
+        server(settings, time) as other,
+    ):
+        await given_up(submissions.submit(one, WISH), once=lambda: asked(sandbox))
+        with pytest.raises(error, match=said):
+            await submissions.submit(other, WISH)
+    assert asked(sandbox) == 1
+
+
+async def test_what_is_in_doubt_at_one_server_is_refused_by_another(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with (
+        shop(settings, LOST) as (sandbox, settings),
+        server(settings, time) as one,
+        server(settings, time) as other,
+    ):
+        for running in (one, other):
+            with pytest.raises(MaybeChargedError):
+                await submissions.submit(running, WISH)
+    assert asked(sandbox) == 1
+
+
+async def test_the_tool_itself_keeps_the_rules(settings: Settings, time: VirtualTime) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings):
+        running = Runtime(lambda: settings, clock=time.clock)
+        async with runtime.hosted(running):
+            prompt = str(WISH.prompt)
+            tool = minimax_server.generate_video
+            await given_up(tool(prompt), once=lambda: asked(sandbox))
+            video: SubmittedVideo = await tool(prompt)
+    assert video["reused"]
+    assert sandbox.billed("video") == 1
+
+
+# --- two servers of one user, each a process ---------------------------------------------------
+
+
+@asynccontextmanager
+async def process(settings: Settings) -> AsyncIterator[Host]:
+    """The real server on stdio, ready to be called."""
+    env = {
+        "MINIMAX_API_HOST": str(settings.api_host),
+        "MINIMAX_API_KEY": KEY,
+        "MINIMAX_MCP_STATE_DIR": str(settings.state_dir),
+    }
+    async with host(env=env) as started:
+        await started.handshake()
+        yield started
+
+
+async def killed(running: Host) -> None:
+    running.process.kill()
+    await running.process.wait()
+
+
+PROMPT = {"prompt": str(WISH.prompt)}
+LONG = replace(SLOW, delay_seconds=0.6)
+
+
+async def test_identical_calls_of_two_hosts_at_once_are_two_videos(settings: Settings) -> None:
+    async with (
+        shop(settings, replace(SLOW, times=2)) as (sandbox, settings),
+        process(settings) as one,
+        process(settings) as other,
+    ):
+        videos = await asyncio.gather(
+            one.call("generate_video", **PROMPT), other.call("generate_video", **PROMPT)
+        )
+    assert [video["reused"] for video in videos] == [False, False]
+    assert {video["task_id"] for video in videos} == set(sandbox.videos)
+    assert sandbox.billed("video") == 2
+
+
+async def test_a_call_that_one_host_cancelled_is_joined_by_another_host(settings: Settings) -> None:
+    async with (
+        shop(settings, LONG) as (sandbox, settings),
+        process(settings) as one,
+        process(settings) as other,
+    ):
+        ident, _ = one.start("generate_video", **PROMPT)
+        await until(lambda: asked(sandbox))
+        one.cancel(ident)
+        await until(lambda: [row["caller_pid"] for row in rows(settings)] == [None])
+        assert states(settings) == ["submitting"]
+        video = await other.call("generate_video", **PROMPT)
+    assert video["reused"]
+    assert [video["task_id"]] == list(sandbox.videos)
+    assert sandbox.billed("video") == 1
+
+
+async def test_a_server_killed_after_acceptance_leaves_its_job_to_the_next(
+    settings: Settings,
+) -> None:
+    async with shop(settings, SLOW) as (sandbox, settings):
+        async with process(settings) as one:
+            ident, _ = one.start("generate_video", **PROMPT)
+            await until(lambda: asked(sandbox))
+            one.cancel(ident)
+            await until(lambda: states(settings) == ["accepted"])
+            await killed(one)
+        async with process(settings) as other:
+            video = await other.call("generate_video", **PROMPT)
+    assert video["reused"]
+    assert [video["task_id"]] == list(sandbox.videos)
+    assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere the deadline has to decide")
+async def test_a_server_killed_before_the_answer_leaves_a_doubt_that_only_an_agreement_settles(
+    settings: Settings,
+) -> None:
+    async with shop(settings, replace(SLOW, delay_seconds=30)) as (sandbox, settings):
+        async with process(settings) as one:
+            one.start("generate_video", **PROMPT)
+            await until(lambda: sandbox.billed("video"))
+            await killed(one)
+        assert states(settings) == ["submitting"]
+        async with process(settings) as other:
+            refusal = await other.failure("generate_video", **PROMPT)
+            assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
+            listed = await other.call("list_video_tasks")
+            video = await other.call("generate_video", **PROMPT, allow_second_charge=True)
+    assert "allow_second_charge=true" in refusal
+    assert [task["status"] for task in listed["tasks"]] == ["unknown"]
+    assert not video["reused"]
+    assert states(settings) == ["unknown", "accepted"]
+    assert (asked(sandbox), sandbox.billed("video")) == (2, 2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere the deadline has to decide")
+async def test_who_joined_a_server_that_is_then_killed_is_told_of_the_doubt(
+    settings: Settings,
+) -> None:
+    async with (
+        shop(settings, replace(SLOW, delay_seconds=30)) as (sandbox, settings),
+        process(settings) as one,
+        process(settings) as other,
+    ):
+        ident, _ = one.start("generate_video", **PROMPT)
+        await until(lambda: sandbox.billed("video"))
+        one.cancel(ident)
+        await until(lambda: [row["caller_pid"] for row in rows(settings)] == [None])
+        joining = asyncio.create_task(other.failure("generate_video", **PROMPT))
+        await until(lambda: [row["caller_pid"] for row in rows(settings)] == [other.process.pid])
+        await killed(one)
+        refusal = await joining
+    assert "allow_second_charge=true" in refusal
+    assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
