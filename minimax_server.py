@@ -7,6 +7,7 @@ Each tool is also a coroutine that Python code can await:
 """
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,12 +18,14 @@ from typing import Annotated, Any, Final, Literal
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp_types import ToolAnnotations
+from mcp_types import Completion, CompletionArgument, ToolAnnotations
 from pydantic import BeforeValidator, Field
 
 from minimax import __version__, logs, runtime
 from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.models import (
+    SPEECH_PRICES_USD_PER_MILLION,
+    VIDEO_MODELS,
     ClonedVoice,
     DeletedVoice,
     DesignedVoice,
@@ -33,6 +36,7 @@ from minimax.models import (
     VideoFile,
     VideoStatus,
     VoiceList,
+    price_list,
 )
 from minimax.runtime import Backend, Runtime
 from minimax.settings import Settings
@@ -76,6 +80,9 @@ DESTROYS: Final = ToolAnnotations(
 )
 LISTS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
+MOST_TASKS_SHOWN: Final = 100
+MOST_COMPLETIONS: Final = 100
+"""The protocol's limit for one completion."""
 LONGEST_CALL_SECONDS: Final = 48.0
 """Hosts cut a call at 60 seconds; every answer of ours is there within 50."""
 
@@ -524,7 +531,7 @@ def make_server(
         async with runtime.hosted(Runtime(load_settings, backend=backend)) as opened:
             yield opened
 
-    return MCPServer(
+    server = MCPServer(
         "minimax",
         title="MiniMax",
         instructions=INSTRUCTIONS,
@@ -533,6 +540,83 @@ def make_server(
         lifespan=lifespan,
         log_level="WARNING",
     )
+    _add_prompts(server)
+    _add_resources(server)
+    server.completion()(_completed)  # type: ignore[no-untyped-call]
+    return server
+
+
+def _add_prompts(server: MCPServer[Runtime]) -> None:
+    @server.prompt(title="Clone my voice and read a text")
+    def clone_and_speak(text: str, recording: str = "", model: str = "", voice_id: str = "") -> str:
+        """Clone the voice of a recording on this computer and let it read a text.
+
+        A voice_id that exists already is used as it is.
+        """
+        source = (
+            f"Use my voice {voice_id}."
+            if voice_id
+            else f"Clone my voice from the recording {recording} with voice_clone."
+        )
+        with_model = f" and the model {model}" if model else ""
+        return (
+            f"{source} Then let it read this with text_to_audio{with_model}, and tell me where "
+            f"the file is:\n\n{text}"
+        )
+
+    @server.prompt(title="Turn two pictures into a video")
+    def pictures_to_video(
+        first_frame: str, last_frame: str, what_happens: str = "", model: str = ""
+    ) -> str:
+        """Make a video that begins with one picture and ends with another."""
+        prompt = f" What happens: {what_happens}" if what_happens else ""
+        prompt += f" Use the model {model}." if model else ""
+        return (
+            f"Make a video with generate_video from first_frame {first_frame} to last_frame "
+            f"{last_frame}.{prompt} First tell me what it costs (dry_run) and ask me. Then follow "
+            "it with query_video_generation(wait_seconds=45) until it is completed, fetch it with "
+            "retrieve_video_file, and tell me where the file is."
+        )
+
+
+def _add_resources(server: MCPServer[Runtime]) -> None:
+    @server.resource(
+        "minimax://models", title="Models, sizes and list prices", mime_type="application/json"
+    )
+    def models() -> str:
+        """Video and speech models with durations, resolutions and list prices."""
+        return json.dumps(price_list(), indent=1)
+
+    @server.resource("minimax://tasks", title="Paid video jobs", mime_type="application/json")
+    async def tasks() -> str:
+        """The video jobs bought from this computer, newest first."""
+        from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
+
+        found = await jobs.listed(await runtime.current(), limit=MOST_TASKS_SHOWN)
+        return json.dumps(found["tasks"], indent=1)
+
+
+async def _completed(
+    _ref: object, argument: CompletionArgument, _context: object
+) -> Completion | None:
+    """Complete what a person types for a prompt; only models and voices have known values."""
+    if argument.name == "model":
+        known = [*VIDEO_MODELS, *SPEECH_PRICES_USD_PER_MILLION]
+    elif argument.name == "voice_id":
+        known = await _voice_ids()
+    else:
+        return None
+    values = [name for name in known if argument.value.casefold() in name.casefold()]
+    return Completion(values=values[:MOST_COMPLETIONS], total=len(values))
+
+
+async def _voice_ids() -> list[str]:
+    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+
+    try:
+        return await voices.ids(await runtime.current())
+    except MiniMaxError:
+        return []  # a completion is a convenience; the tools say what is wrong
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

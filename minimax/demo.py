@@ -9,27 +9,33 @@ import os
 import shutil
 import sys
 import time
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
-from minimax.models import DEFAULT_VIDEO_MODELS, PRICES_AS_OF, VIDEO_MODELS, VideoMode
+from minimax.models import (
+    CLONE_PRICE_USD,
+    DEFAULT_VIDEO_MODELS,
+    IMAGE_PRICE_USD,
+    PRICES_AS_OF,
+    VIDEO_MODELS,
+    VideoMode,
+)
 from minimax.settings import Settings
 
 __all__ = ["run"]
 
 SERVER: Final = Path(__file__).resolve().parent.parent / "minimax_server.py"
-SAMPLES: Final = files("minimax.sandbox") / "media"
+RECORDING: Final = Path(__file__).resolve().parent / "sandbox" / "media" / "recording.mp3"
+SPOKEN: Final = "Good morning. This is my new voice, and this is how it sounds."
+PICTURE: Final = "The sun over a calm sea, wide view, warm light"
 PROMPT: Final = "The sun rises over the sea and sets again while the light changes. [Static shot]"
 BAR_WIDTH: Final = 30
 BAR_SECONDS: Final = 0.2
 TYPICAL_SECONDS: Final = {False: 8.0, True: 100.0}
 """How long a video takes, on the sandbox and at MiniMax; only the bar needs it."""
-CLONE_PRICE_USD: Final = 1.50
-"""Taken by MiniMax when a clone first speaks, which this tour does not make it do."""
 WAIT_SECONDS: Final = 45
 
 
@@ -56,11 +62,12 @@ class TourError(Exception):
 
 def _agreed() -> bool:
     model = VIDEO_MODELS[DEFAULT_VIDEO_MODELS[VideoMode.FIRST_AND_LAST_FRAME]]
-    price = next(iter(model.sizes.values())) or 0
+    film = next(iter(model.sizes.values())) or 0
+    total = film + CLONE_PRICE_USD + 2 * IMAGE_PRICE_USD
     print(
-        f"This makes one video with {model.name} at MiniMax for ${price:.2f} (list price, "
-        f"{PRICES_AS_OF})\nand clones a voice, which costs ${CLONE_PRICE_USD:.2f} only if it ever "
-        "speaks."
+        f"At MiniMax this costs about ${total:.2f} (list prices of {PRICES_AS_OF}): a video with\n"
+        f"{model.name} ${film:.2f}, a cloned voice that speaks ${CLONE_PRICE_USD:.2f}, two "
+        "pictures and a\nsentence less than a cent each."
     )
     return input("Go on? Type yes: ").strip().lower() == "yes"
 
@@ -71,9 +78,9 @@ async def _tour(*, live: bool) -> None:
     async with Client(_server(live=live)) as client:
         tools = (await client.list_tools()).tools
         print(f"It is up and offers {len(tools)} tools.\n")
-        inputs = _put_samples(settings)
-        await _clone(client, inputs / "recording.mp3")
-        await _film(client, inputs, live=live)
+        voice_id = await _clone(client, _put_recording(settings))
+        await _speak(client, voice_id)
+        await _film(client, await _paint(client), live=live)
     if not live:
         print("\nThat was the sandbox: no key, no cost, nothing was sent out.")
         print("For your own: uv run minimax_server.py check")
@@ -84,37 +91,44 @@ def _server(*, live: bool) -> StdioServerParameters:
     return StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
 
 
-def _put_samples(settings: Settings) -> Path:
-    """Copy the tour's recording and pictures to where inputs may come from."""
-    folder = settings.base_path / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("recording.mp3", "first_frame.jpg", "last_frame.jpg"):
-        shutil.copyfile(str(SAMPLES / name), folder / name)
-    return folder
+def _put_recording(settings: Settings) -> Path:
+    """Copy the tour's recording to where inputs may come from."""
+    place = settings.base_path / "demo" / "recording.mp3"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(RECORDING, place)
+    return place
 
 
-async def _clone(client: Client, recording: Path) -> None:
+async def _clone(client: Client, recording: Path) -> str:
     print(f"1. Cloning a voice from {recording}")
-    voice = await _call(
-        client, "voice_clone", audio=str(recording), preview_text="Hello. This is my new voice."
-    )
-    print(f"   voice_id: {voice['voice_id']}")
-    print(f"   preview:  {voice['demo_audio_path']}\n")
+    voice = await _call(client, "voice_clone", audio=str(recording))
+    print(f"   voice_id: {voice['voice_id']}\n")
+    return str(voice["voice_id"])
 
 
-async def _film(client: Client, inputs: Path, *, live: bool) -> None:
-    print("2. Generating a video from two pictures")
-    job = await _call(
-        client,
-        "generate_video",
-        prompt=PROMPT,
-        first_frame=str(inputs / "first_frame.jpg"),
-        last_frame=str(inputs / "last_frame.jpg"),
-    )
+async def _speak(client: Client, voice_id: str) -> None:
+    print("2. Speaking with it")
+    speech = await _call(client, "text_to_audio", text=SPOKEN, voice_id=voice_id)
+    print(f"   speech:   {speech['path']}\n")
+
+
+async def _paint(client: Client) -> list[str]:
+    print("3. Making two pictures")
+    pictures = await _call(client, "text_to_image", prompt=PICTURE, aspect_ratio="16:9", n=2)
+    for path in pictures["paths"]:
+        print(f"   picture:  {path}")
+    print()
+    return [pictures["paths"][0], pictures["paths"][-1]]
+
+
+async def _film(client: Client, frames: list[str], *, live: bool) -> None:
+    print("4. Generating a video from the first picture to the second")
+    first, last = frames
+    job = await _call(client, "generate_video", prompt=PROMPT, first_frame=first, last_frame=last)
     print(f"   task_id:  {job['task_id']} ({job['model']}, {job['duration']} s)\n")
-    print("3. Following the job")
+    print("5. Following the job")
     status = await _followed(client, job["task_id"], live=live)
-    print("4. Fetching the file")
+    print("6. Fetching the file")
     video = await _call(client, "retrieve_video_file", file_id=status["file_id"])
     print(f"   video:    {video['path']}")
 

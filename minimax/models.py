@@ -25,6 +25,7 @@ __all__ = [
     "VideoModel",
     "VideoStatus",
     "job_status",
+    "price_list",
 ]
 
 # --- MiniMax's replies -------------------------------------------------------------------------
@@ -454,3 +455,26 @@ DEFAULT_VIDEO_MODELS: Final[Mapping[VideoMode, str]] = MappingProxyType(
         _SUBJECT: "S2V-01",
     }
 )
+
+
+def price_list() -> dict[str, Any]:
+    """The tables above as JSON: what can be made, and its list price."""
+    return {
+        "prices": f"US dollars, list prices of {PRICES_AS_OF}, pay as you go",
+        "video": [_priced(model) for model in VIDEO_MODELS.values()],
+        "speech_per_million_characters": dict(SPEECH_PRICES_USD_PER_MILLION),
+        "voice_clone_at_first_use": CLONE_PRICE_USD,
+        "voice_design_at_first_use": DESIGN_PRICE_USD,
+        "image": IMAGE_PRICE_USD,
+    }
+
+
+def _priced(model: VideoModel) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "from": [mode.value for mode in VideoMode if mode in model.modes],
+        "sizes": [
+            {"resolution": resolution, "seconds": seconds, "price": price}
+            for (resolution, seconds), price in model.sizes.items()
+        ],
+    }

@@ -22,7 +22,7 @@ from minimax.models import (
 )
 from minimax.runtime import Runtime
 
-__all__ = ["DesignRequest", "delete", "design", "found"]
+__all__ = ["DesignRequest", "delete", "design", "found", "ids"]
 
 LONGEST_PREVIEW: Final = 500
 """Characters (platform documentation "voice design")."""
@@ -56,6 +56,13 @@ async def found(
         total=total,
         next_step=runtime.next_step(_about(total, limit)),
     )
+
+
+async def ids(runtime: Runtime) -> list[str]:
+    """Every voice id, own ones first."""
+    reply = await (await runtime.client()).list_voices("all")
+    groups = (*reply.voice_cloning, *reply.voice_generation, *reply.system_voice)
+    return [voice.voice_id for voice in groups]
 
 
 def _matches(voice: Voice, search: str | None) -> bool:

@@ -74,6 +74,5 @@ AT_ONCE = VideoStages(preparing_seconds=0, queueing_seconds=0, processing_second
 async def sandbox() -> AsyncIterator[Sandbox]:
     """A sandbox whose jobs are finished at once; `sandbox.url` is where it listens."""
     made = Sandbox(keys={KEY}, stages=AT_ONCE)
-    async with serve(made) as url:
-        made.url = url  # type: ignore[attr-defined]
+    async with serve(made):
         yield made

@@ -5,7 +5,6 @@ party's work:
 
 * `film.mp4`: a sun crossing the sky over the sea, 640x360, 24 fps, 5.9 s, H.264 and a quiet AAC
   chord; drawn pixel by pixel with ffmpeg's `geq`, index in front, so that it plays while it loads.
-* `first_frame.jpg`, `last_frame.jpg`: the same sky at sunrise and at sunset, 768x512.
 * `speech.*`: "Hello. This is the sandbox's voice. Nothing was charged." by espeak-ng, as mp3,
   flac, opus and as 8 kHz mu-law, from which the wav and pcm answers are computed.
 * `recording.mp3`: 13 s of speech by espeak-ng, long enough to be cloned.
@@ -26,8 +25,6 @@ from pathlib import Path
 from tinytag import TinyTag
 
 FOLDER = Path(__file__).with_name("media")
-FIRST_FRAME = FOLDER / "first_frame.jpg"
-LAST_FRAME = FOLDER / "last_frame.jpg"
 RECORDING = FOLDER / "recording.mp3"
 
 CHUNK_BYTES = 64 * 1024

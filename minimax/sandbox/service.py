@@ -66,6 +66,8 @@ class Sandbox:
         link_seconds: float = LINK_SECONDS,
         unverified: bool = False,
     ) -> None:
+        self.url = ""
+        """Where `serve` made it listen last."""
         self.keys = keys
         self.clock = clock or Clock()
         self.bytes_per_second = bytes_per_second

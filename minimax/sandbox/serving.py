@@ -25,7 +25,8 @@ async def serve(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
     from minimax.sandbox.listening import listening  # noqa: PLC0415 - brings the web server in
 
     async with listening(sandbox.app, host=HOST, port=port) as bound_port:
-        yield f"http://{HOST}:{bound_port}"
+        sandbox.url = f"http://{HOST}:{bound_port}"
+        yield sandbox.url
 
 
 def run(port: int = DEFAULT_PORT) -> int:
