@@ -26,6 +26,7 @@ from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.models import (
     SPEECH_PRICES_USD_PER_MILLION,
     VIDEO_MODELS,
+    CancelledJob,
     ClonedVoice,
     DeletedVoice,
     DesignedVoice,
@@ -41,8 +42,10 @@ from minimax.models import (
 from minimax.runtime import Backend, Runtime
 from minimax.settings import Settings
 from minimax.tools import Toolbox
+from minimax.wishes import Wish
 
 __all__ = [
+    "cancel_video_generation",
     "delete_voice",
     "generate_video",
     "list_video_tasks",
@@ -78,8 +81,6 @@ SAVES: Final = ToolAnnotations(
 DESTROYS: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
 )
-LISTS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-
 MOST_TASKS_SHOWN: Final = 100
 MOST_COMPLETIONS: Final = 100
 """The protocol's limit for one completion."""
@@ -183,22 +184,33 @@ async def generate_video(
         ),
     ] = None,
     last_frame: Annotated[
-        str | None, Field(description="Picture to end with; needs first_frame.")
+        str | None, Field(description="Picture to end with; Hailuo needs first_frame too.")
     ] = None,
     *,
     model: Annotated[
         str | None,
         Field(
-            description="MiniMax-Hailuo-2.3, MiniMax-Hailuo-2.3-Fast, MiniMax-Hailuo-02, S2V-01 "
-            "and others. Left out: chosen from the inputs."
+            description="MiniMax-Hailuo-2.3, MiniMax-Hailuo-2.3-Fast, MiniMax-Hailuo-02, S2V-01, "
+            "or the newest with sound: MiniMax-H3, MiniMax-H3-Max. Left out: a Hailuo model that "
+            "takes the inputs."
         ),
     ] = None,
-    duration: Annotated[int | None, Field(description="Seconds: 6 or 10, by model.")] = None,
+    duration: Annotated[
+        int | None, Field(description="Seconds: 6 or 10; MiniMax-H3 4 to 15.")
+    ] = None,
     resolution: Annotated[
-        str | None, Field(description="512P, 768P or 1080P, by model; 1080P for 6 seconds only.")
+        str | None, Field(description="512P, 768P or 1080P, by model; MiniMax-H3: 768P or 2K.")
     ] = None,
     subject_image: Annotated[
         str | None, Field(description="Face to keep through the film; instead of frames.")
+    ] = None,
+    references: Annotated[
+        list[str] | None,
+        Field(description="MiniMax-H3: up to 9 pictures of what should appear; no frames then."),
+    ] = None,
+    ratio: Annotated[
+        str | None,
+        Field(description="MiniMax-H3 without frames: 16:9 (default), 9:16, 1:1, 4:3, 3:4, 21:9."),
     ] = None,
     prompt_optimizer: Annotated[
         bool | None, Field(description="False: take the prompt literally.")
@@ -221,15 +233,15 @@ async def generate_video(
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
     Makes a film from a prompt, from a first frame, from a first and a last frame, or of a subject.
-    Costs about $0.10 to $0.56 (list price) per call. It takes minutes: go on with
+    Costs about $0.10 to $0.56 (list price), MiniMax-H3 $0.32 to $1.95. It takes minutes: go on with
     query_video_generation(task_id, wait_seconds=45). Call this once per wish; each accepted call
     is a video of its own. When it fails with "may have accepted and charged", tell the person and
     do not call it again by yourself. A job whose answer was lost is handed over by the next
     identical call (reused) instead of being bought twice.
     """
-    from minimax import orders, submissions  # noqa: PLC0415 - start-up must not pay for it
+    from minimax import submissions  # noqa: PLC0415 - start-up must not pay for it
 
-    wish = orders.Wish(
+    wish = Wish(
         prompt=prompt,
         first_frame=first_frame,
         last_frame=last_frame,
@@ -237,6 +249,8 @@ async def generate_video(
         duration=duration,
         resolution=resolution,
         subject_image=subject_image,
+        references=references or [],
+        ratio=ratio,
         prompt_optimizer=prompt_optimizer,
         fast_pretreatment=fast_pretreatment,
     )
@@ -300,12 +314,17 @@ async def retrieve_video_file(
     )
 
 
-@toolbox.tool(title="List video jobs", annotations=LISTS)
+@toolbox.tool(title="List video jobs", annotations=LOOKS)
 async def list_video_tasks(
     limit: Annotated[int, Field(ge=1, le=100, description="How many, newest first.")] = 20,
     status: Annotated[
-        str | None, Field(description="Only these: queued, processing, completed or failed.")
+        Literal["queued", "processing", "completed", "failed"] | None,
+        Field(description="Only these."),
     ] = None,
+    *,
+    remote: Annotated[
+        bool, Field(description="True: also MiniMax-H3 jobs of 7 days bought from elsewhere.")
+    ] = False,
 ) -> TaskList:
     """List the video jobs bought from this computer, newest first; free.
 
@@ -314,7 +333,21 @@ async def list_video_tasks(
     """
     from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
 
-    return await jobs.listed(await runtime.current(), limit=limit, status=status)
+    return await jobs.listed(await runtime.current(), limit=limit, status=status, remote=remote)
+
+
+@toolbox.tool(title="Cancel a video job", annotations=DESTROYS)
+async def cancel_video_generation(
+    task_id: Annotated[Id, Field(description="From generate_video.")],
+) -> CancelledJob:
+    """Cancel a MiniMax-H3 job that is still queued; nothing is charged then.
+
+    Running and finished jobs and Hailuo jobs cannot be cancelled: the call is refused and says
+    what can be done. Only when the person asked for it.
+    """
+    from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
+
+    return await jobs.cancel(await runtime.current(), task_id)
 
 
 @toolbox.tool(title="Speak a text", annotations=PAID)

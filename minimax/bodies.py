@@ -44,8 +44,12 @@ class JsonBody:
     @property
     def headers(self) -> dict[str, str]:
         """Type and exact length."""
-        length = sum(map(len, self._pieces)) + sum(map(_uri_length, self._pictures))
-        return {"Content-Type": "application/json", "Content-Length": str(length)}
+        return {"Content-Type": "application/json", "Content-Length": str(self.length)}
+
+    @property
+    def length(self) -> int:
+        """Bytes that will be sent."""
+        return sum(map(len, self._pieces)) + sum(map(_uri_length, self._pictures))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The body in pieces, from the beginning each time."""

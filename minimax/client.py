@@ -44,6 +44,9 @@ from minimax.models import (
     SpeechReply,
     StatusReply,
     SubmitReply,
+    TaskReply,
+    TasksReply,
+    VideoTask,
     VoicesReply,
 )
 from minimax.retry import Policy
@@ -59,6 +62,7 @@ POOL_SECONDS: Final = 30.0
 MOST_CONNECTIONS: Final = 200
 LARGEST_FILM_BYTES: Final = 2 * 1024**3
 """No video model makes more; a larger download is a mistake or an attack."""
+LISTED_TASKS: Final = 100
 EXPIRED_STATUSES: Final = frozenset({403, 404, 410})
 """How object stores answer to a signed link that is over."""
 CLIENT_NAME: Final = "minimax-server"
@@ -155,6 +159,35 @@ class MiniMaxClient:
         call = _Call("POST", "/v1/get_voice", retry.LOOK_UP)
         return await self._ask(call, VoicesReply, json={"voice_type": voice_type})
 
+    async def submit_video_v2(self, body: Mapping[str, Any]) -> str:
+        """Submit a paid MiniMax-H3 job on a fresh connection; returns its task id."""
+        call = _Call("POST", "/v2/video_generation", retry.SUBMIT, fresh_connection=True)
+        reply = await self._ask(call, SubmitReply, json=body)
+        return _required(reply.task_id, "a task id")
+
+    async def query_video_v2(self, task_id: str) -> VideoTask:
+        """Ask once how a MiniMax-H3 job stands.
+
+        Raises:
+            RefusedError: There is no such job, or it is older than 7 days.
+        """
+        call = _Call("GET", f"/v2/query/video_generation/{task_id}", retry.STATUS_V2)
+        task = (await self._ask(call, TaskReply)).task
+        _required(task.status, "the job's state")
+        return task.model_copy(update={"id": task.id or task_id})
+
+    async def list_videos_v2(self) -> list[VideoTask]:
+        """The account's MiniMax-H3 jobs of the last 7 days, newest first, one page of them."""
+        call = _Call("GET", "/v2/query/video_generation", retry.LOOK_UP)
+        params = {"page_num": 1, "page_size": LISTED_TASKS}
+        reply = await self._ask(call, TasksReply, params=params)
+        return sorted(reply.items, key=lambda task: task.created_at, reverse=True)
+
+    async def delete_video_v2(self, task_id: str) -> None:
+        """Cancel a queued MiniMax-H3 job; on a finished one this erases the record of the film."""
+        call = _Call("DELETE", f"/v2/video_generation/{task_id}", retry.DELETE)
+        await self._ask(call, Reply)
+
     @asynccontextmanager
     async def download(self, link: str) -> AsyncIterator[Download]:
         """Stream a signed link, without the key, without decompression, within its size.
@@ -232,6 +265,8 @@ class MiniMaxClient:
         facts = _facts(response) | {"code": code}
         if code in KEY_CODES:
             return KeyRefusedError(self._key_advice(code), **facts)
+        if code == UNKNOWN_ERROR and NO_RECORD in said.lower():
+            code = NO_SUCH_TASK  # v2 calls an unknown task an unknown error, with HTTP 500
         advice = advice_for(code, endpoint=call.policy.name)
         if advice is None:
             outcome = Outcome.UNKNOWN if response.is_success else _outcome_of(response)
@@ -411,6 +446,9 @@ def _v1_verdict(payload: dict[str, Any]) -> tuple[int, str]:
         return -1, "unreadable status_code"
 
 
+UNKNOWN_ERROR: Final = 1000
+NO_RECORD: Final = "record not found"
+NO_SUCH_TASK: Final = 2013
 _CODE_IN_MESSAGE: Final = re.compile(r"\((\d{4,5})\)\s*$")
 
 

@@ -223,8 +223,20 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
 )
 """MiniMax's error table (platform documentation "errorcode", and codes seen in practice)."""
 
+_NO_SUCH_JOB: Final = Advice(
+    "MiniMax does not know this job.",
+    _REJECTED,
+    "Check the task_id; list_video_tasks names those bought from here.",
+)
 ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
     {
+        ("status", 2013): _NO_SUCH_JOB,
+        ("status_v2", 2013): Advice(
+            _NO_SUCH_JOB.meaning,
+            _REJECTED,
+            f"{_NO_SUCH_JOB.remedy} MiniMax-H3 jobs can be asked for, and their videos fetched, "
+            "for 7 days only.",
+        ),
         # MiniMax staff found an undecodable recording behind every 1000 that a clone drew.
         ("voice_clone", 1000): Advice(
             "MiniMax could not use the recording (it calls this an unknown error).",

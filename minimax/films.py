@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from minimax import downloads, kinds, media, places
+from minimax import downloads, generations, kinds, media, places
 from minimax.background import NotYet
 from minimax.errors import RefusedError
 from minimax.jobs import checked_id
@@ -125,7 +125,7 @@ async def _minted(runtime: Runtime, file_id: str) -> str:
     started = runtime.clock.now()
     while True:
         try:
-            return await client.retrieve_file(file_id)
+            return await generations.of_file(file_id).link(client, file_id)
         except RefusedError as refusal:
             settling = runtime.clock.now() - started < FILE_SETTLES_SECONDS
             if refusal.code != INVALID_PARAMETER or not settling:

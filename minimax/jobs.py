@@ -1,4 +1,4 @@
-"""Paid video jobs: asked about, waited for, listed."""
+"""Paid video jobs: asked about, waited for, listed, cancelled."""
 
 import asyncio
 import datetime
@@ -6,17 +6,22 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
+from minimax import generations
+from minimax.client import MiniMaxClient
 from minimax.errors import (
     MODERATION_CODES,
     InputError,
     MiniMaxError,
     Outcome,
+    RefusedError,
     UnansweredError,
     advice_for,
     quoted,
 )
+from minimax.generations import Generation, Remote
 from minimax.ledger import Job, State
 from minimax.models import (
+    CancelledJob,
     JobStatus,
     ListedTask,
     StatusReply,
@@ -26,7 +31,7 @@ from minimax.models import (
 )
 from minimax.runtime import Runtime
 
-__all__ = ["LONGEST_WAIT_SECONDS", "Report", "checked_id", "listed", "query"]
+__all__ = ["LONGEST_WAIT_SECONDS", "Report", "cancel", "checked_id", "listed", "query"]
 
 Report = Callable[[float, str], Awaitable[None]]
 """Told at every ask: seconds waited so far, and MiniMax's own word."""
@@ -48,6 +53,7 @@ FILE_ID_TRIES: Final = 3
 FILE_ID_PAUSE_SECONDS: Final = 2.0
 """A job may be finished a moment before its file has an id."""
 POLL_AFTER_SECONDS: Final = 10
+NO_SUCH_TASK: Final = 2013
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -95,6 +101,7 @@ class _Watch:
         self._asking = asyncio.Lock()
         self._reply: StatusReply | None = None
         self._asked_at = 0.0
+        self._generation: Generation | None = None
         self._noted_status: JobStatus | None = None
         self._pause_seconds = FIRST_PAUSE_SECONDS / PAUSE_GROWTH
 
@@ -113,8 +120,10 @@ class _Watch:
         if known is not None and known.final_reply is not None:
             return StatusReply.model_validate_json(known.final_reply)
         client = await self._runtime.client()
+        if self._generation is None and known is not None:
+            self._generation = generations.named(known.api)
         for _ in range(FILE_ID_TRIES):
-            reply = await client.call_video_generation_status(self.task_id)
+            reply = await self._status(client)
             if _end_of(reply) != "completed" or reply.file_id:
                 self._note(reply)
                 return reply
@@ -125,6 +134,24 @@ class _Watch:
             outcome=Outcome.UNKNOWN,
             task_id=self.task_id,
         )
+
+    async def _status(self, client: MiniMaxClient) -> StatusReply:
+        """A job that the ledger does not know is asked of one API, then of the other."""
+        if self._generation is not None:
+            return await self._generation.status(client, self.task_id)
+        *first, last = generations.ALL
+        for generation in first:
+            try:
+                reply = await generation.status(client, self.task_id)
+            except RefusedError as refusal:
+                if refusal.code != NO_SUCH_TASK:
+                    raise
+            else:
+                self._generation = generation
+                return reply
+        reply = await last.status(client, self.task_id)
+        self._generation = last
+        return reply
 
     def _note(self, reply: StatusReply) -> None:
         """Keep the ledger up to date; a final answer is never asked for again."""
@@ -137,6 +164,17 @@ class _Watch:
                 reply=reply.model_dump_json() if final else None,
             )
             self._noted_status = status
+
+    async def cancel(self) -> None:
+        """Cancel it through the API that knows it."""
+        client = await self._runtime.client()
+        reply = await self.ask()
+        if self._generation is None:  # a final answer that was remembered
+            known = self._runtime.ledger.by_task(self.task_id)
+            self._generation = generations.named(known.api) if known else generations.ALL[0]
+        await self._generation.cancel(client, self.task_id)
+        self._reply = reply.model_copy(update={"status": "cancelled"})
+        self._note(self._reply)
 
     def next_pause(self) -> float:
         """Growing pauses, also across the calls that wait for this job one after the other."""
@@ -265,45 +303,111 @@ def _what_next(status: str, task_id: str, file_id: str) -> str:
 # --- listing -----------------------------------------------------------------------------------
 
 
-async def listed(runtime: Runtime, *, limit: int, status: str | None = None) -> TaskList:
-    """What was bought from this machine, newest first."""
+async def listed(
+    runtime: Runtime, *, limit: int, status: str | None = None, remote: bool = False
+) -> TaskList:
+    """What was bought from this machine, newest first.
+
+    Args:
+        runtime: The loop's own.
+        limit: How many.
+        status: Only these.
+        remote: Also what MiniMax itself lists, bought from elsewhere.
+    """
     jobs = await asyncio.to_thread(runtime.ledger.newest, limit, status=status)
     tasks = [_listed(job) for job in jobs]
+    if remote:
+        found = [_listed_remote(one) for one in await _remote(runtime)]
+        tasks += [task for task in found if status in (None, task["status"])]
+        tasks.sort(key=lambda task: task["created_at"], reverse=True)
     text = "Each task says what can be done with it." if tasks else "Nothing was bought from here."
-    return TaskList(tasks=tasks, next_step=runtime.next_step(text))
+    return TaskList(tasks=tasks[:limit], next_step=runtime.next_step(text))
 
 
-def _listed(job: Job) -> ListedTask:
-    created_at = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
+async def _remote(runtime: Runtime) -> list[Remote]:
+    """What MiniMax lists and the ledger does not hold."""
+    client = await runtime.client()
+    found = [one for generation in generations.ALL for one in await generation.recent(client)]
+    return [one for one in found if runtime.ledger.by_task(one.task_id) is None]
+
+
+def _listed_remote(one: Remote) -> ListedTask:
+    status, file_id = _end_of(one.reply), one.reply.file_id or None
     return ListedTask(
-        task_id=job.task_id,
-        status=_listed_status(job),
-        model=job.model,
-        prompt=job.prompt,
-        created_at=created_at.isoformat(timespec="seconds"),
-        file_id=job.file_id,
-        path=job.path,
-        answered=job.answered_at is not None,
-        next_step=_what_to_do(job),
+        task_id=one.task_id,
+        status=status,
+        model=one.model,
+        prompt=None,
+        created_at=_iso(one.created_at),
+        file_id=file_id,
+        path=None,
+        answered=True,
+        next_step=_what_to_do(status, one.task_id, file_id),
     )
 
 
-def _listed_status(job: Job) -> JobStatus | Literal["submitting", "unknown"]:
+def _listed(job: Job) -> ListedTask:
+    status = _listed_status(job)
+    return ListedTask(
+        task_id=job.task_id,
+        status=status,
+        model=job.model,
+        prompt=job.prompt,
+        created_at=_iso(job.created_at),
+        file_id=job.file_id,
+        path=job.path,
+        answered=job.answered_at is not None,
+        next_step=_what_to_do(status, job.task_id, job.file_id),
+    )
+
+
+def _iso(unix_seconds: float) -> str:
+    moment = datetime.datetime.fromtimestamp(unix_seconds, datetime.UTC)
+    return moment.isoformat(timespec="seconds")
+
+
+ListedStatus = JobStatus | Literal["submitting", "unknown"]
+
+
+def _listed_status(job: Job) -> ListedStatus:
     if job.state is State.SUBMITTING:
         return "submitting"
-    return "unknown" if job.state is State.UNKNOWN else job.status or "queued"
+    in_doubt = job.state is State.UNKNOWN and job.status is None
+    return "unknown" if in_doubt else job.status or "queued"
 
 
-def _what_to_do(job: Job) -> str:
-    if job.state is State.SUBMITTING:
+def _what_to_do(status: ListedStatus, task_id: str | None, file_id: str | None) -> str:
+    if status == "submitting":
         return "Still being sent."
-    if job.state is State.UNKNOWN:
-        return "MiniMax may have accepted and charged this; look at its usage page."
-    if job.file_id is not None:
-        return f'retrieve_video_file(file_id="{job.file_id}")'
-    if job.status == "failed":
+    if status == "unknown":
+        look = f' It is probably query_video_generation(task_id="{task_id}").' if task_id else ""
+        return f"MiniMax may have accepted and charged this; look at its usage page.{look}"
+    if file_id is not None:
+        return f'retrieve_video_file(file_id="{file_id}")'
+    if status == "failed":
         return "This job ended without a video."
-    return f'query_video_generation(task_id="{job.task_id}")'
+    return f'query_video_generation(task_id="{task_id}")'
+
+
+# --- cancelling --------------------------------------------------------------------------------
+
+
+async def cancel(runtime: Runtime, task_id: str) -> CancelledJob:
+    """Cancel a job that has not begun; free of charge.
+
+    Raises:
+        InputError: `task_id` cannot be one.
+        RefusedError: It cannot be cancelled; the text says what can be done instead.
+        MiniMaxError: MiniMax could not be asked.
+    """
+    watch = runtime.own(_Watches).of(checked_id(task_id, "task_id"))
+    await watch.cancel()
+    return CancelledJob(
+        task_id=watch.task_id,
+        status="cancelled",
+        charged=False,
+        next_step=runtime.next_step("The job was cancelled before it began; nothing is charged."),
+    )
 
 
 def checked_id(text: str, field: str) -> str:

@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     caller_started TEXT,
     answered_at REAL,
     task_id TEXT,
+    api TEXT NOT NULL,
     model TEXT NOT NULL,
     prompt TEXT,
     duration INTEGER,
@@ -76,6 +77,7 @@ class Purchase:
     """What is about to be bought."""
 
     fingerprint: str
+    api: str
     model: str
     prompt: str | None
     duration: int | None
@@ -98,6 +100,7 @@ class Job:
     caller_gone: bool
     answered_at: float | None
     task_id: str | None
+    api: str
     model: str
     prompt: str | None
     duration: int | None
@@ -194,6 +197,7 @@ class Ledger:
             "caller_started": _started(os.getpid()),
             "created_at": self._now(),
             "deadline_at": self._now() + purchase.deadline_seconds,
+            "api": purchase.api,
             "model": purchase.model,
             "prompt": purchase.prompt,
             "duration": purchase.duration,
@@ -230,6 +234,10 @@ class Ledger:
     def ended(self, job: Job, state: State) -> None:
         """The submission was refused, or is in doubt."""
         self._set(job.id, state=state.value)
+
+    def probable(self, job: Job, task_id: str) -> None:
+        """In doubt, but MiniMax lists exactly one job that it may have become."""
+        self._set(job.id, state=State.UNKNOWN.value, task_id=task_id)
 
     def abandoned(self, job: Job) -> None:
         """The caller has gone without an answer; the submission may still be under way."""
@@ -378,6 +386,7 @@ def _job(row: sqlite3.Row) -> Job:
 _PLAIN_COLUMNS: Final = (
     "answered_at",
     "task_id",
+    "api",
     "model",
     "prompt",
     "duration",

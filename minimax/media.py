@@ -31,6 +31,7 @@ from minimax.settings import Settings
 __all__ = [
     "CLONE_AUDIO",
     "FRAME",
+    "H3_PICTURE",
     "PORTRAIT",
     "PROMPT_AUDIO",
     "Input",
@@ -82,6 +83,13 @@ CLONE_AUDIO: Final = Rules(
 )
 PROMPT_AUDIO: Final = Rules(
     noun="recording", types=kinds.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(0, 8)
+)
+H3_PICTURE: Final = Rules(
+    noun="picture",
+    types=kinds.IMAGE_TYPES,
+    most_bytes=30 * MIB,
+    shortest_side_px=255,
+    longest_side_px=5760,
 )
 PORTRAIT: Final = Rules(
     noun="picture", types=frozenset({"image/jpeg", "image/png"}), most_bytes=10 * MIB - 1

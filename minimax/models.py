@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 __all__ = [
     "PRICES_AS_OF",
     "VIDEO_MODELS",
+    "CancelledJob",
     "ClonedVoice",
     "DeletedVoice",
     "DesignedVoice",
@@ -104,6 +105,42 @@ class StatusReply(Reply):
     video_width: Number = 0
     video_height: Number = 0
     base_resp: BaseResp = BaseResp()
+
+
+class TaskError(Reply):
+    """Why a v2 job failed; the code comes as a text."""
+
+    code: Number = 0
+    message: str = ""
+
+
+class TaskContent(Reply):
+    """What a finished v2 job holds."""
+
+    url: str = ""
+
+
+class VideoTask(Reply):
+    """One v2 job."""
+
+    id: IdText = ""
+    model: str = ""
+    status: str = ""
+    created_at: float = 0
+    content: TaskContent = TaskContent()
+    error: TaskError = TaskError()
+
+
+class TaskReply(Reply):
+    """Answer of the v2 query."""
+
+    task: VideoTask = VideoTask()
+
+
+class TasksReply(Reply):
+    """Answer of the v2 list."""
+
+    items: list[VideoTask] = []
 
 
 class SpeechData(Reply):
@@ -264,6 +301,15 @@ class VideoFile(TypedDict):
     next_step: str
 
 
+class CancelledJob(TypedDict):
+    """Result of cancel_video_generation."""
+
+    task_id: str
+    status: Literal["cancelled"]
+    charged: bool
+    next_step: str
+
+
 class ListedTask(TypedDict):
     """One paid job of list_video_tasks."""
 
@@ -369,6 +415,8 @@ class VideoMode(Enum):
     FIRST_FRAME = "a first frame"
     FIRST_AND_LAST_FRAME = "a first and a last frame"
     SUBJECT = "a subject image"
+    LAST_FRAME = "a last frame alone"
+    REFERENCES = "reference pictures"
 
 
 PRICES_AS_OF: Final = "November 2026"
@@ -387,6 +435,8 @@ class VideoModel:
         first_frame_only: Resolutions that are allowed with a first frame alone.
         sends_size: False: the API takes no duration and no resolution for this model.
         takes_fast_pretreatment: Whether `fast_pretreatment` is a parameter of this model.
+        free_pictures: As many pictures cost nothing extra.
+        further_picture_usd: What each further one costs.
     """
 
     name: str
@@ -395,6 +445,8 @@ class VideoModel:
     first_frame_only: frozenset[str] = frozenset()
     sends_size: bool = True
     takes_fast_pretreatment: bool = False
+    free_pictures: int = 99
+    further_picture_usd: float = 0.0
 
     def sizes_for(self, mode: VideoMode) -> tuple[Size, ...]:
         """The sizes that this model makes in a mode, default first."""
@@ -413,6 +465,15 @@ def _series_01(name: str, *modes: VideoMode) -> VideoModel:
         name=name, modes=frozenset(modes), sizes={("720P", 6): None}, sends_size=False
     )
 
+
+def _per_second(prices_usd: Mapping[str, float], seconds: range) -> dict[Size, float | None]:
+    """Sizes that cost by the second; 768P with 5 seconds is first, and so the default."""
+    lengths = sorted(seconds, key=lambda n: (n != H3_DEFAULT_SECONDS, n))
+    return {(size, n): round(price * n, 2) for size, price in prices_usd.items() for n in lengths}
+
+
+H3_DEFAULT_SECONDS: Final = 5
+_H3_MODES: Final = frozenset(VideoMode) - {VideoMode.SUBJECT}
 
 VIDEO_MODELS: Final[Mapping[str, VideoModel]] = MappingProxyType(
     {
@@ -443,6 +504,20 @@ VIDEO_MODELS: Final[Mapping[str, VideoModel]] = MappingProxyType(
             _series_01("I2V-01-Director", _FIRST),
             _series_01("I2V-01-live", _FIRST),
             _series_01("S2V-01", _SUBJECT),
+            VideoModel(
+                name="MiniMax-H3",
+                modes=_H3_MODES,
+                sizes=_per_second({"768P": 0.08, "2K": 0.13}, range(4, 16)),
+                free_pictures=5,
+                further_picture_usd=0.04,
+            ),
+            VideoModel(
+                name="MiniMax-H3-Max",
+                modes=_H3_MODES,
+                sizes=_per_second({"768P": 0.08, "480P": 0.05}, range(5, 16)),
+                free_pictures=2,
+                further_picture_usd=0.074,
+            ),
         )
     }
 )
@@ -453,6 +528,8 @@ DEFAULT_VIDEO_MODELS: Final[Mapping[VideoMode, str]] = MappingProxyType(
         _FIRST: "MiniMax-Hailuo-2.3",
         _BOTH: "MiniMax-Hailuo-02",
         _SUBJECT: "S2V-01",
+        VideoMode.LAST_FRAME: "MiniMax-Hailuo-02",  # which refuses it and says what takes it
+        VideoMode.REFERENCES: "MiniMax-H3",
     }
 )
 

@@ -1,49 +1,31 @@
-"""A video order: what the person wants, checked against the model before it costs anything."""
+"""A video order: a wish, checked against the model before it costs anything."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import groupby
+from typing import Any
 
-from minimax import media
+from minimax import generations, media
 from minimax.errors import InputError
-from minimax.models import (
-    DEFAULT_VIDEO_MODELS,
-    VIDEO_MODELS,
-    Size,
-    VideoMode,
-    VideoModel,
-)
+from minimax.generations import Generation
+from minimax.generations.face import Picture
+from minimax.models import DEFAULT_VIDEO_MODELS, VIDEO_MODELS, Size, VideoMode, VideoModel
 from minimax.settings import Settings
+from minimax.wishes import Wish, mode_of
 
-__all__ = ["Order", "Wish", "take"]
-
-LONGEST_PROMPT: Final = 2000
-"""Characters (platform documentation "video generation")."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What a caller may say about a video; None is "not given"."""
-
-    prompt: str | None = None
-    first_frame: str | None = None
-    last_frame: str | None = None
-    model: str | None = None
-    duration: int | None = None
-    resolution: str | None = None
-    subject_image: str | None = None
-    prompt_optimizer: bool | None = None
-    fast_pretreatment: bool | None = None
+__all__ = ["Order", "take"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """A wish that MiniMax takes: the request's body, and what it comes to."""
 
+    generation: Generation
     model: str
     duration: int | None
     resolution: str | None
+    prompt: str | None
     list_price_usd: float | None
     body: dict[str, Any]
 
@@ -59,59 +41,22 @@ def take(wish: Wish, *, settings: Settings, opened: ExitStack) -> Order:
     Raises:
         InputError: MiniMax would refuse it; the text names the field and the allowed values.
     """
-    mode = _mode(wish)
+    mode = mode_of(wish)
     model = _model_name(wish, mode, settings)
     known = VIDEO_MODELS.get(model)
-    _check_fast_pretreatment(wish, known)
-    resolution, duration = _size(wish, mode, known)
-    sends_size = known is None or known.sends_size
-    body = {
-        "model": model,
-        "prompt": wish.prompt,
-        "prompt_optimizer": wish.prompt_optimizer,
-        "fast_pretreatment": wish.fast_pretreatment,
-        "duration": duration if sends_size else None,
-        "resolution": resolution if sends_size else None,
-        **_pictures(wish, settings, opened),
-    }
+    generation = generations.of_model(model)
+    generation.check(wish, mode, known)
+    size = _size(wish, mode, known)
+    pictures = _pictures(wish, generation.picture_rules, settings, opened)
     return Order(
+        generation=generation,
         model=model,
-        duration=duration,
-        resolution=resolution,
-        list_price_usd=known.sizes.get((resolution or "", duration or 0)) if known else None,
-        body={name: value for name, value in body.items() if value is not None},
+        resolution=size[0],
+        duration=size[1],
+        prompt=wish.prompt,
+        list_price_usd=_list_price(known, size, pictures),
+        body=generation.body(wish, model=model, known=known, size=size, pictures=pictures),
     )
-
-
-def _mode(wish: Wish) -> VideoMode:
-    if wish.prompt is not None and len(wish.prompt) > LONGEST_PROMPT:
-        raise InputError(
-            f"prompt has {len(wish.prompt)} characters; MiniMax takes {LONGEST_PROMPT} at most."
-        )
-    if wish.subject_image is not None:
-        return _subject_mode(wish)
-    if wish.last_frame is not None:
-        return _last_frame_mode(wish)
-    if wish.first_frame is not None:
-        return VideoMode.FIRST_FRAME
-    if wish.prompt is None:
-        raise InputError("prompt is required, unless a first_frame or a subject_image is given.")
-    return VideoMode.TEXT
-
-
-def _subject_mode(wish: Wish) -> VideoMode:
-    if wish.first_frame is not None or wish.last_frame is not None:
-        raise InputError(
-            "subject_image cannot be combined with first_frame or last_frame: give the picture of "
-            "the subject, or the frames."
-        )
-    return VideoMode.SUBJECT
-
-
-def _last_frame_mode(wish: Wish) -> VideoMode:
-    if wish.first_frame is None:
-        raise InputError("last_frame needs a first_frame with it.")
-    return VideoMode.FIRST_AND_LAST_FRAME
 
 
 def _model_name(wish: Wish, mode: VideoMode, settings: Settings) -> str:
@@ -131,18 +76,10 @@ def _takes(model: str, mode: VideoMode) -> bool:
 
 def _check_mode(model: str, mode: VideoMode) -> None:
     if not _takes(model, mode):
-        fitting = _listed([m.name for m in VIDEO_MODELS.values() if mode in m.modes])
+        fitting = ", ".join(m.name for m in VIDEO_MODELS.values() if mode in m.modes)
         raise InputError(
-            f"model {model} makes no video from {mode.value}. Models that do: {fitting}. "
-            "Leave model out to have the right one chosen."
+            f"model {model} makes no video from {mode.value}. Models that do: {fitting}."
         )
-
-
-def _check_fast_pretreatment(wish: Wish, known: VideoModel | None) -> None:
-    if wish.fast_pretreatment is None or known is None or known.takes_fast_pretreatment:
-        return
-    takers = _listed([m.name for m in VIDEO_MODELS.values() if m.takes_fast_pretreatment])
-    raise InputError(f"fast_pretreatment is for {takers} only. Leave it out for {known.name}.")
 
 
 def _size(wish: Wish, mode: VideoMode, known: VideoModel | None) -> tuple[str | None, int | None]:
@@ -158,32 +95,53 @@ def _size(wish: Wish, mode: VideoMode, known: VideoModel | None) -> tuple[str | 
 
 
 def _wrong_size(
-    resolution: str | None, duration: int | None, known: VideoModel, allowed: Sequence[Size]
+    resolution: str | None, duration: int | None, known: VideoModel, allowed: Iterable[Size]
 ) -> str:
     named = {"resolution": resolution, "duration": duration}
     given = " with ".join(f"{name} {value}" for name, value in named.items() if value is not None)
-    sizes = "; ".join(f"{size[0]} with {size[1]} seconds" for size in allowed)
+    sizes = "; ".join(
+        f"{name} with {_seconds([size[1] for size in group])} seconds"
+        for name, group in groupby(sorted(allowed), key=lambda size: size[0])
+    )
     return f"{known.name} makes no video of {given} from these inputs. Allowed: {sizes}."
 
 
-def _pictures(wish: Wish, settings: Settings, opened: ExitStack) -> dict[str, Any]:
-    def picture(source: str | None, field: str) -> str | media.Input | None:
-        return None if source is None else _picture(source, field, settings, opened)
+def _seconds(allowed: list[int]) -> str:
+    whole_range = len(allowed) > 2 and allowed == list(range(allowed[0], allowed[-1] + 1))  # noqa: PLR2004
+    return f"{allowed[0]} to {allowed[-1]}" if whole_range else " or ".join(map(str, allowed))
 
-    subject = picture(wish.subject_image, "subject_image")
+
+def _pictures(
+    wish: Wish, rules: media.Rules, settings: Settings, opened: ExitStack
+) -> Mapping[str, list[Picture]]:
+    sources: dict[str, Sequence[str | None]] = {
+        "first_frame": [wish.first_frame],
+        "last_frame": [wish.last_frame],
+        "subject_image": [wish.subject_image],
+        "references": wish.references,
+    }
     return {
-        "first_frame_image": picture(wish.first_frame, "first_frame"),
-        "last_frame_image": picture(wish.last_frame, "last_frame"),
-        "subject_reference": subject and [{"type": "character", "image": [subject]}],
+        field: [_picture(s, field, rules, settings, opened) for s in given if s is not None]
+        for field, given in sources.items()
     }
 
 
-def _picture(source: str, field: str, settings: Settings, opened: ExitStack) -> str | media.Input:
-    picture = media.open_picture(source, field=field, rules=media.FRAME, settings=settings)
+def _picture(
+    source: str, field: str, rules: media.Rules, settings: Settings, opened: ExitStack
+) -> Picture:
+    picture = media.open_picture(source, field=field, rules=rules, settings=settings)
     if isinstance(picture, media.Input):
         opened.enter_context(picture)
     return picture
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
+def _list_price(
+    known: VideoModel | None,
+    size: tuple[str | None, int | None],
+    pictures: Mapping[str, list[Picture]],
+) -> float | None:
+    film = known.sizes.get((size[0] or "", size[1] or 0)) if known else None
+    if known is None or film is None:
+        return None
+    charged = max(0, sum(map(len, pictures.values())) - known.free_pictures)
+    return round(film + charged * known.further_picture_usd, 2)

@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
@@ -25,6 +25,7 @@ __all__ = [
     "LOOK_UP",
     "MAKE",
     "STATUS",
+    "STATUS_V2",
     "SUBMIT",
     "UPLOAD",
     "Policy",
@@ -73,6 +74,7 @@ UPLOAD: Final = Policy(
 STATUS: Final = Policy(
     name="status", retries_on=_ALL, attempts=4, deadline_seconds=30, read_seconds=15
 )
+STATUS_V2: Final = replace(STATUS, name="status_v2")
 LOOK_UP: Final = Policy(
     name="look_up", retries_on=_ALL, attempts=4, deadline_seconds=30, read_seconds=15
 )

@@ -17,8 +17,9 @@ from minimax.bodies import Picture
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger import Job, Purchase, State, Verdict
 from minimax.models import PRICES_AS_OF, SubmittedVideo
-from minimax.orders import Order, Wish
+from minimax.orders import Order
 from minimax.runtime import Runtime
+from minimax.wishes import Wish
 
 __all__ = ["submit"]
 
@@ -26,6 +27,8 @@ POLL_AFTER_SECONDS: Final = 10
 BEST_WAIT_SECONDS: Final = 45
 DEADLINE_MARGIN_SECONDS: Final = 10.0
 """Beyond the policy's own deadline, a submission that still has no outcome has none."""
+CLOCK_DIFFERENCE_SECONDS: Final = 120.0
+"""A job that MiniMax lists may be so far from our own note of the submission."""
 ELSEWHERE_PAUSE_SECONDS: Final = 0.5
 """Between looks at a submission that another server of this user is making."""
 
@@ -138,18 +141,39 @@ async def _send(runtime: Runtime, order: Order, job: Job, opened: ExitStack) -> 
     with opened:
         try:
             client = await runtime.client()
-            task_id = await client.submit_video(order.body)
+            task_id = await order.generation.submit(client, order.body)
         except MiniMaxError as error:
             if error.outcome is not Outcome.UNKNOWN:
                 ledger.ended(job, State.REJECTED)
                 raise
             ledger.ended(job, State.UNKNOWN)
-            raise _in_doubt(error) from None
+            probable = await _found_again(runtime, order, job)
+            raise _in_doubt(error, probable) from None
         except BaseException:
             ledger.ended(job, State.UNKNOWN)
             raise
     ledger.accepted(job, task_id)
     return task_id
+
+
+async def _found_again(runtime: Runtime, order: Order, job: Job) -> str | None:
+    """The one job in MiniMax's own list that this submission may have become, if there is one."""
+    client = await runtime.client()
+    try:
+        listed = await order.generation.recent(client)
+    except MiniMaxError:
+        return None
+    found = [
+        remote.task_id
+        for remote in listed
+        if remote.model == order.model
+        and abs(remote.created_at - job.created_at) <= CLOCK_DIFFERENCE_SECONDS
+        and runtime.ledger.by_task(remote.task_id) is None
+    ]
+    if len(found) != 1:
+        return None
+    runtime.ledger.probable(job, found[0])
+    return found[0]
 
 
 # --- what is bought ----------------------------------------------------------------------------
@@ -158,8 +182,9 @@ async def _send(runtime: Runtime, order: Order, job: Job, opened: ExitStack) -> 
 def _purchase(runtime: Runtime, order: Order) -> Purchase:
     return Purchase(
         fingerprint=_fingerprint(order.body, runtime.key_digest),
+        api=order.generation.name,
         model=order.model,
-        prompt=order.body.get("prompt"),
+        prompt=order.prompt,
         duration=order.duration,
         resolution=order.resolution,
         price_usd=order.list_price_usd,
@@ -189,23 +214,35 @@ def _refused(job: Job) -> MaybeChargedError:
     when = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
     return MaybeChargedError(
         f"An identical request of {when:%Y-%m-%d %H:%M} UTC ended in doubt: MiniMax may have "
-        "accepted and charged it, so it is not sent again. Ask the person, who can look at the "
-        "usage page of the MiniMax platform. Only if they agree in this chat that it may be paid "
-        "for twice, call again with allow_second_charge=true.",
+        f"accepted and charged it, so it is not sent again.{_look(job.task_id)} Ask the person, "
+        "who can look at the usage page of the MiniMax platform. Only if they agree in this chat "
+        "that it may be paid for twice, call again with allow_second_charge=true.",
         outcome=Outcome.UNKNOWN,
+        task_id=job.task_id,
     )
 
 
-def _in_doubt(error: MiniMaxError) -> MaybeChargedError:
+def _in_doubt(error: MiniMaxError, probable: str | None) -> MaybeChargedError:
     return MaybeChargedError(
         "The video request was sent and no usable answer came back: MiniMax may have accepted and "
         "charged it. It was not sent again, and must not be: do not call generate_video again for "
-        "this wish. Tell the person, who can look at the usage page of the MiniMax platform. Only "
-        "if they agree that it may be paid for twice, call again with allow_second_charge=true.",
+        f"this wish.{_look(probable)} Tell the person, who can look at the usage page of the "
+        "MiniMax platform. Only if they agree that it may be paid for twice, call again with "
+        "allow_second_charge=true.",
         outcome=Outcome.UNKNOWN,
         code=error.code,
         http_status=error.http_status,
         trace_id=error.trace_id,
+        task_id=probable,
+    )
+
+
+def _look(probable: str | None) -> str:
+    if probable is None:
+        return ""
+    return (
+        f" MiniMax lists exactly one job of that minute, which is probably this one: follow it "
+        f'with query_video_generation(task_id="{probable}").'
     )
 
 

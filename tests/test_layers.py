@@ -15,11 +15,13 @@ LAYERS = [
     {"errors", "clock"},
     {"settings", "logs", "kinds", "bodies", "background"},
     {"models", "places"},
+    {"wishes"},
     {"retry", "ledger"},
     {"client", "net"},
     {"media"},
     {"downloads"},
     {"runtime"},
+    {"generations"},
     {"orders", "jobs", "results"},
     {"submissions", "films", "cloning", "speech", "pictures"},
     {"voices"},
@@ -74,7 +76,7 @@ def test_the_sandbox_stands_alone() -> None:
 
 
 OPENS_FILES = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir"}
-OPENS_FILES |= {"unlink", "rename", "replace_file", "link", "TemporaryFile", "NamedTemporaryFile"}
+OPENS_FILES |= {"unlink", "rename", "TemporaryFile", "NamedTemporaryFile"}
 DISK_DOORS = {
     "media": "the door",
     "ledger": "its own database, and /proc for the age of a process",

@@ -1,0 +1,89 @@
+"""What either video API can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from minimax.client import MiniMaxClient
+from minimax.media import Input, Rules
+from minimax.models import StatusReply, VideoMode, VideoModel
+from minimax.wishes import Wish
+
+__all__ = ["Generation", "Picture", "Remote"]
+
+Picture = str | Input
+"""A link that MiniMax fetches itself, or an opened file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remote:
+    """A job as MiniMax's own list shows it."""
+
+    task_id: str
+    model: str
+    created_at: float
+    reply: StatusReply
+
+
+class Generation(Protocol):
+    """One of MiniMax's video APIs.
+
+    Attributes:
+        name: How the ledger calls it.
+        picture_rules: What it takes as a picture.
+    """
+
+    name: str
+    picture_rules: Rules
+
+    def serves(self, model: str) -> bool:
+        """Whether this model is called through this API."""
+        ...
+
+    def owns_file(self, file_id: str) -> bool:
+        """Whether this `file_id` came from this API."""
+        ...
+
+    def check(self, wish: Wish, mode: VideoMode, known: VideoModel | None) -> None:
+        """Refuse what this API has no field for.
+
+        Raises:
+            InputError: With the field's name and what is allowed.
+        """
+        ...
+
+    def body(
+        self,
+        wish: Wish,
+        *,
+        model: str,
+        known: VideoModel | None,
+        size: tuple[str | None, int | None],
+        pictures: Mapping[str, list[Picture]],
+    ) -> dict[str, Any]:
+        """The request, from a checked wish."""
+        ...
+
+    async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
+        """Send a paid request once; returns the task id."""
+        ...
+
+    async def status(self, client: MiniMaxClient, task_id: str) -> StatusReply:
+        """Ask once how a job stands."""
+        ...
+
+    async def link(self, client: MiniMaxClient, file_id: str) -> str:
+        """A fresh download link."""
+        ...
+
+    async def cancel(self, client: MiniMaxClient, task_id: str) -> None:
+        """Cancel a job, if it is certain that nothing but a queued job is touched.
+
+        Raises:
+            RefusedError: It cannot be cancelled; the text says what can be done instead.
+        """
+        ...
+
+    async def recent(self, client: MiniMaxClient) -> list[Remote]:
+        """The jobs that MiniMax itself lists, newest first; empty where there is no list."""
+        ...

@@ -1,0 +1,94 @@
+"""Hailuo and 01-series models: `/v1/video_generation`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from minimax import media
+from minimax.client import MiniMaxClient
+from minimax.errors import InputError, RefusedError
+from minimax.generations.face import Picture, Remote
+from minimax.models import VIDEO_MODELS, StatusReply, VideoMode, VideoModel
+from minimax.wishes import Wish
+
+__all__ = ["V1"]
+
+LONGEST_PROMPT: Final = 2000
+"""Characters (platform documentation "video generation")."""
+
+
+class V1:
+    """See `face.Generation`."""
+
+    name = "v1"
+    picture_rules = media.FRAME
+
+    def serves(self, model: str) -> bool:  # noqa: ARG002
+        return True
+
+    def owns_file(self, file_id: str) -> bool:  # noqa: ARG002
+        return True
+
+    def check(self, wish: Wish, mode: VideoMode, known: VideoModel | None) -> None:
+        if wish.prompt is not None and len(wish.prompt) > LONGEST_PROMPT:
+            raise InputError(
+                f"prompt has {len(wish.prompt)} characters; this model takes {LONGEST_PROMPT} at "
+                "most."
+            )
+        if wish.ratio is not None:
+            raise InputError("ratio is for MiniMax-H3 models; here the first frame decides.")
+        if mode is VideoMode.LAST_FRAME:
+            raise InputError(
+                "last_frame needs a first_frame with it; alone it is for model=MiniMax-H3."
+            )
+        _check_fast_pretreatment(wish, known)
+
+    def body(
+        self,
+        wish: Wish,
+        *,
+        model: str,
+        known: VideoModel | None,
+        size: tuple[str | None, int | None],
+        pictures: Mapping[str, list[Picture]],
+    ) -> dict[str, Any]:
+        resolution, duration = size if known is None or known.sends_size else (None, None)
+        subject = pictures["subject_image"]
+        fields = {
+            "model": model,
+            "prompt": wish.prompt,
+            "prompt_optimizer": wish.prompt_optimizer,
+            "fast_pretreatment": wish.fast_pretreatment,
+            "duration": duration,
+            "resolution": resolution,
+            "first_frame_image": next(iter(pictures["first_frame"]), None),
+            "last_frame_image": next(iter(pictures["last_frame"]), None),
+            "subject_reference": [{"type": "character", "image": subject}] if subject else None,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
+        return await client.submit_video(body)
+
+    async def status(self, client: MiniMaxClient, task_id: str) -> StatusReply:
+        return await client.call_video_generation_status(task_id)
+
+    async def link(self, client: MiniMaxClient, file_id: str) -> str:
+        return await client.retrieve_file(file_id)
+
+    async def cancel(self, client: MiniMaxClient, task_id: str) -> None:  # noqa: ARG002
+        raise RefusedError(
+            f"The job {task_id} cannot be cancelled: MiniMax has no way to cancel Hailuo and "
+            "01-series jobs. It goes on and is charged; its video can be fetched when it is "
+            "finished.",
+            task_id=task_id,
+        )
+
+    async def recent(self, client: MiniMaxClient) -> list[Remote]:  # noqa: ARG002
+        return []
+
+
+def _check_fast_pretreatment(wish: Wish, known: VideoModel | None) -> None:
+    if wish.fast_pretreatment is None or known is None or known.takes_fast_pretreatment:
+        return
+    takers = ", ".join(m.name for m in VIDEO_MODELS.values() if m.takes_fast_pretreatment)
+    raise InputError(f"fast_pretreatment is for {takers} only. Leave it out for {known.name}.")

@@ -1,0 +1,191 @@
+"""MiniMax-H3 models: `/v2/video_generation`.
+
+There is no file id: a finished task holds a link that expires. `file_id` is therefore a handle of
+ours, made from the task id, and every link is asked for anew.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from minimax import media
+from minimax.bodies import JsonBody
+from minimax.client import MiniMaxClient
+from minimax.errors import InputError, RefusedError, UnansweredError
+from minimax.generations.face import Picture, Remote
+from minimax.media import Input
+from minimax.models import (
+    BaseResp,
+    StatusReply,
+    VideoMode,
+    VideoModel,
+    VideoTask,
+    job_status,
+)
+from minimax.wishes import Wish
+
+__all__ = ["V2"]
+
+LONGEST_PROMPT: Final = 7000
+"""Characters (platform documentation "video generation v2")."""
+MOST_REFERENCES: Final = 9
+RATIOS: Final = ("adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
+DEFAULT_RATIO: Final = "16:9"
+LARGEST_BODY_BYTES: Final = 60 * media.MIB
+"""MiniMax takes 64 MB a request; the rest is left for how it counts."""
+HANDLE: Final = "v2-"
+SERVED: Final = re.compile(r"MiniMax-H\d", re.IGNORECASE)
+FRAMED: Final = frozenset(
+    {VideoMode.FIRST_FRAME, VideoMode.LAST_FRAME, VideoMode.FIRST_AND_LAST_FRAME}
+)
+ROLES: Final = {
+    "first_frame": "first_frame",
+    "last_frame": "last_frame",
+    "references": "reference_image",
+}
+
+
+class V2:
+    """See `face.Generation`."""
+
+    name = "v2"
+    picture_rules = media.H3_PICTURE
+
+    def serves(self, model: str) -> bool:
+        return SERVED.match(model) is not None
+
+    def owns_file(self, file_id: str) -> bool:
+        return file_id.startswith(HANDLE)
+
+    def check(self, wish: Wish, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
+        if wish.prompt is None:
+            raise InputError("prompt is required by MiniMax-H3 models, also beside pictures.")
+        if len(wish.prompt) > LONGEST_PROMPT:
+            raise InputError(
+                f"prompt has {len(wish.prompt)} characters; this model takes {LONGEST_PROMPT} at "
+                "most."
+            )
+        for field in ("prompt_optimizer", "fast_pretreatment"):
+            if getattr(wish, field) is not None:
+                raise InputError(f"{field} is for Hailuo models. Leave it out here.")
+        if len(wish.references) > MOST_REFERENCES:
+            raise InputError(f"references may hold {MOST_REFERENCES} pictures at most.")
+        _check_ratio(wish.ratio, mode)
+
+    def body(
+        self,
+        wish: Wish,
+        *,
+        model: str,
+        known: VideoModel | None,  # noqa: ARG002
+        size: tuple[str | None, int | None],
+        pictures: Mapping[str, list[Picture]],
+    ) -> dict[str, Any]:
+        resolution, duration = size
+        plain = not any(pictures.values())
+        fields = {
+            "model": model,
+            "content": [{"type": "text", "text": wish.prompt}, *_content(pictures)],
+            "resolution": resolution,
+            "duration": duration,
+            "ratio": wish.ratio or (DEFAULT_RATIO if plain else None),
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
+        return await client.submit_video_v2(await _small_enough(client, body))
+
+    async def status(self, client: MiniMaxClient, task_id: str) -> StatusReply:
+        return _as_status(await client.query_video_v2(task_id))
+
+    async def link(self, client: MiniMaxClient, file_id: str) -> str:
+        task_id = file_id.removeprefix(HANDLE)
+        task = await client.query_video_v2(task_id)
+        if task.content.url:
+            return task.content.url
+        if job_status(task.status) == "completed":
+            raise UnansweredError("MiniMax names no link for this video yet. Call again.")
+        raise RefusedError(
+            f"The video of job {task_id} is not there: MiniMax says {task.status}. Follow it with "
+            "query_video_generation.",
+            task_id=task_id,
+        )
+
+    async def cancel(self, client: MiniMaxClient, task_id: str) -> None:
+        """Only a task that was queued a moment ago: on a finished one it erases the paid film."""
+        task = await client.query_video_v2(task_id)
+        if task.status.lower() != "queued":
+            raise RefusedError(_not_cancelled(task_id, job_status(task.status)), task_id=task_id)
+        await client.delete_video_v2(task_id)
+
+    async def recent(self, client: MiniMaxClient) -> list[Remote]:
+        return [
+            Remote(
+                task_id=task.id,
+                model=task.model,
+                created_at=task.created_at,
+                reply=_as_status(task),
+            )
+            for task in await client.list_videos_v2()
+        ]
+
+
+def _check_ratio(ratio: str | None, mode: VideoMode) -> None:
+    if ratio is None:
+        return
+    if ratio not in RATIOS:
+        raise InputError(f"ratio must be one of: {', '.join(RATIOS)}.")
+    if mode is VideoMode.TEXT and ratio == "adaptive":
+        raise InputError(
+            f"ratio adaptive needs a picture to adapt to. Take one of: {', '.join(RATIOS[1:])}."
+        )
+    if mode in FRAMED and ratio != "adaptive":
+        raise InputError("ratio follows the frames that were given. Leave it out.")
+
+
+def _content(pictures: Mapping[str, list[Picture]]) -> Iterator[dict[str, Any]]:
+    for field, role in ROLES.items():
+        for picture in pictures[field]:
+            yield {"type": "image_url", "image_url": {"url": picture}, "role": role}
+
+
+async def _small_enough(client: MiniMaxClient, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The request with its largest pictures uploaded, until the rest fits."""
+    images = [item["image_url"] for item in body["content"] if item["type"] == "image_url"]
+    local = sorted((i for i in images if isinstance(i["url"], Input)), key=lambda i: i["url"].size)
+    while local and JsonBody(body).length > LARGEST_BODY_BYTES:
+        image = local.pop()
+        image["url"] = f"mm_file://{await _uploaded(client, image['url'])}"
+    return body
+
+
+async def _uploaded(client: MiniMaxClient, picture: Input) -> str:
+    return await client.upload_file(
+        picture,
+        name=picture.name,
+        media_type=picture.media_type,
+        purpose="video_generation_input",
+    )
+
+
+def _as_status(task: VideoTask) -> StatusReply:
+    """A v2 task in the words of the status call, its handle in place of a file id."""
+    completed = job_status(task.status) == "completed"
+    return StatusReply(
+        task_id=task.id,
+        status=task.status,
+        file_id=f"{HANDLE}{task.id}" if completed else "",
+        base_resp=BaseResp(status_code=task.error.code, status_msg=task.error.message),
+    )
+
+
+def _not_cancelled(task_id: str, status: str) -> str:
+    if status == "processing":
+        return (
+            f"The job {task_id} runs already, and MiniMax cancels queued jobs only. It goes on and "
+            "is charged; fetch its video when it is finished."
+        )
+    return (
+        f"The job {task_id} has ended, so there is nothing to cancel. Its record was left alone: "
+        "deleting it would erase a paid video."
+    )

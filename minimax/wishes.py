@@ -1,0 +1,54 @@
+"""What a person wants of a video, before any model's rules are applied."""
+
+from dataclasses import dataclass, field
+
+from minimax.errors import InputError
+from minimax.models import VideoMode
+
+__all__ = ["Wish", "mode_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a caller may say about a video; None and an empty list are "not given"."""
+
+    prompt: str | None = None
+    first_frame: str | None = None
+    last_frame: str | None = None
+    model: str | None = None
+    duration: int | None = None
+    resolution: str | None = None
+    subject_image: str | None = None
+    references: list[str] = field(default_factory=list)
+    ratio: str | None = None
+    prompt_optimizer: bool | None = None
+    fast_pretreatment: bool | None = None
+
+
+def mode_of(wish: Wish) -> VideoMode:
+    """What the video is to be made from.
+
+    Raises:
+        InputError: Nothing was given, or pictures that exclude each other.
+    """
+    framed = wish.first_frame is not None or wish.last_frame is not None
+    if sum([framed, wish.subject_image is not None, bool(wish.references)]) > 1:
+        raise InputError(
+            "first_frame and last_frame, subject_image, and references cannot be combined: give "
+            "one of the three."
+        )
+    if wish.references:
+        return VideoMode.REFERENCES
+    if wish.subject_image is not None:
+        return VideoMode.SUBJECT
+    if framed:
+        return _framed_mode(wish)
+    if wish.prompt is None:
+        raise InputError("prompt is required, unless a first_frame or a subject_image is given.")
+    return VideoMode.TEXT
+
+
+def _framed_mode(wish: Wish) -> VideoMode:
+    if wish.first_frame is None:
+        return VideoMode.LAST_FRAME
+    return VideoMode.FIRST_FRAME if wish.last_frame is None else VideoMode.FIRST_AND_LAST_FRAME
