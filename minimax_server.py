@@ -81,6 +81,7 @@ SAVES: Final = ToolAnnotations(
 DESTROYS: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
 )
+LAST_PORT: Final = 65535
 MOST_TASKS_SHOWN: Final = 100
 MOST_COMPLETIONS: Final = 100
 """The protocol's limit for one completion."""
@@ -456,6 +457,7 @@ async def voice_design(
     output_directory: Annotated[
         str | None, Field(description="Folder inside the base folder; made if missing.")
     ] = None,
+    ctx: Context[Any, Any] | None = None,
 ) -> DesignedVoice:
     """Make a new voice from a description and save a preview of it.
 
@@ -470,7 +472,7 @@ async def voice_design(
         voice_id=voice_id,
         output_directory=output_directory,
     )
-    return await voices.design(await runtime.current(), request)
+    return await voices.design(await runtime.current(), request, within_seconds=_patience(ctx))
 
 
 @toolbox.tool(title="Delete a voice", annotations=DESTROYS)
@@ -513,6 +515,7 @@ async def text_to_image(
     output_directory: Annotated[
         str | None, Field(description="Folder inside the base folder; made if missing.")
     ] = None,
+    ctx: Context[Any, Any] | None = None,
 ) -> Pictures:
     """Make pictures from a prompt and save them; about $0.0035 each (list price).
 
@@ -530,7 +533,7 @@ async def text_to_image(
         prompt_optimizer=prompt_optimizer,
         output_directory=output_directory,
     )
-    return await pictures.make(await runtime.current(), request)
+    return await pictures.make(await runtime.current(), request, within_seconds=_patience(ctx))
 
 
 def _patience(ctx: Context[Any, Any] | None) -> float | None:
@@ -550,18 +553,23 @@ async def _report(ctx: Context[Any, Any], elapsed_seconds: float, word: str) -> 
 
 
 def make_server(
-    load_settings: Callable[[], Settings] = Settings.from_env, *, backend: Backend | None = None
+    load_settings: Callable[[], Settings] = Settings.from_env,
+    *,
+    backend: Backend | None = None,
+    host_listens: Callable[[], bool] = lambda: True,
 ) -> MCPServer[Runtime]:
     """The server, ready to be served; nothing is read or opened before a call needs it.
 
     Args:
         load_settings: Where the settings come from.
         backend: Something else than MiniMax to speak to: the sandbox.
+        host_listens: Whether an answer can still reach the host.
     """
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
-        async with runtime.hosted(Runtime(load_settings, backend=backend)) as opened:
+        opened = Runtime(load_settings, backend=backend, host_listens=host_listens)
+        async with runtime.hosted(opened):
             yield opened
 
     server = MCPServer(
@@ -683,7 +691,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     demo.add_argument("--live", action="store_true", help="for real, after saying what it costs")
     commands.add_parser("check", help="say whether this machine is ready, and what to paste where")
     sandbox = commands.add_parser("sandbox", help="run the built-in MiniMax for other clients")
-    sandbox.add_argument("--port", type=int, default=8765, help="on 127.0.0.1 (default 8765)")
+    sandbox.add_argument(
+        "--port",
+        type=int,
+        choices=range(LAST_PORT + 1),
+        metavar="N",
+        default=8765,
+        help="on 127.0.0.1 (default 8765)",
+    )
     return parser.parse_args(arguments)
 
 
@@ -696,7 +711,11 @@ def _serve(*, sandboxed: bool) -> int:
             "This is an MCP server: a host such as Claude Desktop starts it and speaks JSON-RPC "
             "with it. To see it work, run: uv run minimax_server.py demo\n"
         )
-    server = make_server(load_settings, backend=_sandbox if sandboxed else None)
+    server = make_server(
+        load_settings,
+        backend=_sandbox if sandboxed else None,
+        host_listens=stdio.host_listener(),
+    )
     return stdio.serve(server)
 
 

@@ -15,6 +15,7 @@ from minimax.settings import Settings
 __all__ = ["run"]
 
 MOST_COUNTED: Final = 1000
+PASTE: Final = "To use it in Claude Desktop, paste this into claude_desktop_config.json:"
 OK: Final = "ok   "
 MEND: Final = "MEND "
 
@@ -28,39 +29,52 @@ def run(*, server_file: Path) -> int:
     Returns:
         0 where everything is ready, 1 where something is to be mended.
     """
-    try:
-        settings = Settings.from_env()
-    except SettingsError as error:
-        print(f"{MEND}settings: {error}")
-        return 1
-    answers = [_key(settings), _folder(settings), _ledger(settings)]
+    answers = _answers()
     for ready, line in answers:
         print(f"{OK if ready else MEND}{line}")
-    print("\nTo use it in Claude Desktop, paste this into claude_desktop_config.json:\n")
-    print(json.dumps(host_block(server_file), indent=2))
+    print(f"\n{PASTE}\n")
+    print(json.dumps(host_block(server_file, key_in_file=_key_is_in_file()), indent=2))
     return 0 if all(ready for ready, _ in answers) else 1
 
 
-def host_block(server_file: Path) -> dict[str, object]:
-    """The JSON that a host's configuration takes, with this machine's absolute paths."""
-    uv = shutil.which("uv") or "uv"
+def host_block(server_file: Path, *, key_in_file: bool = False) -> dict[str, object]:
+    """The JSON that a host's configuration takes, with this machine's absolute paths.
+
+    Args:
+        server_file: `minimax_server.py`, as hosts have to name it.
+        key_in_file: The key stands in the .env file; a second one here would win over it.
+    """
     folder = str(server_file.parent)
-    return {
-        "mcpServers": {
-            "minimax": {
-                "command": uv,
-                "args": ["run", "--directory", folder, server_file.name],
-                "env": {"MINIMAX_API_KEY": "paste your key here"},
-            }
-        }
+    block: dict[str, object] = {
+        "command": shutil.which("uv") or "uv",
+        "args": ["run", "--directory", folder, server_file.name],
     }
+    if not key_in_file:
+        block["env"] = {"MINIMAX_API_KEY": "paste your key here"}
+    return {"mcpServers": {"minimax": block}}
+
+
+def _answers() -> list[tuple[bool, str]]:
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        return [(False, f"settings: {error}")]
+    return [_key(settings), _folder(settings), _ledger(settings)]
+
+
+def _key_is_in_file() -> bool:
+    try:
+        return Settings.from_env(environ={}).api_key is not None
+    except SettingsError:
+        return False
 
 
 def _key(settings: Settings) -> tuple[bool, str]:
     if settings.api_key is None:
         return False, (
             "key: MINIMAX_API_KEY is not set. Make a key at platform.minimax.io > API keys, and "
-            "put it into the block below or into a .env file beside minimax_server.py."
+            "put it into the block below or into a .env file beside minimax_server.py. Without "
+            'one, put "--sandbox" behind the file name in the block: no key, no cost.'
         )
     try:
         host = asyncio.run(_host_of_key(settings))

@@ -9,7 +9,7 @@ import io
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -106,12 +106,12 @@ class MiniMaxClient:
     ) -> str:
         """Upload a file from its open descriptor, streamed; returns its file id."""
         reply = await self._ask(
-            _Call("POST", "/v1/files/upload", retry.UPLOAD),
+            _Call("POST", "/v1/files/upload", retry.UPLOAD, needs=_file_id),
             FileReply,
             files={"file": (name, file, media_type)},
             data={"purpose": purpose},
         )
-        return _required(reply.file.file_id, "a file id")
+        return reply.file.file_id
 
     async def clone_voice(self, body: Mapping[str, Any], *, policy: Policy) -> CloneReply:
         """Make a voice from an uploaded recording."""
@@ -119,9 +119,7 @@ class MiniMaxClient:
 
     async def submit_video(self, body: Mapping[str, Any]) -> str:
         """Submit a paid video job on a fresh connection; returns its task id."""
-        call = _Call("POST", "/v1/video_generation", retry.SUBMIT, fresh_connection=True)
-        reply = await self._ask(call, SubmitReply, json=body)
-        return _required(reply.task_id, "a task id")
+        return await self._submit("/v1/video_generation", body)
 
     async def call_video_generation_status(self, task_id: str) -> StatusReply:
         """Ask once how a video job stands; `Fail` and moderation codes are its verdict."""
@@ -130,9 +128,9 @@ class MiniMaxClient:
 
     async def retrieve_file(self, file_id: str) -> str:
         """A fresh download link for a generated file."""
-        call = _Call("GET", "/v1/files/retrieve", retry.LOOK_UP)
+        call = _Call("GET", "/v1/files/retrieve", retry.LOOK_UP, needs=_download_link)
         reply = await self._ask(call, FileReply, params={"file_id": file_id})
-        return _required(reply.file.download_url, "a download link")
+        return reply.file.download_url
 
     async def speak(self, body: Mapping[str, Any]) -> SpeechReply:
         """Synthesize a text; billed."""
@@ -161,9 +159,7 @@ class MiniMaxClient:
 
     async def submit_video_v2(self, body: Mapping[str, Any]) -> str:
         """Submit a paid MiniMax-H3 job on a fresh connection; returns its task id."""
-        call = _Call("POST", "/v2/video_generation", retry.SUBMIT, fresh_connection=True)
-        reply = await self._ask(call, SubmitReply, json=body)
-        return _required(reply.task_id, "a task id")
+        return await self._submit("/v2/video_generation", body)
 
     async def query_video_v2(self, task_id: str) -> VideoTask:
         """Ask once how a MiniMax-H3 job stands.
@@ -171,9 +167,9 @@ class MiniMaxClient:
         Raises:
             RefusedError: There is no such job, or it is older than 7 days.
         """
-        call = _Call("GET", f"/v2/query/video_generation/{task_id}", retry.STATUS_V2)
+        path = f"/v2/query/video_generation/{task_id}"
+        call = _Call("GET", path, retry.STATUS_V2, needs=_task_status)
         task = (await self._ask(call, TaskReply)).task
-        _required(task.status, "the job's state")
         return task.model_copy(update={"id": task.id or task_id})
 
     async def list_videos_v2(self) -> list[VideoTask]:
@@ -205,6 +201,10 @@ class MiniMaxClient:
             yield Download(_content_length(response), _raw_chunks(response))
         finally:
             await response.aclose()
+
+    async def _submit(self, path: str, body: Mapping[str, Any]) -> str:
+        call = _Call("POST", path, retry.SUBMIT, fresh_connection=True, needs=_task_id)
+        return (await self._ask(call, SubmitReply, json=body)).task_id
 
     # --- how a call is made --------------------------------------------------------------------
 
@@ -255,9 +255,12 @@ class MiniMaxClient:
         if not response.is_success:
             raise self._http_refusal(response)
         try:
-            return reply_type.model_validate(payload)
+            reply = reply_type.model_validate(payload)
         except ValidationError:
             raise _unreadable(response) from None
+        if call.needs is not None and not call.needs(reply):
+            raise _unreadable(response)
+        return reply
 
     def _refusal(
         self, code: int, said: str, response: httpx.Response, call: "_Call"
@@ -346,13 +349,18 @@ class MiniMaxClient:
 
 @dataclass(frozen=True)
 class _Call:
-    """One endpoint: where it is and how it behaves."""
+    """One endpoint: where it is and how it behaves.
+
+    Attributes:
+        needs: What an answer must hold to be one; without it the outcome is not known.
+    """
 
     method: str
     path: str
     policy: Policy
     fresh_connection: bool = False
     verdict_in_reply: bool = False
+    needs: Callable[[Any], str] | None = None
 
 
 class _Pools:
@@ -404,10 +412,20 @@ def _timeout(policy: Policy) -> httpx.Timeout:
     )
 
 
-def _required(value: str, what: str) -> str:
-    if not value:
-        raise UnansweredError(f"MiniMax answered without {what}.", outcome=Outcome.UNKNOWN)
-    return value
+def _file_id(reply: FileReply) -> str:
+    return reply.file.file_id
+
+
+def _download_link(reply: FileReply) -> str:
+    return reply.file.download_url
+
+
+def _task_id(reply: SubmitReply) -> str:
+    return reply.task_id
+
+
+def _task_status(reply: TaskReply) -> str:
+    return reply.task.status
 
 
 # --- reading answers ---------------------------------------------------------------------------
@@ -476,7 +494,9 @@ def _trace_id(response: httpx.Response) -> str | None:
 
 def _unreadable(response: httpx.Response) -> UnansweredError:
     return UnansweredError(
-        "MiniMax's answer could not be read.", outcome=Outcome.UNKNOWN, **_facts(response)
+        "MiniMax's answer could not be read, or lacks what it should hold.",
+        outcome=Outcome.UNKNOWN,
+        **_facts(response),
     )
 
 

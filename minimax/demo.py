@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
+from minimax.errors import SettingsError
 from minimax.models import (
     CLONE_PRICE_USD,
     DEFAULT_VIDEO_MODELS,
@@ -50,10 +51,18 @@ def run(*, live: bool = False) -> int:
         return 1
     try:
         asyncio.run(_tour(live=live))
-    except TourError as failure:
-        print(f"\nIt did not work: {failure}", file=sys.stderr)
+    except* (TourError, SettingsError, OSError) as failures:
+        print(f"\nIt did not work: {_first(failures)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _first(failures: BaseExceptionGroup[Exception]) -> BaseException:
+    """The failure itself; the MCP client wraps it on its way out."""
+    failure: BaseException = failures
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
 
 
 class TourError(Exception):
@@ -69,13 +78,16 @@ def _agreed() -> bool:
         f"{model.name} ${film:.2f}, a cloned voice that speaks ${CLONE_PRICE_USD:.2f}, two "
         "pictures and a\nsentence less than a cent each."
     )
-    return input("Go on? Type yes: ").strip().lower() == "yes"
+    try:
+        return input("Go on? Type yes: ").strip().lower() == "yes"
+    except EOFError:  # nobody is there to agree
+        return False
 
 
 async def _tour(*, live: bool) -> None:
     settings = Settings.from_env(sandbox=not live)
     print("Starting the server as an MCP host does ...")
-    async with Client(_server(live=live)) as client:
+    async with Client(_server(settings, live=live)) as client:
         tools = (await client.list_tools()).tools
         print(f"It is up and offers {len(tools)} tools.\n")
         voice_id = await _clone(client, _put_recording(settings))
@@ -86,9 +98,16 @@ async def _tour(*, live: bool) -> None:
         print("For your own: uv run minimax_server.py check")
 
 
-def _server(*, live: bool) -> StdioServerParameters:
+def _server(settings: Settings, *, live: bool) -> StdioServerParameters:
+    """The server under the person's settings, but for those that the tour itself depends on."""
+    needed = {
+        "MINIMAX_API_RESOURCE_MODE": "local",
+        "MINIMAX_MCP_INPUT_PATHS": str(settings.base_path),
+    }
     arguments = [str(SERVER)] if live else [str(SERVER), "--sandbox"]
-    return StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
+    return StdioServerParameters(
+        command=sys.executable, args=arguments, env={**os.environ, **needed}
+    )
 
 
 def _put_recording(settings: Settings) -> Path:

@@ -33,8 +33,12 @@ class PictureRequest:
     output_directory: str | None = None
 
 
-async def make(runtime: Runtime, request: PictureRequest) -> Pictures:
+async def make(
+    runtime: Runtime, request: PictureRequest, *, within_seconds: float | None = None
+) -> Pictures:
     """Make pictures and save them, or give their links where only links are wanted.
+
+    What takes longer than `within_seconds` goes on and is joined by the next identical call.
 
     Raises:
         InputError: MiniMax would refuse it; nothing was sent.
@@ -45,6 +49,16 @@ async def make(runtime: Runtime, request: PictureRequest) -> Pictures:
     folder = await asyncio.to_thread(
         places.output_place, request.output_directory, settings=runtime.settings
     )
+    pictures: Pictures = await results.joined(
+        runtime,
+        ("pictures", request),
+        lambda: _made_and_saved(runtime, request, folder),
+        within_seconds=within_seconds,
+    )
+    return pictures
+
+
+async def _made_and_saved(runtime: Runtime, request: PictureRequest, folder: Path) -> Pictures:
     reply = await _made(runtime, request)
     urls = reply.data.image_urls
     saved, problem = await _saved(runtime, reply, folder)

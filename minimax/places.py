@@ -51,8 +51,14 @@ def input_place(text: str, *, field: str, settings: Settings) -> Path:
     given = _from_file_url(text, field) if text.lower().startswith("file:") else text
     refuse_odd_text(given, field=field)
     place = _resolved(_expanded(given, settings.base_path), field)
-    if not any(_is_open_to(place, folder) for folder in settings.input_paths):
-        raise _outside(field)
+    inside = [folder for folder in settings.input_paths if place.is_relative_to(folder)]
+    if not inside:
+        raise _outside(field, settings)
+    if all(_is_private(place, folder) for folder in inside):
+        raise InputError(
+            f"{field} cannot be used: it lies in a hidden or system folder, which stay closed. "
+            "Copy the file to a plain folder and give that path."
+        )
     return place
 
 
@@ -138,12 +144,10 @@ def _resolved(path: Path, field: str) -> Path:
         raise InputError(f"{field} is not a path that this computer can follow.") from None
 
 
-def _is_open_to(place: PurePath, folder: PurePath) -> bool:
-    if not place.is_relative_to(folder):
-        return False
+def _is_private(place: PurePath, folder: PurePath) -> bool:
     below = [part.casefold() for part in place.relative_to(folder).parts]
     hidden = any(part.startswith(".") for part in below)
-    return not (hidden or "appdata" in below or _is_below_library(place))
+    return hidden or "appdata" in below or _is_below_library(place)
 
 
 def _is_below_library(place: PurePath) -> bool:
@@ -154,10 +158,10 @@ def _is_below_library(place: PurePath) -> bool:
     return below[:1] == ["library"] and (len(below) < 2 or below[1] not in CLOUD_FOLDERS)  # noqa: PLR2004
 
 
-def _outside(field: str) -> InputError:
+def _outside(field: str, settings: Settings) -> InputError:
+    allowed = ", ".join(str(folder) for folder in settings.input_paths)
     return InputError(
-        f"{field} cannot be used: it is not inside a folder that inputs may come from, or it is "
-        "in a hidden or system folder. If the file was attached to this chat, it does not lie on "
-        "this computer: ask the person where the file lies here. The allowed folders are set with "
-        "MINIMAX_MCP_INPUT_PATHS (without it: the home folder and the folder for saved files)."
+        f"{field} cannot be used: it is not inside a folder that inputs may come from ({allowed}; "
+        "set with MINIMAX_MCP_INPUT_PATHS). If the file was attached to this chat, it does not "
+        "lie on this computer: ask the person where the file lies here."
     )

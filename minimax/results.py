@@ -1,15 +1,16 @@
 """What several tools do with a reply that costs money and brings media."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from minimax import downloads, kinds, media
-from minimax.errors import MaybeChargedError, MiniMaxError, Outcome
+from minimax.background import NotYet
+from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.media import SavedFile
 from minimax.runtime import Runtime
 
-__all__ = ["in_doubt", "is_link", "save_audio", "save_link", "save_text", "trouble"]
+__all__ = ["in_doubt", "is_link", "joined", "save_audio", "save_link", "save_text", "trouble"]
 
 HEX_PIECE: Final = 512 * 1024
 """Characters decoded at a time; even, so that no byte is cut in two."""
@@ -25,6 +26,29 @@ def in_doubt(error: MiniMaxError, *, what: str) -> MaybeChargedError:
         http_status=error.http_status,
         trace_id=error.trace_id,
     )
+
+
+async def joined(
+    runtime: Runtime,
+    key: Hashable,
+    work: Callable[[], Coroutine[Any, Any, Any]],
+    *,
+    within_seconds: float | None,
+) -> Any:
+    """The result of billed work that outlives its call; an identical call joins it.
+
+    Raises:
+        UnansweredError: It takes longer than `within_seconds`; it goes on.
+    """
+    runtime.background.start(key, work)
+    try:
+        return await runtime.background.collect(key, within_seconds=within_seconds)
+    except NotYet:
+        raise UnansweredError(
+            "MiniMax is still at it; that goes on by itself and nothing is lost. Call again with "
+            "exactly the same arguments: that joins it and is not charged again.",
+            outcome=Outcome.UNKNOWN,
+        ) from None
 
 
 def is_link(audio: str) -> bool:

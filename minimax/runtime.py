@@ -38,7 +38,9 @@ class Runtime:
         *,
         backend: Backend | None = None,
         clock: Clock | None = None,
+        host_listens: Callable[[], bool] = lambda: True,
     ) -> None:
+        self.host_listens = host_listens
         self.clock = clock or Clock()
         self._load_settings = load_settings
         self._settings: Settings | None = None

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import places, results
-from minimax.background import NotYet
 from minimax.errors import InputError, MiniMaxError, Outcome, UnansweredError
 from minimax.media import SavedFile
 from minimax.models import (
@@ -80,16 +79,12 @@ async def speak(
     folder = await asyncio.to_thread(
         places.output_place, request.output_directory, settings=settings
     )
-    key = ("speech", request)
-    runtime.background.start(key, lambda: _spoken(runtime, request, folder))
-    try:
-        spoken: Speech = await runtime.background.collect(key, within_seconds=within_seconds)
-    except NotYet:
-        raise UnansweredError(
-            "The speech is still being made; that goes on by itself. Call text_to_audio again with "
-            "exactly the same arguments: that joins it and is not charged again.",
-            outcome=Outcome.UNKNOWN,
-        ) from None
+    spoken: Speech = await results.joined(
+        runtime,
+        ("speech", request),
+        lambda: _spoken(runtime, request, folder),
+        within_seconds=within_seconds,
+    )
     return spoken
 
 

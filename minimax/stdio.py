@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
@@ -19,14 +20,28 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
-__all__ = ["serve"]
+__all__ = ["host_listener", "serve"]
 
 CLOSING_SECONDS: Final = 6.0
 """A paid submission in flight is waited for 5 seconds; what else there is to close takes one."""
 PROBE: Final = "server/discover"
 Item = SessionMessage | Exception
+State = TypeVar("State")
 
 log = logging.getLogger(__name__)
+
+
+def host_listener() -> Callable[[], bool]:
+    """Tells whether the host still holds its end of our stdout; made before serving begins.
+
+    Only a pipe can tell; where nothing can be known, the answer is yes.
+    """
+    if os.name != "posix":
+        return lambda: True
+    poll = select.poll()
+    # While serving, the SDK points descriptor 1 elsewhere. Closed ends are reported unasked.
+    poll.register(os.dup(1), 0)
+    return lambda: not poll.poll(0)
 
 
 def serve(server: MCPServer[Any]) -> int:
@@ -71,8 +86,7 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
     try:
         async with (
             stdio_server() as (incoming, outgoing),
-            _set_at_end(closed),
-            low.lifespan(low) as state,
+            _closed_in_any_case(low.lifespan(low), closed) as state,
             anyio.create_task_group() as sessions,
         ):
 
@@ -89,10 +103,16 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _set_at_end(closed: asyncio.Event) -> AsyncIterator[None]:
+async def _closed_in_any_case(
+    lifespan: AbstractAsyncContextManager[State], closed: asyncio.Event
+) -> AsyncIterator[State]:
+    """A lifespan whose end a broken pipe cannot cut short: a paid submission is waited for."""
+    state = await lifespan.__aenter__()
     try:
-        yield
+        yield state
     finally:
+        with anyio.CancelScope(shield=True):
+            await lifespan.__aexit__(None, None, None)
         closed.set()
 
 

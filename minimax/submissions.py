@@ -8,6 +8,7 @@ import asyncio
 import datetime
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Final
@@ -22,6 +23,8 @@ from minimax.runtime import Runtime
 from minimax.wishes import Wish
 
 __all__ = ["submit"]
+
+log = logging.getLogger(__name__)
 
 POLL_AFTER_SECONDS: Final = 10
 BEST_WAIT_SECONDS: Final = 45
@@ -87,6 +90,22 @@ class _Attempt:
             job.id, lambda: _send(self.runtime, self.order, job, opened), paid=True
         )
 
+    def leave(self, job: Job) -> None:
+        """The caller has gone; the job stays for the next identical call, and on stderr."""
+        self.ledger.abandoned(job)
+        task = self.runtime.background.running(job.id)
+        if task is not None:
+            task.add_done_callback(_tell)
+
+
+def _tell(task: "asyncio.Task[str]") -> None:
+    if not task.cancelled() and task.exception() is None:
+        log.warning(
+            "A video job was accepted after its caller had gone: task_id %s. The next identical "
+            "call gets it; list_video_tasks shows it.",
+            task.result(),
+        )
+
 
 async def _bought(
     attempt: _Attempt, *, second_charge_agreed: bool, within_seconds: float | None
@@ -102,11 +121,14 @@ async def _bought(
         async with asyncio.timeout(within_seconds):
             task_id = await _accepted(attempt.runtime, job)
     except TimeoutError:
-        attempt.ledger.abandoned(job)
+        attempt.leave(job)
         raise _still_sending() from None
     except asyncio.CancelledError:
-        attempt.ledger.abandoned(job)
+        attempt.leave(job)
         raise
+    if not attempt.runtime.host_listens():
+        attempt.leave(job)
+        raise _still_sending()
     # The last statement that can fail: what is answered here is not handed over again.
     attempt.ledger.answered(job)
     return _submitted(attempt.runtime, job, task_id, reused=verdict is not Verdict.BUY)

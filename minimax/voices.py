@@ -105,8 +105,12 @@ class DesignRequest:
     output_directory: str | None = None
 
 
-async def design(runtime: Runtime, request: DesignRequest) -> DesignedVoice:
+async def design(
+    runtime: Runtime, request: DesignRequest, *, within_seconds: float | None = None
+) -> DesignedVoice:
     """Make a voice from a description and save its preview.
+
+    What takes longer than `within_seconds` goes on and is joined by the next identical call.
 
     Raises:
         InputError: MiniMax would refuse it; nothing was sent.
@@ -117,6 +121,18 @@ async def design(runtime: Runtime, request: DesignRequest) -> DesignedVoice:
     folder = await asyncio.to_thread(
         places.output_place, request.output_directory, settings=runtime.settings
     )
+    voice: DesignedVoice = await results.joined(
+        runtime,
+        ("design", request),
+        lambda: _designed_and_saved(runtime, request, folder),
+        within_seconds=within_seconds,
+    )
+    return voice
+
+
+async def _designed_and_saved(
+    runtime: Runtime, request: DesignRequest, folder: Path
+) -> DesignedVoice:
     reply = await _designed(runtime, request)
     saved, problem = None, None
     if runtime.settings.resource_mode == "local" and reply.trial_audio:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import time as real_time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,17 +16,15 @@ from typing import Any
 
 import pytest
 
-from minimax import submissions
 from minimax.errors import MaybeChargedError
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from tests.conftest import KEY, VirtualTime
 from tests.host import MODERN, Host, host
-from tests.test_money import SLOW, WISH, rows, server, states, until
+from tests.test_money import SLOW, WISH, buy, rows, server, states, until
 
 pytestmark = pytest.mark.anyio
 
-PROMPT = {"prompt": str(WISH.prompt)}
 QUICK_SECONDS = 2.0
 """A second, and as much again for a machine that runs other tests meanwhile."""
 GRACE_SECONDS = 5.0
@@ -75,7 +73,10 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    settings: Settings, *faults: Fault, sandbox: Sandbox | None = None
+    settings: Settings,
+    *faults: Fault,
+    sandbox: Sandbox | None = None,
+    handshake: bool = True,
 ) -> AsyncIterator[Scene]:
     sandbox = sandbox or Sandbox()
     sandbox.faults.add(*faults)
@@ -89,7 +90,8 @@ async def scene(
             "MINIMAX_LOG_LEVEL": "DEBUG",
         }
         async with host(env=env) as running:
-            await running.handshake()
+            if handshake:
+                await running.handshake()
             yield Scene(running, sandbox, settings)
 
 
@@ -104,7 +106,7 @@ async def seconds_to_end(running: Host, end: End) -> float:
 
 
 async def bought(place: Scene) -> str:
-    video = await place.running.call("generate_video", **PROMPT)
+    video = await place.running.call("generate_video", **WISH)
     return str(video["task_id"])
 
 
@@ -155,14 +157,14 @@ async def test_a_submission_in_flight_is_waited_for_and_its_id_kept_for_the_next
     end: End, settings: Settings, time: VirtualTime
 ) -> None:
     async with scene(settings, SUBMITTING) as place:
-        place.running.start("generate_video", **PROMPT)
+        place.running.start("generate_video", **WISH)
         await until(lambda: place.sandbox.billed("video"))
         assert await seconds_to_end(place.running, end) < SLOW_SECONDS + QUICK_SECONDS
         [row] = rows(place.settings)
         assert (row["state"], row["answered_at"]) == ("accepted", None)
         assert row["task_id"] in place.sandbox.videos
         async with server(place.settings, time) as later:
-            video = await submissions.submit(later, WISH)
+            video = await buy(later)
     assert (video["reused"], video["task_id"]) == (True, row["task_id"])
     assert place.sandbox.billed("video") == 1
 
@@ -175,13 +177,13 @@ async def test_a_submission_without_an_answer_is_waited_for_five_seconds_and_is_
     async def ended(end: End, state_dir: Path) -> float:
         own = replace(settings, state_dir=state_dir)
         async with scene(own, Fault("/v1/video_generation", when="after", hang=True)) as place:
-            place.running.start("generate_video", **PROMPT)
+            place.running.start("generate_video", **WISH)
             await until(lambda: place.sandbox.billed("video"))
             seconds = await seconds_to_end(place.running, end)
             assert states(own) == ["unknown"]
             async with server(place.settings, time) as later:
                 with pytest.raises(MaybeChargedError):
-                    await submissions.submit(later, WISH)
+                    await buy(later)
         assert place.sandbox.billed("video") == 1
         return seconds
 
@@ -196,7 +198,7 @@ async def test_a_second_signal_does_not_cut_the_wait_for_a_submission_short(
     settings: Settings,
 ) -> None:
     async with scene(settings, SUBMITTING) as place:
-        place.running.start("generate_video", **PROMPT)
+        place.running.start("generate_video", **WISH)
         await until(lambda: place.sandbox.billed("video"))
         terminate(place.running)
         await asyncio.sleep(0.1)
@@ -218,11 +220,11 @@ async def test_a_submission_survives_a_host_that_died(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with scene(settings, SUBMITTING) as place:
-        place.running.start("generate_video", **PROMPT)
+        place.running.start("generate_video", **WISH)
         await until(lambda: place.sandbox.billed("video"))
         assert await seconds_to_end(place.running, vanish) < SLOW_SECONDS + QUICK_SECONDS
         async with server(place.settings, time) as later:
-            assert (await submissions.submit(later, WISH))["reused"]
+            assert (await buy(later))["reused"]
     assert place.sandbox.billed("video") == 1
 
 
@@ -237,11 +239,11 @@ async def test_a_submission_survives_a_host_that_stopped_reading_while_another_c
         running.start("list_video_tasks")
 
     async with scene(settings, SUBMITTING) as place:
-        place.running.start("generate_video", **PROMPT)
+        place.running.start("generate_video", **WISH)
         await until(lambda: place.sandbox.billed("video"))
         assert await seconds_to_end(place.running, deafen) < SLOW_SECONDS + QUICK_SECONDS
         async with server(place.settings, time) as later:
-            assert (await submissions.submit(later, WISH))["reused"]
+            assert (await buy(later))["reused"]
     assert place.sandbox.billed("video") == 1
 
 
@@ -255,11 +257,11 @@ async def test_an_answer_that_the_host_could_not_take_any_more_is_handed_over(
         transport.get_pipe_transport(1).close()
 
     async with scene(settings, SUBMITTING) as place:
-        place.running.start("generate_video", **PROMPT)
+        place.running.start("generate_video", **WISH)
         await until(lambda: place.sandbox.billed("video"))
         assert await seconds_to_end(place.running, deafen) < SLOW_SECONDS + QUICK_SECONDS
         async with server(place.settings, time) as later:
-            assert (await submissions.submit(later, WISH))["reused"]
+            assert (await buy(later))["reused"]
     assert place.sandbox.billed("video") == 1
 
 
@@ -275,8 +277,9 @@ async def until_abandoned(place: Scene) -> None:
 async def test_a_cancelled_call_is_one_billed_job_that_the_next_identical_call_gets(
     meta: dict[str, Any], flight: str, settings: Settings
 ) -> None:
-    async with scene(settings, replace(SUBMITTING, delay_seconds=0.3)) as place:
-        params = {"name": "generate_video", "arguments": PROMPT, **meta}
+    slow = replace(SUBMITTING, delay_seconds=0.3)
+    async with scene(settings, slow, handshake=not meta) as place:
+        params = {"name": "generate_video", "arguments": WISH, **meta}
         ident, answer = place.running.ask("tools/call", params)
         await until(lambda: place.sandbox.billed("video"))
         place.running.cancel(ident)
@@ -300,11 +303,6 @@ async def test_a_cancelled_wait_ends_at_once_and_the_server_goes_on(settings: Se
         await until(lambda: never.count("GET /v1/query/video_generation"))
         place.running.cancel(ident)
         status = await place.running.call("query_video_generation", task_id=task_id)
-        assert status["status"] == "processing"
+        assert status["status"] in ("queued", "processing")
         assert await seconds_to_end(place.running, close_stdin) < QUICK_SECONDS
     assert never.billed("video") == 1
-
-
-def test_every_way_of_ending_has_a_name_of_its_own() -> None:
-    ends: list[Callable[[Host], None] | Awaitable[None] | object] = [end.values[0] for end in ENDS]
-    assert len(set(ends)) == len(ENDS)

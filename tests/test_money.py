@@ -18,11 +18,10 @@ import pytest
 from pydantic import SecretStr
 
 import minimax_server
-from minimax import runtime, submissions
+from minimax import runtime
 from minimax.errors import MaybeChargedError, RefusedError, UnansweredError
 from minimax.ledger import FILE_NAME, Ledger
 from minimax.models import SubmittedVideo
-from minimax.orders import Wish
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
@@ -38,7 +37,7 @@ SLOW = Fault(SUBMIT, when="after", delay_seconds=0.1)
 """Accepted and billed at once; the answer takes its time."""
 LOST = Fault(SUBMIT, when="after", reset=True)
 """Accepted and billed; the answer never comes."""
-WISH = Wish(prompt="a dog runs along the beach")
+WISH = {"prompt": "a dog runs along the beach"}
 HOUR = 3600.0
 
 
@@ -64,7 +63,14 @@ async def server(
     try:
         yield running
     finally:
+        runtime._of_loop.pop(asyncio.get_running_loop(), None)
         await running.aclose()
+
+
+async def buy(server: Runtime, **arguments: Any) -> SubmittedVideo:
+    """Call the tool at one of several servers in this loop; WISH unless told otherwise."""
+    runtime._of_loop[asyncio.get_running_loop()] = server
+    return await minimax_server.generate_video(**{**WISH, **arguments})
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -108,7 +114,7 @@ async def test_an_accepted_job_is_in_the_ledger_under_its_id_and_answered(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with shop(settings) as (sandbox, settings), server(settings, time) as running:
-        video = await submissions.submit(running, WISH)
+        video = await buy(running)
     [row] = rows(settings)
     assert (video["status"], video["reused"]) == ("queued", False)
     assert video["task_id"] in sandbox.videos
@@ -142,7 +148,7 @@ async def test_the_row_is_there_before_the_request_leaves_and_the_id_before_anyo
 
         monkeypatch.setattr(sandbox, "see", looked)
         async with server(shop_settings, time) as running:
-            await submissions.submit(running, WISH)
+            await buy(running)
     assert seen == [
         ("the request", ["submitting"]),
         ("accepted", ["submitting"]),
@@ -159,9 +165,9 @@ async def test_a_refused_order_cost_nothing_and_is_sent_anew_by_the_next_call(
         server(settings, time) as running,
     ):
         with pytest.raises(RefusedError):
-            await submissions.submit(running, WISH)
+            await buy(running)
         assert states(settings) == ["rejected"]
-        video = await submissions.submit(running, WISH)
+        video = await buy(running)
     assert not video["reused"]
     assert (asked(sandbox), sandbox.billed("video")) == (2, 1)
 
@@ -173,26 +179,24 @@ async def test_a_refused_order_that_nobody_waited_for_is_sent_anew_as_well(
         shop(settings, Fault(SUBMIT, code=1008, delay_seconds=0.05)) as (sandbox, settings),
         server(settings, time) as running,
     ):
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(running), once=lambda: asked(sandbox))
         await until(lambda: states(settings) == ["rejected"])
-        assert not (await submissions.submit(running, WISH))["reused"]
+        assert not (await buy(running))["reused"]
     assert sandbox.billed("video") == 1
 
 
 @pytest.mark.parametrize(
-    "wish",
-    [
-        pytest.param(WISH, id="good"),
-        pytest.param(replace(WISH, resolution="1080p", duration=6), id="sized"),
-    ],
+    "arguments",
+    [pytest.param({}, id="good"), pytest.param({"resolution": "1080p"}, id="sized")],
 )
 async def test_a_dry_run_says_the_price_sends_nothing_and_writes_nothing(
-    wish: Wish, settings: Settings, time: VirtualTime
+    arguments: dict[str, Any], settings: Settings, time: VirtualTime
 ) -> None:
-    async with shop(settings) as (sandbox, settings):
-        running = Runtime(lambda: settings, clock=time.clock)
-        video = await submissions.submit(running, wish, dry_run=True)
-        await running.aclose()
+    async with (
+        shop(settings) as (sandbox, settings),
+        runtime.hosted(Runtime(lambda: settings, clock=time.clock)) as running,
+    ):
+        video = await buy(running, **arguments, dry_run=True)
     assert (video["task_id"], video["status"], video["reused"]) == (None, None, False)
     assert video["estimated_cost_usd"]
     assert len(sandbox.requests) == 0
@@ -206,9 +210,9 @@ async def test_a_job_whose_call_was_cancelled_is_handed_over_to_the_next_identic
     settings: Settings, time: VirtualTime
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(running), once=lambda: asked(sandbox))
         await until(lambda: states(settings) == ["accepted"])
-        video = await submissions.submit(running, WISH)
+        video = await buy(running)
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
     assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
@@ -218,10 +222,10 @@ async def test_a_job_is_handed_over_once_and_the_call_after_that_buys_another(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(running), once=lambda: asked(sandbox))
         await until(lambda: states(settings) == ["accepted"])
-        first = await submissions.submit(running, WISH)
-        second = await submissions.submit(running, WISH)
+        first = await buy(running)
+        second = await buy(running)
     assert (first["reused"], second["reused"]) == (True, False)
     assert sandbox.billed("video") == 2
 
@@ -230,9 +234,9 @@ async def test_a_cancelled_submission_in_flight_is_joined_by_the_next_identical_
     settings: Settings, time: VirtualTime
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(running), once=lambda: asked(sandbox))
         assert states(settings) == ["submitting"]
-        video = await submissions.submit(running, WISH)
+        video = await buy(running)
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
     assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
@@ -243,18 +247,20 @@ async def test_a_submission_may_be_cancelled_and_joined_again_and_again(
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
         for _ in range(3):
-            await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
-        assert (await submissions.submit(running, WISH))["reused"]
+            await given_up(buy(running), once=lambda: asked(sandbox))
+        assert (await buy(running))["reused"]
     assert sandbox.billed("video") == 1
 
 
 async def test_a_call_that_ran_out_of_patience_says_so_and_is_joined_by_the_next(
-    settings: Settings, time: VirtualTime
+    settings: Settings, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        with pytest.raises(UnansweredError, match="joins it and does not buy a second video"):
-            await submissions.submit(running, WISH, within_seconds=0.03)
-        video = await submissions.submit(running, WISH)
+        with monkeypatch.context() as hurry:
+            hurry.setattr(minimax_server, "_patience", lambda _: 0.03)
+            with pytest.raises(UnansweredError, match="joins it and does not buy a second video"):
+                await buy(running)
+        video = await buy(running)
     assert video["reused"]
     assert sandbox.billed("video") == 1
 
@@ -263,9 +269,9 @@ async def test_an_agreed_second_charge_is_for_doubts_and_buys_nothing_where_ther
     settings: Settings, time: VirtualTime
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(running), once=lambda: asked(sandbox))
         await until(lambda: states(settings) == ["accepted"])
-        assert (await submissions.submit(running, WISH, second_charge_agreed=True))["reused"]
+        assert (await buy(running, allow_second_charge=True))["reused"]
     assert sandbox.billed("video") == 1
 
 
@@ -274,13 +280,13 @@ async def test_an_answer_lost_between_the_ledger_and_the_host_is_handed_over(
 ) -> None:
     """The call is cancelled at the very moment at which the submission ends."""
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        call = asyncio.create_task(submissions.submit(running, WISH))
+        call = asyncio.create_task(buy(running))
         await until(lambda: asked(sandbox))
         work = next(iter(running.background._paid))
         work.add_done_callback(lambda _: call.cancel())
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert (await submissions.submit(running, WISH))["reused"]
+        assert (await buy(running))["reused"]
     assert sandbox.billed("video") == 1
 
 
@@ -292,10 +298,10 @@ async def test_an_identical_call_after_a_doubt_is_refused_and_says_how_to_go_on(
 ) -> None:
     async with shop(settings, LOST) as (sandbox, settings), server(settings, time) as running:
         with pytest.raises(MaybeChargedError, match="may have accepted and charged it"):
-            await submissions.submit(running, WISH)
+            await buy(running)
         for _ in range(2):
             with pytest.raises(MaybeChargedError, match="allow_second_charge=true") as caught:
-                await submissions.submit(running, WISH)
+                await buy(running)
             assert f"{real_time.gmtime().tm_year}-" in str(caught.value)
     assert states(settings) == ["unknown"]
     assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
@@ -306,8 +312,8 @@ async def test_a_doubt_goes_on_once_the_person_agreed_to_a_second_charge(
 ) -> None:
     async with shop(settings, LOST) as (sandbox, settings), server(settings, time) as running:
         with pytest.raises(MaybeChargedError):
-            await submissions.submit(running, WISH)
-        video = await submissions.submit(running, WISH, second_charge_agreed=True)
+            await buy(running)
+        video = await buy(running, allow_second_charge=True)
     assert not video["reused"]
     assert [row["task_id"] for row in rows(settings)] == [None, video["task_id"]]
     assert (asked(sandbox), sandbox.billed("video")) == (2, 2)
@@ -317,7 +323,7 @@ async def test_an_agreement_holds_for_one_charge(settings: Settings, time: Virtu
     async with shop(settings, LOST, LOST) as (sandbox, settings), server(settings, time) as running:
         for agreed in (False, True, False):
             with pytest.raises(MaybeChargedError):
-                await submissions.submit(running, WISH, second_charge_agreed=agreed)
+                await buy(running, allow_second_charge=agreed)
     assert (asked(sandbox), sandbox.billed("video")) == (2, 2)
 
 
@@ -326,8 +332,8 @@ async def test_a_doubt_about_one_wish_does_not_stop_another(
 ) -> None:
     async with shop(settings, LOST) as (sandbox, settings), server(settings, time) as running:
         with pytest.raises(MaybeChargedError):
-            await submissions.submit(running, WISH)
-        assert not (await submissions.submit(running, Wish(prompt="a cat")))["reused"]
+            await buy(running)
+        assert not (await buy(running, prompt="a cat"))["reused"]
     assert sandbox.billed("video") == 2
 
 
@@ -336,10 +342,10 @@ async def test_a_cancelled_call_that_ends_in_doubt_refuses_the_next(
 ) -> None:
     lost_later = replace(LOST, delay_seconds=0.05)
     async with shop(settings, lost_later) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(running), once=lambda: asked(sandbox))
         await until(lambda: states(settings) == ["unknown"])
         with pytest.raises(MaybeChargedError):
-            await submissions.submit(running, WISH)
+            await buy(running)
     assert sandbox.billed("video") == 1
 
 
@@ -348,9 +354,9 @@ async def test_a_joined_submission_that_ends_in_doubt_says_so_to_the_one_who_joi
 ) -> None:
     lost_later = replace(LOST, delay_seconds=0.1)
     async with shop(settings, lost_later) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(running), once=lambda: asked(sandbox))
         with pytest.raises(MaybeChargedError):
-            await submissions.submit(running, WISH)
+            await buy(running)
     assert sandbox.billed("video") == 1
 
 
@@ -361,7 +367,7 @@ async def test_two_identical_calls_that_were_both_answered_are_two_videos(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with shop(settings) as (sandbox, settings), server(settings, time) as running:
-        videos = [await submissions.submit(running, WISH) for _ in range(2)]
+        videos = [await buy(running) for _ in range(2)]
     assert [video["reused"] for video in videos] == [False, False]
     assert sorted(str(video["task_id"]) for video in videos) == sorted(sandbox.videos)
     assert sandbox.billed("video") == 2
@@ -372,7 +378,7 @@ async def test_identical_calls_in_flight_at_once_are_as_many_videos(
 ) -> None:
     slow = replace(SLOW, times=3)
     async with shop(settings, slow) as (sandbox, settings), server(settings, time) as running:
-        calls = (submissions.submit(running, WISH) for _ in range(3))
+        calls = (buy(running) for _ in range(3))
         videos = await asyncio.gather(*calls)
     assert [video["reused"] for video in videos] == [False] * 3
     assert len({video["task_id"] for video in videos}) == sandbox.billed("video") == 3
@@ -383,10 +389,10 @@ async def test_of_two_identical_calls_in_flight_the_cancelled_one_is_handed_over
 ) -> None:
     slow = replace(SLOW, times=2)
     async with shop(settings, slow) as (sandbox, settings), server(settings, time) as running:
-        kept = asyncio.create_task(submissions.submit(running, WISH))
+        kept = asyncio.create_task(buy(running))
         await until(lambda: asked(sandbox) == 1)
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox) == 2)
-        joined = await submissions.submit(running, WISH)
+        await given_up(buy(running), once=lambda: asked(sandbox) == 2)
+        joined = await buy(running)
         answered = await kept
     assert (answered["reused"], joined["reused"]) == (False, True)
     assert {answered["task_id"], joined["task_id"]} == set(sandbox.videos)
@@ -397,8 +403,8 @@ async def test_two_calls_after_a_cancelled_one_get_its_video_and_one_of_their_ow
     settings: Settings, time: VirtualTime
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
-        calls = (submissions.submit(running, WISH) for _ in range(2))
+        await given_up(buy(running), once=lambda: asked(sandbox))
+        calls = (buy(running) for _ in range(2))
         videos = await asyncio.gather(*calls)
     assert sorted(video["reused"] for video in videos) == [False, True]
     assert len({video["task_id"] for video in videos}) == sandbox.billed("video") == 2
@@ -422,11 +428,11 @@ async def test_the_same_picture_under_another_name_is_the_same_wish(
     folder, picture = home / "pictures", samples.png()
     for name in ("one.png", "copy.png"):
         put(folder / name, picture)
-    first = replace(WISH, first_frame=str(folder / "one.png"))
+    first = str(folder / "one.png")
     text = again.format(folder=folder, base64=base64.b64encode(picture).decode())
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, first), once=lambda: asked(sandbox))
-        video = await submissions.submit(running, replace(first, first_frame=text))
+        await given_up(buy(running, first_frame=first), once=lambda: asked(sandbox))
+        video = await buy(running, first_frame=text)
     assert video["reused"]
     assert sandbox.billed("video") == 1
 
@@ -435,11 +441,11 @@ async def test_another_picture_under_the_same_name_is_another_wish(
     settings: Settings, time: VirtualTime, home: Path
 ) -> None:
     path = put(home / "frame.png", samples.png(400, 400))
-    wish = replace(WISH, first_frame=str(path))
+    wish = {"first_frame": str(path)}
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, wish), once=lambda: asked(sandbox))
+        await given_up(buy(running, **wish), once=lambda: asked(sandbox))
         put(path, samples.png(400, 401))
-        assert not (await submissions.submit(running, wish))["reused"]
+        assert not (await buy(running, **wish))["reused"]
     assert sandbox.billed("video") == 2
 
 
@@ -448,11 +454,11 @@ async def test_the_same_pictures_in_the_other_order_are_another_wish(
 ) -> None:
     one = str(put(home / "one.png", samples.png(400, 400)))
     two = str(put(home / "two.png", samples.png(400, 500)))
-    wish = replace(WISH, first_frame=one, last_frame=two)
-    turned = replace(WISH, first_frame=two, last_frame=one)
+    wish = {"first_frame": one, "last_frame": two}
+    turned = {"first_frame": two, "last_frame": one}
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, wish), once=lambda: asked(sandbox))
-        assert not (await submissions.submit(running, turned))["reused"]
+        await given_up(buy(running, **wish), once=lambda: asked(sandbox))
+        assert not (await buy(running, **turned))["reused"]
     assert sandbox.billed("video") == 2
 
 
@@ -471,18 +477,18 @@ async def test_another_argument_is_another_wish(
     other: dict[str, Any], settings: Settings, time: VirtualTime
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
-        assert not (await submissions.submit(running, replace(WISH, **other)))["reused"]
+        await given_up(buy(running), once=lambda: asked(sandbox))
+        assert not (await buy(running, **other))["reused"]
     assert sandbox.billed("video") == 2
 
 
 async def test_a_default_that_is_spelled_out_is_the_same_wish(
     settings: Settings, time: VirtualTime
 ) -> None:
-    spelled = replace(WISH, model="MiniMax-Hailuo-2.3", duration=6, resolution="768p")
+    spelled = {"model": "MiniMax-Hailuo-2.3", "duration": 6, "resolution": "768p"}
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
-        assert (await submissions.submit(running, spelled))["reused"]
+        await given_up(buy(running), once=lambda: asked(sandbox))
+        assert (await buy(running, **spelled))["reused"]
     assert sandbox.billed("video") == 1
 
 
@@ -492,11 +498,11 @@ async def test_the_same_wish_under_another_key_is_another_wish(
 ) -> None:
     async with shop(settings, replace(fault, delay_seconds=0.02)) as (sandbox, settings):
         async with server(settings, time) as running:
-            await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+            await given_up(buy(running), once=lambda: asked(sandbox))
             await until(lambda: states(settings) != ["submitting"])
         other = replace(settings, api_key=SecretStr(f"{KEY}-other"))
         async with server(other, time) as running:
-            assert not (await submissions.submit(running, WISH))["reused"]
+            assert not (await buy(running))["reused"]
     assert sandbox.billed("video") == 2
 
 
@@ -511,11 +517,11 @@ async def test_a_job_is_handed_over_for_24_hours(
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings):
         async with server(settings, time) as running:
-            await given_up(submissions.submit(running, WISH), once=lambda: asked(sandbox))
+            await given_up(buy(running), once=lambda: asked(sandbox))
             await until(lambda: states(settings) == ["accepted"])
         later = real_time.time() + hours * HOUR
         async with server(settings, time, now=lambda: later) as running:
-            assert (await submissions.submit(running, WISH))["reused"] is reused
+            assert (await buy(running))["reused"] is reused
     assert sandbox.billed("video") == billed
 
 
@@ -526,12 +532,10 @@ async def test_a_doubt_refuses_for_24_hours(
     async with shop(settings, LOST) as (sandbox, settings):
         async with server(settings, time) as running:
             with pytest.raises(MaybeChargedError):
-                await submissions.submit(running, WISH)
+                await buy(running)
         later = real_time.time() + hours * HOUR
         async with server(settings, time, now=lambda: later) as running:
-            outcome = await asyncio.gather(
-                submissions.submit(running, WISH), return_exceptions=True
-            )
+            outcome = await asyncio.gather(buy(running), return_exceptions=True)
     assert isinstance(outcome[0], MaybeChargedError if sent == 1 else dict)
     assert asked(sandbox) == sent
 
@@ -547,10 +551,10 @@ async def test_what_one_server_bought_in_vain_another_hands_over(
         server(settings, time) as one,
         server(settings, time) as other,
     ):
-        await given_up(submissions.submit(one, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(one), once=lambda: asked(sandbox))
         await until(lambda: states(settings) == ["accepted"])
-        assert (await submissions.submit(other, WISH))["reused"]
-        assert not (await submissions.submit(one, WISH))["reused"]
+        assert (await buy(other))["reused"]
+        assert not (await buy(one))["reused"]
     assert sandbox.billed("video") == 2
 
 
@@ -562,9 +566,9 @@ async def test_what_one_server_is_still_sending_another_joins(
         server(settings, time) as one,
         server(settings, time) as other,
     ):
-        await given_up(submissions.submit(one, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(one), once=lambda: asked(sandbox))
         assert states(settings) == ["submitting"]
-        video = await submissions.submit(other, WISH)
+        video = await buy(other)
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
     assert asked(sandbox) == 1
@@ -590,9 +594,9 @@ async def test_who_joins_another_server_learns_how_it_ended_there(
         server(settings, time) as one,
         server(settings, time) as other,
     ):
-        await given_up(submissions.submit(one, WISH), once=lambda: asked(sandbox))
+        await given_up(buy(one), once=lambda: asked(sandbox))
         with pytest.raises(error, match=said):
-            await submissions.submit(other, WISH)
+            await buy(other)
     assert asked(sandbox) == 1
 
 
@@ -606,7 +610,7 @@ async def test_what_is_in_doubt_at_one_server_is_refused_by_another(
     ):
         for running in (one, other):
             with pytest.raises(MaybeChargedError):
-                await submissions.submit(running, WISH)
+                await buy(running)
     assert asked(sandbox) == 1
 
 
@@ -614,10 +618,9 @@ async def test_the_tool_itself_keeps_the_rules(settings: Settings, time: Virtual
     async with shop(settings, SLOW) as (sandbox, settings):
         running = Runtime(lambda: settings, clock=time.clock)
         async with runtime.hosted(running):
-            prompt = str(WISH.prompt)
             tool = minimax_server.generate_video
-            await given_up(tool(prompt), once=lambda: asked(sandbox))
-            video: SubmittedVideo = await tool(prompt)
+            await given_up(tool(WISH["prompt"]), once=lambda: asked(sandbox))
+            video: SubmittedVideo = await tool(WISH["prompt"])
     assert video["reused"]
     assert sandbox.billed("video") == 1
 
@@ -643,7 +646,6 @@ async def killed(running: Host) -> None:
     await running.process.wait()
 
 
-PROMPT = {"prompt": str(WISH.prompt)}
 LONG = replace(SLOW, delay_seconds=0.6)
 
 
@@ -654,7 +656,7 @@ async def test_identical_calls_of_two_hosts_at_once_are_two_videos(settings: Set
         process(settings) as other,
     ):
         videos = await asyncio.gather(
-            one.call("generate_video", **PROMPT), other.call("generate_video", **PROMPT)
+            one.call("generate_video", **WISH), other.call("generate_video", **WISH)
         )
     assert [video["reused"] for video in videos] == [False, False]
     assert {video["task_id"] for video in videos} == set(sandbox.videos)
@@ -667,12 +669,12 @@ async def test_a_call_that_one_host_cancelled_is_joined_by_another_host(settings
         process(settings) as one,
         process(settings) as other,
     ):
-        ident, _ = one.start("generate_video", **PROMPT)
+        ident, _ = one.start("generate_video", **WISH)
         await until(lambda: asked(sandbox))
         one.cancel(ident)
         await until(lambda: [row["caller_pid"] for row in rows(settings)] == [None])
         assert states(settings) == ["submitting"]
-        video = await other.call("generate_video", **PROMPT)
+        video = await other.call("generate_video", **WISH)
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
     assert sandbox.billed("video") == 1
@@ -683,13 +685,13 @@ async def test_a_server_killed_after_acceptance_leaves_its_job_to_the_next(
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings):
         async with process(settings) as one:
-            ident, _ = one.start("generate_video", **PROMPT)
+            ident, _ = one.start("generate_video", **WISH)
             await until(lambda: asked(sandbox))
             one.cancel(ident)
             await until(lambda: states(settings) == ["accepted"])
             await killed(one)
         async with process(settings) as other:
-            video = await other.call("generate_video", **PROMPT)
+            video = await other.call("generate_video", **WISH)
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
     assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
@@ -701,15 +703,15 @@ async def test_a_server_killed_before_the_answer_leaves_a_doubt_that_only_an_agr
 ) -> None:
     async with shop(settings, replace(SLOW, delay_seconds=30)) as (sandbox, settings):
         async with process(settings) as one:
-            one.start("generate_video", **PROMPT)
+            one.start("generate_video", **WISH)
             await until(lambda: sandbox.billed("video"))
             await killed(one)
         assert states(settings) == ["submitting"]
         async with process(settings) as other:
-            refusal = await other.failure("generate_video", **PROMPT)
+            refusal = await other.failure("generate_video", **WISH)
             assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
             listed = await other.call("list_video_tasks")
-            video = await other.call("generate_video", **PROMPT, allow_second_charge=True)
+            video = await other.call("generate_video", **WISH, allow_second_charge=True)
     assert "allow_second_charge=true" in refusal
     assert [task["status"] for task in listed["tasks"]] == ["unknown"]
     assert not video["reused"]
@@ -726,11 +728,11 @@ async def test_who_joined_a_server_that_is_then_killed_is_told_of_the_doubt(
         process(settings) as one,
         process(settings) as other,
     ):
-        ident, _ = one.start("generate_video", **PROMPT)
+        ident, _ = one.start("generate_video", **WISH)
         await until(lambda: sandbox.billed("video"))
         one.cancel(ident)
         await until(lambda: [row["caller_pid"] for row in rows(settings)] == [None])
-        joining = asyncio.create_task(other.failure("generate_video", **PROMPT))
+        joining = asyncio.create_task(other.failure("generate_video", **WISH))
         await until(lambda: [row["caller_pid"] for row in rows(settings)] == [other.process.pid])
         await killed(one)
         refusal = await joining

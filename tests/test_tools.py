@@ -417,19 +417,19 @@ async def test_the_model_and_size_follow_from_the_inputs(
 def test_every_combination_is_refused_here_exactly_where_the_table_does_not_hold_it(
     model: str, mode: VideoMode, frames: tuple[str, str], settings: Settings
 ) -> None:
-    pictures: dict[str, Any] = {
+    inputs: dict[VideoMode, dict[str, Any]] = {
         VideoMode.TEXT: {},
         VideoMode.FIRST_FRAME: {"first_frame": frames[0]},
         VideoMode.LAST_FRAME: {"last_frame": frames[0]},
         VideoMode.FIRST_AND_LAST_FRAME: {"first_frame": frames[0], "last_frame": frames[1]},
         VideoMode.SUBJECT: {"subject_image": frames[0]},
         VideoMode.REFERENCES: {"references": list(frames)},
-    }[mode]
+    }
     known = VIDEO_MODELS[model]
     for resolution in ("480P", "512P", "720P", "768P", "1080P", "2K"):
         for duration in (3, 4, 5, 6, 10, 15, 16):
             wish = Wish(
-                prompt="x", model=model, resolution=resolution, duration=duration, **pictures
+                prompt="x", model=model, resolution=resolution, duration=duration, **inputs[mode]
             )
             legal = mode in known.modes and (resolution, duration) in known.sizes_for(mode)
             with ExitStack() as opened:
