@@ -489,7 +489,7 @@ def _facts(response: httpx.Response) -> dict[str, Any]:
 
 def _trace_id(response: httpx.Response) -> str | None:
     given = response.headers.get("Trace-Id", "")
-    return given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else None
+    return given if re.fullmatch(r"[0-9a-fA-F-]{8,64}", given) else None
 
 
 def _unreadable(response: httpx.Response) -> UnansweredError:

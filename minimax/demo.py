@@ -51,15 +51,14 @@ def run(*, live: bool = False) -> int:
         return 1
     try:
         asyncio.run(_tour(live=live))
-    except* (TourError, SettingsError, OSError) as failures:
-        print(f"\nIt did not work: {_first(failures)}", file=sys.stderr)
+    except (TourError, SettingsError, OSError, BaseExceptionGroup) as failure:
+        print(f"\nIt did not work: {_first(failure)}", file=sys.stderr)
         return 1
     return 0
 
 
-def _first(failures: BaseExceptionGroup[Exception]) -> BaseException:
+def _first(failure: BaseException) -> BaseException:
     """The failure itself; the MCP client wraps it on its way out."""
-    failure: BaseException = failures
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     return failure

@@ -372,7 +372,7 @@ ListedStatus = JobStatus | Literal["submitting", "unknown"]
 def _listed_status(job: Job) -> ListedStatus:
     if job.state is State.SUBMITTING:
         return "submitting"
-    in_doubt = job.state is State.UNKNOWN and job.status is None
+    in_doubt = job.state is State.UNKNOWN and job.status not in ("completed", "failed")
     return "unknown" if in_doubt else job.status or "queued"
 
 

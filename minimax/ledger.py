@@ -31,12 +31,13 @@ BUSY_SECONDS: Final = 5.0
 """How long one server waits for another's transaction."""
 REMEMBERED_SECONDS: Final = 24 * 3600.0
 """Hand-over and refusal last this long."""
+FIRST_ID_IN_MEMORY: Final = 10**12
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS jobs (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     fingerprint TEXT NOT NULL,
     state TEXT NOT NULL,
     pid INTEGER NOT NULL,
@@ -70,6 +71,11 @@ class State(Enum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "State":  # noqa: ARG003
+        """What a later version may have written: nothing that may be bought again."""
+        return cls.UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,9 +343,24 @@ class Ledger:
             "This could not be written down on this computer, so it will not be remembered after "
             "the server ends: keep the task_id. Run: uv run minimax_server.py check"
         )
-        self._in_memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._in_memory.row_factory = sqlite3.Row
-        self._in_memory.executescript(_SCHEMA)
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        memory.row_factory = sqlite3.Row
+        if not self._copied_into(memory):
+            memory.executescript(_SCHEMA)
+            # No row may be taken for one of the file, whose submission may be under way.
+            memory.execute("INSERT INTO sqlite_sequence VALUES ('jobs', ?)", (FIRST_ID_IN_MEMORY,))
+        self._in_memory = memory
+
+    def _copied_into(self, memory: sqlite3.Connection) -> bool:
+        """Whether what stands in the file could still be read, as on a full or read-only disk."""
+        try:
+            source = sqlite3.connect(self._file)
+            with contextlib.closing(source):
+                source.execute("SELECT id FROM jobs LIMIT 1")
+                source.backup(memory)
+        except (OSError, ValueError, sqlite3.Error):
+            return False
+        return True
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

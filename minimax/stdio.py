@@ -24,6 +24,9 @@ __all__ = ["host_listener", "serve"]
 
 CLOSING_SECONDS: Final = 6.0
 """A paid submission in flight is waited for 5 seconds; what else there is to close takes one."""
+READER_SECONDS: Final = 0.3
+"""Once all is closed: how long the reader of stdin may take to notice that stdin has ended."""
+ANY: Final = asyncio.FIRST_COMPLETED
 PROBE: Final = "server/discover"
 Item = SessionMessage | Exception
 State = TypeVar("State")
@@ -58,25 +61,20 @@ async def _serve_until_told(server: MCPServer[Any]) -> int:
     told, closed = asyncio.Event(), asyncio.Event()
     _on_signals(told.set)
     serving = asyncio.create_task(_serve(server, closed))
-    waiting = asyncio.create_task(told.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if serving.done():
+    events = [asyncio.create_task(event.wait()) for event in (told, closed)]
+    await asyncio.wait({serving, *events}, return_when=ANY)
+    if told.is_set() and not serving.done():
+        serving.cancel()
+        await asyncio.wait({serving, events[1]}, timeout=CLOSING_SECONDS, return_when=ANY)
+    await asyncio.wait({serving}, timeout=READER_SECONDS)
+    if not serving.done():  # the thread that reads stdin cannot be woken or joined
+        sys.stderr.flush()
+        os._exit(0)
+    for event in events:
+        event.cancel()
+    if not serving.cancelled():
         serving.result()
-        return 0
-    await _end(serving, closed)
     return 0
-
-
-async def _end(serving: "asyncio.Task[None]", closed: asyncio.Event) -> None:
-    """Close everything, then leave: the thread that reads stdin cannot be woken or joined."""
-    serving.cancel()
-    waiting = asyncio.create_task(closed.wait())
-    await asyncio.wait(
-        {serving, waiting}, timeout=CLOSING_SECONDS, return_when=asyncio.FIRST_COMPLETED
-    )
-    sys.stderr.flush()
-    os._exit(0)
 
 
 async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:

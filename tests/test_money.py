@@ -5,22 +5,29 @@ The shop in which all this is bought is the sandbox: what it billed is what a pe
 
 import asyncio
 import base64
+import itertools
 import os
 import sqlite3
 import time as real_time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import minimax_server
+from minimax import ledger as ledger_module
 from minimax import runtime
-from minimax.errors import MaybeChargedError, RefusedError, UnansweredError
-from minimax.ledger import FILE_NAME, Ledger
+from minimax.errors import MaybeChargedError, MiniMaxError, RefusedError, UnansweredError
+from minimax.ledger import FILE_NAME, Job, Ledger, State
 from minimax.models import SubmittedVideo
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
@@ -738,3 +745,205 @@ async def test_who_joined_a_server_that_is_then_killed_is_told_of_the_doubt(
         refusal = await joining
     assert "allow_second_charge=true" in refusal
     assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
+
+
+# --- whatever happens --------------------------------------------------------------------------
+
+PROCESS: ContextVar[int] = ContextVar("PROCESS")
+"""Which of the made-up processes of a schedule is running this code."""
+
+
+class Processes:
+    """Stands in for `os` in the ledger: processes that can be killed without dying."""
+
+    def __init__(self) -> None:
+        self.alive: set[int] = set()
+        self._ids = itertools.count(1_000_000)
+
+    def born(self) -> int:
+        pid = next(self._ids)
+        self.alive.add(pid)
+        return pid
+
+    def getpid(self) -> int:
+        return PROCESS.get()
+
+    def kill(self, pid: int, _: int) -> None:
+        if pid not in self.alive:
+            raise ProcessLookupError
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
+class Mortal:
+    """A server of the user that a schedule may kill; the next one takes its place."""
+
+    def __init__(self, settings: Settings, processes: Processes) -> None:
+        self._settings = settings
+        self._processes = processes
+        self.calls: set[asyncio.Task[Any]] = set()
+        self._start()
+
+    def _start(self) -> None:
+        self.pid = self._processes.born()
+        self.running = Runtime(lambda: self._settings, clock=VirtualTime().clock)
+        self.running._ledger = Ledger(self._settings.state_dir)
+
+    async def call(self, prompt: str) -> SubmittedVideo:
+        PROCESS.set(self.pid)
+        return await buy(self.running, prompt=prompt)
+
+    async def die(self) -> None:
+        """Kill -9: nothing that was under way gets to write another word."""
+        dead, calls = self.running, list(self.calls)
+        self._processes.alive.discard(self.pid)
+        dead.ledger._do = _said_into_the_void  # type: ignore[method-assign]
+        self._start()
+        for task in [*calls, *dead.background._tasks.values()]:
+            task.cancel()
+        await asyncio.gather(*calls, *dead.background._tasks.values(), return_exceptions=True)
+        await dead.aclose()
+
+
+def _said_into_the_void(work: Callable[[sqlite3.Connection], Any]) -> Any:
+    """What a dead process would have written."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call: what goes wrong on its way, and when its caller goes away (None: never)."""
+
+    fault: Fault | None = None
+    gone_after_seconds: float | None = None
+    killed: bool = False
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One video that somebody wants, and what happens until they have it or are told of a doubt."""
+
+    prompt: str
+    server: int
+    begin_seconds: float
+    attempts: tuple[Attempt, ...]
+
+
+BEFORE_OR_AFTER: Any = st.sampled_from(["before", "after"])
+INSTANT = st.sampled_from([0.0, 0.002, 0.005, 0.01, 0.02, 0.04])
+REFUSALS: Any = st.sampled_from([{"status": 429}, {"code": 1002}, {"code": 1008}])
+"""MiniMax says that it did nothing, and that is true."""
+DOUBTS: Any = st.sampled_from(
+    [{}, {"reset": True}, {"close": True}, {"status": 500}, {"status": 504}, {"code": 1033}]
+)
+CUT = st.builds(
+    partial(Fault, SUBMIT, when="after"),
+    cut_after_bytes=st.integers(0, 40),
+    announce_length=st.booleans(),
+    delay_seconds=INSTANT,
+)
+
+
+def faults(ends: Any, when: Any) -> Any:
+    return st.builds(
+        lambda end, when, delay: Fault(SUBMIT, when=when, delay_seconds=delay, **end),
+        ends,
+        when,
+        INSTANT,
+    )
+
+
+FAULTS = faults(REFUSALS, st.just("before")) | faults(DOUBTS, BEFORE_OR_AFTER) | CUT
+ATTEMPTS = st.builds(Attempt, st.none() | FAULTS, st.none() | INSTANT, st.booleans())
+INTENTS = st.builds(
+    Intent,
+    prompt=st.sampled_from(["a dog", "a cat"]),
+    server=st.integers(0, 1),
+    begin_seconds=INSTANT,
+    attempts=st.lists(ATTEMPTS, max_size=3).map(tuple),
+)
+
+
+async def pursued(intent: Intent, servers: list[Mortal], sandbox: Sandbox) -> str | None:
+    """Call until there is a task id (returned), or a doubt that only the person can settle."""
+    await asyncio.sleep(intent.begin_seconds)
+    for attempt in itertools.chain(intent.attempts, itertools.repeat(Attempt())):
+        if attempt.fault is not None:
+            sandbox.faults.add(attempt.fault)
+        mortal = servers[intent.server]
+        call = asyncio.create_task(mortal.call(intent.prompt))
+        mortal.calls.add(call)
+        await asyncio.wait({call}, timeout=attempt.gone_after_seconds)
+        if not call.done():
+            await (mortal.die() if attempt.killed else ended(call))
+        mortal.calls.discard(call)
+        try:
+            return str((await call)["task_id"])
+        except MaybeChargedError:
+            return None
+        except (MiniMaxError, asyncio.CancelledError):
+            continue  # nothing was charged, or nobody was told: call again with the same words
+    raise AssertionError
+
+
+async def ended(call: asyncio.Task[Any]) -> None:
+    call.cancel()
+    await asyncio.wait({call})
+
+
+async def played(intents: list[Intent], settings: Settings, processes: Processes) -> None:
+    sandbox = Sandbox()
+    async with serve(sandbox) as url, asyncio.timeout(20):
+        settings = replace(settings, api_host=url)
+        PROCESS.set(processes.born())
+        servers = [Mortal(settings, processes) for _ in range(2)]
+        got = await asyncio.gather(*(pursued(intent, servers, sandbox) for intent in intents))
+        for mortal in servers:
+            PROCESS.set(mortal.pid)
+            await asyncio.wait(map_or_nothing(mortal.running))
+            await mortal.running.aclose()
+        with closing(Ledger(settings.state_dir)) as ledger:
+            jobs = ledger.newest(1000)
+    runtime._of_loop.pop(asyncio.get_running_loop(), None)
+    judge(intents, got, sandbox, jobs)
+
+
+def map_or_nothing(running: Runtime) -> list["asyncio.Task[Any]"]:
+    """What is still under way; never empty, which `asyncio.wait` would not take."""
+    return [*running.background._paid, asyncio.create_task(asyncio.sleep(0))]
+
+
+def judge(
+    intents: list[Intent], got: Sequence[str | None], sandbox: Sandbox, jobs: list[Job]
+) -> None:
+    handed = [task_id for task_id in got if task_id is not None]
+    assert len(set(handed)) == len(handed), "one video was given out as two"
+    assert set(handed) <= set(sandbox.videos)
+    written = {job.task_id for job in jobs if job.state is State.ACCEPTED}
+    assert set(handed) <= written
+    for prompt in ("a dog", "a cat"):
+        accepted = {task.id for task in sandbox.videos.values() if task.prompt == prompt}
+        of_wish = [i for i, intent in enumerate(intents) if intent.prompt == prompt]
+        in_doubt = [job for job in jobs if job.prompt == prompt and job.state is State.UNKNOWN]
+        told_of_doubt = sum(got[i] is None for i in of_wish)
+        assert len(accepted) <= len(of_wish), "bought more often than wanted"
+        assert len(accepted - written) <= len(in_doubt), "accepted, and the ledger knows nothing"
+        assert len(accepted - set(handed)) <= told_of_doubt, "paid, and nobody was told"
+    assert [job for job in jobs if job.state is State.SUBMITTING] == []
+
+
+@effort(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(intents=st.lists(INTENTS, min_size=1, max_size=4))
+def test_no_schedule_of_faults_cancellations_and_kills_buys_a_video_twice_or_loses_one(
+    intents: list[Intent], settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = replace(settings, state_dir=tmp_path_factory.mktemp("state") / "minimax")
+    with pytest.MonkeyPatch.context() as patch:
+        processes = Processes()
+        patch.setattr(ledger_module, "os", processes)
+        patch.setattr(ledger_module, "_started", str)
+        asyncio.run(played(intents, settings, processes))
