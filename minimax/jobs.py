@@ -45,8 +45,6 @@ PAUSE_GROWTH: Final = 1.5
 LONGEST_PAUSE_SECONDS: Final = 8.0
 PAUSE_JITTER: Final = 0.2
 """The longest pause with its jitter stays under 10 s: no end is noticed later than that."""
-FRESH_SECONDS: Final = 2.0
-"""Within a wait, an answer this young is not asked for again."""
 TOLERATED_FAILURES: Final = 5
 """Asks in a row that may fail inside one wait."""
 FILE_ID_TRIES: Final = 3
@@ -100,20 +98,34 @@ class _Watch:
         self._runtime = runtime
         self._asking = asyncio.Lock()
         self._reply: StatusReply | None = None
-        self._asked_at = 0.0
+        self.due_at = 0.0
         self._generation: Generation | None = None
         self._noted_status: JobStatus | None = None
         self._pause_seconds = FIRST_PAUSE_SECONDS / PAUSE_GROWTH
 
-    async def ask(self, *, fresh_seconds: float = 0) -> StatusReply:
-        """Ask MiniMax; a final answer is remembered, a fresh one shared."""
+    async def ask(self) -> StatusReply:
+        """Ask MiniMax now; a final answer is remembered."""
         async with self._asking:
-            reply, age = self._reply, self.clock.now() - self._asked_at
-            if reply is not None and (_is_final(reply) or age < fresh_seconds):
-                return reply
-            self._reply = await self._asked()
-            self._asked_at = self.clock.now()
-            return self._reply
+            return await self._ask()
+
+    async def news(self) -> StatusReply:
+        """The last answer, or a new one where it is time to ask again.
+
+        However many calls wait for one job, side by side or one after the other, it is asked about
+        in one rhythm.
+        """
+        async with self._asking:
+            if self._reply is not None and self.clock.now() < self.due_at:
+                return self._reply
+            return await self._ask()
+
+    async def _ask(self) -> StatusReply:
+        if self._reply is None or not _is_final(self._reply):
+            try:
+                self._reply = await self._asked()
+            finally:
+                self.due_at = self.clock.now() + self._next_pause()
+        return self._reply
 
     async def _asked(self) -> StatusReply:
         known = self._runtime.ledger.by_task(self.task_id)
@@ -176,8 +188,7 @@ class _Watch:
         self._reply = reply.model_copy(update={"status": "cancelled"})
         self._note(self._reply)
 
-    def next_pause(self) -> float:
-        """Growing pauses, also across the calls that wait for this job one after the other."""
+    def _next_pause(self) -> float:
         self._pause_seconds = min(LONGEST_PAUSE_SECONDS, self._pause_seconds * PAUSE_GROWTH)
         return self._pause_seconds * self.clock.jitter(1 - PAUSE_JITTER, 1 + PAUSE_JITTER)
 
@@ -211,21 +222,22 @@ class _Waiting:
 
     async def for_end(self) -> StatusReply:
         while True:
+            trouble = await self._look()
             left = self._wait_seconds - self._elapsed()
-            trouble = await self._ask()
             if self.reply is not None and (_is_final(self.reply) or left <= 0):
                 return self.reply
             if trouble is not None and left <= 0:
                 raise trouble
-            await self._clock.sleep(min(self._watch.next_pause(), max(left, 0)))
+            pause = self._watch.due_at - self._clock.now()
+            await self._clock.sleep(max(0.0, min(pause, left)))
 
     def _elapsed(self) -> float:
         return self._clock.now() - self._started
 
-    async def _ask(self) -> MiniMaxError | None:
-        """One ask; a passing failure is returned, and tolerated a few times in a row."""
+    async def _look(self) -> MiniMaxError | None:
+        """One look; a passing failure is returned, and tolerated a few times in a row."""
         try:
-            self.reply = await self._watch.ask(fresh_seconds=FRESH_SECONDS)
+            self.reply = await self._watch.news()
         except MiniMaxError as error:
             self._failures += 1
             if error.outcome is Outcome.REJECTED or self._failures > TOLERATED_FAILURES:
