@@ -134,11 +134,12 @@ class MiniMaxClient:
 
     async def speak(self, body: Mapping[str, Any]) -> SpeechReply:
         """Synthesize a text; billed."""
-        return await self._ask(_Call("POST", "/v1/t2a_v2", retry.MAKE), SpeechReply, json=body)
+        call = _Call("POST", "/v1/t2a_v2", retry.MAKE, needs=_audio)
+        return await self._ask(call, SpeechReply, json=body)
 
     async def design_voice(self, body: Mapping[str, Any]) -> DesignReply:
         """Make a voice from a description; its preview is billed."""
-        call = _Call("POST", "/v1/voice_design", retry.MAKE)
+        call = _Call("POST", "/v1/voice_design", retry.MAKE, needs=_voice_id)
         return await self._ask(call, DesignReply, json=body)
 
     async def delete_voice(self, voice_id: str, *, voice_type: str) -> DeleteReply:
@@ -422,6 +423,14 @@ def _download_link(reply: FileReply) -> str:
 
 def _task_id(reply: SubmitReply) -> str:
     return reply.task_id
+
+
+def _audio(reply: SpeechReply) -> str:
+    return reply.data.audio
+
+
+def _voice_id(reply: DesignReply) -> str:
+    return reply.voice_id
 
 
 def _task_status(reply: TaskReply) -> str:

@@ -51,6 +51,8 @@ FILE_ID_TRIES: Final = 3
 FILE_ID_PAUSE_SECONDS: Final = 2.0
 """A job may be finished a moment before its file has an id."""
 POLL_AFTER_SECONDS: Final = 10
+SHOWN_PROMPT: Final = 200
+"""Characters of a prompt in a list."""
 NO_SUCH_TASK: Final = 2013
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -364,13 +366,20 @@ def _listed(job: Job) -> ListedTask:
         task_id=job.task_id,
         status=status,
         model=job.model,
-        prompt=job.prompt,
+        prompt=_shortened(job.prompt),
         created_at=_iso(job.created_at),
         file_id=job.file_id,
         path=job.path,
         answered=job.answered_at is not None,
         next_step=_what_to_do(status, job.task_id, job.file_id),
     )
+
+
+def _shortened(prompt: str | None) -> str | None:
+    """Enough to know a job by; a hundred whole prompts would flood a model's context."""
+    if prompt is None or len(prompt) <= SHOWN_PROMPT:
+        return prompt
+    return prompt[: SHOWN_PROMPT - 1] + "…"
 
 
 def _iso(unix_seconds: float) -> str:

@@ -316,7 +316,7 @@ class ListedTask(TypedDict):
     task_id: str | None
     status: Literal["queued", "processing", "completed", "failed", "submitting", "unknown"]
     model: str
-    prompt: str | None
+    prompt: Annotated[str | None, Field(description="Its beginning, up to 200 characters.")]
     created_at: Annotated[str, Field(description="ISO 8601, UTC.")]
     file_id: str | None
     path: Annotated[str | None, Field(description="Where the video was saved, if it was.")]

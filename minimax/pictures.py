@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import kinds, media, places, results
-from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError
+from minimax.errors import InputError, MiniMaxError, RefusedError
 from minimax.media import SavedFile
 from minimax.models import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply, Pictures
 from minimax.runtime import Runtime
@@ -88,12 +88,7 @@ async def _made(runtime: Runtime, request: PictureRequest) -> ImageReply:
     client = await runtime.client()
     with ExitStack() as opened:
         body = await asyncio.to_thread(_body, runtime, request, opened)
-        try:
-            reply = await client.make_images(body)
-        except MiniMaxError as error:
-            if error.outcome is not Outcome.UNKNOWN:
-                raise
-            raise results.in_doubt(error, what="The picture") from None
+        reply = await results.billed(client.make_images(body), what="The picture")
     if not reply.data.image_urls:
         raise RefusedError(
             "MiniMax's content check held every picture back. Reword the prompt.",

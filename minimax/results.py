@@ -1,8 +1,8 @@
 """What several tools do with a reply that costs money and brings media."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from minimax import downloads, kinds, media
 from minimax.background import NotYet
@@ -10,22 +10,34 @@ from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredE
 from minimax.media import SavedFile
 from minimax.runtime import Runtime
 
-__all__ = ["in_doubt", "is_link", "joined", "save_audio", "save_link", "save_text", "trouble"]
+__all__ = ["billed", "is_link", "joined", "save_audio", "save_link", "save_text", "trouble"]
+
+T = TypeVar("T")
 
 HEX_PIECE: Final = 512 * 1024
 """Characters decoded at a time; even, so that no byte is cut in two."""
 
 
-def in_doubt(error: MiniMaxError, *, what: str) -> MaybeChargedError:
-    """The error for something billed whose answer did not come; it is not repeated by itself."""
-    return MaybeChargedError(
-        f"{what} was asked for and no usable answer came back: MiniMax may have made and charged "
-        "it. It was not repeated. Ask the person before calling again.",
-        outcome=Outcome.UNKNOWN,
-        code=error.code,
-        http_status=error.http_status,
-        trace_id=error.trace_id,
-    )
+async def billed(call: Awaitable[T], *, what: str) -> T:
+    """The answer to a billed request that is not repeated by itself.
+
+    Raises:
+        MaybeChargedError: It was sent, and no usable answer came back.
+        MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
+    """
+    try:
+        return await call
+    except MiniMaxError as error:
+        if error.outcome is not Outcome.UNKNOWN:
+            raise
+        raise MaybeChargedError(
+            f"{what} was asked for and no usable answer came back: MiniMax may have made and "
+            "charged it. It was not repeated. Ask the person before calling again.",
+            outcome=Outcome.UNKNOWN,
+            code=error.code,
+            http_status=error.http_status,
+            trace_id=error.trace_id,
+        ) from None
 
 
 async def joined(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import places, results
-from minimax.errors import InputError, MiniMaxError, Outcome, UnansweredError
+from minimax.errors import InputError, MiniMaxError
 from minimax.media import SavedFile
 from minimax.models import (
     CLONE_PRICE_USD,
@@ -128,14 +128,7 @@ def _check_emotion(request: SpeechRequest) -> None:
 async def _spoken(runtime: Runtime, request: SpeechRequest, folder: Path) -> Speech:
     client = await runtime.client()
     first_use = await runtime.own(_KnownVoices).is_first_use(request.voice_id)
-    try:
-        reply = await client.speak(_body(request))
-    except MiniMaxError as error:
-        if error.outcome is not Outcome.UNKNOWN:
-            raise
-        raise results.in_doubt(error, what="The speech") from None
-    if not reply.data.audio:
-        raise results.in_doubt(UnansweredError("no audio"), what="The speech")
+    reply = await results.billed(client.speak(_body(request)), what="The speech")
     runtime.own(_KnownVoices).spoke(request.voice_id)
     return await _result(runtime, request, reply, folder, first_use=first_use)
 

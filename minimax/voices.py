@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from minimax import places, results
 from minimax.cloning import check_voice_id
-from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError, StorageError
+from minimax.errors import InputError, MiniMaxError, RefusedError
 from minimax.media import SavedFile, stem_for
 from minimax.models import (
     DESIGN_PRICE_USD,
@@ -162,15 +162,7 @@ async def _designed(runtime: Runtime, request: DesignRequest) -> DesignReply:
     if request.voice_id is not None:
         body["voice_id"] = request.voice_id
     client = await runtime.client()
-    try:
-        reply = await client.design_voice(body)
-    except MiniMaxError as error:
-        if error.outcome is not Outcome.UNKNOWN:
-            raise
-        raise results.in_doubt(error, what="The voice") from None
-    if not reply.voice_id:
-        raise results.in_doubt(StorageError("no voice"), what="The voice")
-    return reply
+    return await results.billed(client.design_voice(body), what="The voice")
 
 
 async def _saved_preview(
