@@ -85,8 +85,8 @@ LAST_PORT: Final = 65535
 MOST_TASKS_SHOWN: Final = 100
 MOST_COMPLETIONS: Final = 100
 """The protocol's limit for one completion."""
-LONGEST_CALL_SECONDS: Final = 48.0
-"""Hosts cut a call at 60 seconds; every answer of ours is there within 50."""
+PATIENCE_SECONDS: Final = 48.0
+"""After this a call answers while its work goes on; every call answers within 50 seconds."""
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id; models like to write the digits as a number."""
@@ -538,7 +538,7 @@ async def text_to_image(
 
 def _patience(ctx: Context[Any, Any] | None) -> float | None:
     """How long a call may take: hosts cut it at 60 seconds, Python code awaits the end."""
-    return None if ctx is None else LONGEST_CALL_SECONDS
+    return None if ctx is None else PATIENCE_SECONDS
 
 
 async def _report_bytes(ctx: Context[Any, Any], received: float, total: float | None) -> None:

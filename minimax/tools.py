@@ -4,6 +4,7 @@ Knows MCP and nothing of MiniMax. The same tool is called by a host over MCP, wh
 error result, and from Python, where it is an exception; the arguments are checked alike.
 """
 
+import asyncio
 import functools
 import inspect
 import types
@@ -21,6 +22,8 @@ __all__ = ["Toolbox"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+LONGEST_CALL_SECONDS: Final = 50.0
+"""Hosts cut a call at 60 seconds. Tools whose work goes on by itself answer before this."""
 CONTEXT: Final = "ctx"
 """The parameter that receives the MCP context; None when called from Python."""
 
@@ -87,9 +90,15 @@ class _StrictTool(Tool):
         try:
             validated = self.validated(arguments)
             extra = {self.context_kwarg: context} if self.context_kwarg else {}
-            result = await self.fn(**validated, **extra)
+            async with asyncio.timeout(LONGEST_CALL_SECONDS):
+                result = await self.fn(**validated, **extra)
         except self._shown as error:
             raise ToolError(str(error)) from None
+        except TimeoutError:
+            raise ToolError(
+                f"{self.name} got no answer within {LONGEST_CALL_SECONDS:.0f} seconds. What was "
+                "begun may have gone on; call again, or look what became of it."
+            ) from None
         except Exception as error:
             raise UnexpectedToolError(
                 f"{self.name} met an error of this server's own. Its log (stderr) has the details; "

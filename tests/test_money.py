@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -830,11 +830,12 @@ class Intent:
 
 
 BEFORE_OR_AFTER: Any = st.sampled_from(["before", "after"])
-INSTANT = st.sampled_from([0.0, 0.002, 0.005, 0.01, 0.02, 0.04])
+INSTANT = st.sampled_from([0.0, 0.002, 0.005, 0.01, 0.02])
+LONGER: Any = st.sampled_from([0.015, 0.03])
 REFUSALS: Any = st.sampled_from([{"status": 429}, {"code": 1002}, {"code": 1008}])
 """MiniMax says that it did nothing, and that is true."""
 DOUBTS: Any = st.sampled_from(
-    [{}, {"reset": True}, {"close": True}, {"status": 500}, {"status": 504}, {"code": 1033}]
+    [{"reset": True}, {"close": True}, {"status": 500}, {"status": 504}, {"code": 1033}]
 )
 CUT = st.builds(
     partial(Fault, SUBMIT, when="after"),
@@ -844,17 +845,27 @@ CUT = st.builds(
 )
 
 
-def faults(ends: Any, when: Any) -> Any:
+def faults(ends: Any, when: Any, delay: Any) -> Any:
     return st.builds(
         lambda end, when, delay: Fault(SUBMIT, when=when, delay_seconds=delay, **end),
         ends,
         when,
-        INSTANT,
+        delay,
     )
 
 
-FAULTS = faults(REFUSALS, st.just("before")) | faults(DOUBTS, BEFORE_OR_AFTER) | CUT
-ATTEMPTS = st.builds(Attempt, st.none() | FAULTS, st.none() | INSTANT, st.booleans())
+SLOWLY_ACCEPTED = faults(st.just({}), BEFORE_OR_AFTER, LONGER)
+FAULTS = st.one_of(
+    st.none(),
+    SLOWLY_ACCEPTED,
+    SLOWLY_ACCEPTED.map(lambda fault: replace(fault, times=2)),
+    faults(REFUSALS, st.just("before"), INSTANT),
+    faults(DOUBTS, BEFORE_OR_AFTER, INSTANT),
+    CUT,
+)
+ATTEMPTS = st.builds(
+    Attempt, FAULTS, st.none() | INSTANT | INSTANT, st.sampled_from([False, False, True])
+)
 INTENTS = st.builds(
     Intent,
     prompt=st.sampled_from(["a dog", "a cat"]),
@@ -933,8 +944,9 @@ def judge(
 
 
 @effort(
-    max_examples=60,
+    max_examples=80,
     deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(intents=st.lists(INTENTS, min_size=1, max_size=4))

@@ -12,7 +12,7 @@ from mcp import Client
 from pydantic import SecretStr
 
 import minimax_server
-from minimax import orders
+from minimax import orders, tools
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
 from minimax.models import VIDEO_MODELS, VideoMode
 from minimax.sandbox import Fault, Sandbox
@@ -695,3 +695,14 @@ async def test_the_wrong_key_names_the_other_host(settings: Settings, sandbox: S
         text = await failure(client, "generate_video", prompt="x")
     assert "MINIMAX_API_HOST=https://api.minimaxi.com" in text
     assert "2049" in text
+
+
+async def test_a_call_that_hangs_is_answered_before_the_host_cuts_it(
+    settings: Settings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "LONGEST_CALL_SECONDS", 0.2)
+    sandbox.faults.add(Fault("/v1/delete_voice", hang=True))
+    async with connected(settings, sandbox) as client:
+        text = await failure(client, "delete_voice", voice_id="Sunny-1234")
+        assert "no answer within" in text
+        assert (await call(client, "list_video_tasks"))["tasks"] == []
