@@ -130,12 +130,12 @@ class _Watch:
         return self._reply
 
     async def _asked(self) -> StatusReply:
-        known = self._runtime.ledger.by_task(self.task_id)
-        if known is not None and known.final_reply is not None:
-            return StatusReply.model_validate_json(known.final_reply)
+        if self._generation is None:  # this loop's first ask; later ones know the job
+            known = self._runtime.ledger.by_task(self.task_id)
+            if known is not None and known.final_reply is not None:
+                return StatusReply.model_validate_json(known.final_reply)
+            self._generation = generations.named(known.api) if known is not None else None
         client = await self._runtime.client()
-        if self._generation is None and known is not None:
-            self._generation = generations.named(known.api)
         for _ in range(FILE_ID_TRIES):
             reply = await self._status(client)
             if _end_of(reply) != "completed" or reply.file_id:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import select
@@ -52,6 +53,7 @@ def serve(server: MCPServer[Any]) -> int:
 
     A signal ends the process here, once everything is closed.
     """
+    gc.freeze()  # what the imports made lives as long as the process: never look at it again
     code = asyncio.run(_serve_until_told(server))
     sys.stderr.flush()
     return code

@@ -432,6 +432,8 @@ def headings(document: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("name", ["docs/VOICE_CLONE_USAGE.md", "docs/POLLING_BEGINNERS_GUIDE.md"])
+@pytest.mark.parametrize(
+    "name", ["docs/INDEX.md", "docs/VOICE_CLONE_USAGE.md", "docs/POLLING_BEGINNERS_GUIDE.md"]
+)
 def test_a_guide_is_linked_from_the_readme(name: str) -> None:
     assert f"]({name})" in README.read_text(encoding="utf-8")

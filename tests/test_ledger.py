@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -354,6 +354,11 @@ def of_another_make(folder: Path) -> None:
         db.execute("CREATE TABLE jobs (fingerprint, created_at, task_id)")
 
 
+def of_an_earlier_make(folder: Path) -> None:
+    Ledger(folder).close()
+    spoil(folder, "ALTER TABLE jobs DROP COLUMN price_usd")
+
+
 def a_folder_in_its_place(folder: Path) -> None:
     (folder / FILE_NAME).mkdir(parents=True)
 
@@ -381,6 +386,7 @@ DAMAGES = [
     no_database,
     cut_off,
     of_another_make,
+    of_an_earlier_make,
     a_folder_in_its_place,
     a_file_in_the_folders_place,
     below_a_file,
@@ -428,6 +434,9 @@ async def test_without_a_ledger_the_rules_hold_as_long_as_the_process_lives(
     assert sandbox.billed("video") == 2
 
 
+Trouble = Callable[[Path], AbstractContextManager[None]]
+
+
 @contextmanager
 def writes_fail(folder: Path) -> Iterator[None]:
     """The disk is full, or has become read-only: SQLite says no to every change."""
@@ -442,6 +451,16 @@ def writes_fail(folder: Path) -> Iterator[None]:
 
         patch.setattr(sqlite3, "connect", connect)
         yield
+
+
+@contextmanager
+def overwritten(folder: Path) -> Iterator[None]:
+    """Somebody's backup or editor has put something else in its place."""
+    (folder / FILE_NAME).write_bytes(b"Dear diary, " * 1000)
+    yield
+
+
+TROUBLES = pytest.mark.parametrize("trouble", [writes_fail, overwritten], ids=say)
 
 
 @pytest.mark.anyio
@@ -459,14 +478,15 @@ async def test_a_job_whose_id_could_not_be_written_down_is_told_with_its_id(
 
 
 @pytest.mark.anyio
+@TROUBLES
 async def test_a_job_that_could_not_be_written_down_is_remembered_by_the_process(
-    settings: Settings, time: VirtualTime
+    trouble: Trouble, settings: Settings, time: VirtualTime
 ) -> None:
-    """The disk fills up while the submission is in flight; its caller is gone."""
+    """The ledger is lost while the submission is in flight; its caller is gone."""
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
         call = asyncio.create_task(buy(running))
         await until(lambda: asked(sandbox))
-        with writes_fail(settings.state_dir):
+        with trouble(settings.state_dir):
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
@@ -479,14 +499,15 @@ async def test_a_job_that_could_not_be_written_down_is_remembered_by_the_process
 
 
 @pytest.mark.anyio
+@TROUBLES
 async def test_two_wishes_are_not_mixed_up_when_the_ledger_is_lost_between_them(
-    settings: Settings, time: VirtualTime
+    trouble: Trouble, settings: Settings, time: VirtualTime
 ) -> None:
     """Both rows may get the same number: one on disk, one in memory."""
     async with shop(settings, SLOW, SLOW) as (sandbox, settings), server(settings, time) as running:
         first = asyncio.create_task(buy(running))
         await until(lambda: asked(sandbox))
-        with writes_fail(settings.state_dir):
+        with trouble(settings.state_dir):
             second = await buy(running, prompt="a cat")
             one = await first
         prompts = {task.id: task.prompt for task in sandbox.videos.values()}

@@ -133,7 +133,13 @@ def _check_transcript(params: Params) -> None:
 
 
 def _audio_seconds(file: File) -> float | None:
+    """The length by the sound itself: a recorder that writes to a pipe leaves its header open."""
     try:
-        return TinyTag.get(file.content.path, tags=False).duration or None
+        tag = TinyTag.get(file.content.path, tags=False)
     except TinyTagException:
         return None
+    frame_bits = (tag.bitdepth or 0) * (tag.channels or 0) * (tag.samplerate or 0)
+    held = tag.filesize * 8 / frame_bits if file.suffix == ".wav" and frame_bits else None
+    if tag.duration and held:
+        return min(tag.duration, held)
+    return tag.duration or None
