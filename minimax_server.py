@@ -200,7 +200,8 @@ async def generate_video(
         int | None, Field(description="Seconds: 6 or 10; MiniMax-H3 4 to 15.")
     ] = None,
     resolution: Annotated[
-        str | None, Field(description="512P, 768P or 1080P, by model; MiniMax-H3: 768P or 2K.")
+        str | None,
+        Field(description="512P, 768P or 1080P, by model; MiniMax-H3 768P or 2K, Max 480P."),
     ] = None,
     subject_image: Annotated[
         str | None, Field(description="Face to keep through the film; instead of frames.")
@@ -234,7 +235,8 @@ async def generate_video(
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
     Makes a film from a prompt, from a first frame, from a first and a last frame, or of a subject.
-    Costs about $0.10 to $0.56 (list price), MiniMax-H3 $0.32 to $1.95. It takes minutes: go on with
+    Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with many
+    pictures; dry_run tells. It takes minutes: go on with
     query_video_generation(task_id, wait_seconds=45). Call this once per wish; each accepted call
     is a video of its own. When it fails with "may have accepted and charged", tell the person and
     do not call it again by yourself. A job whose answer was lost is handed over by the next

@@ -6,6 +6,7 @@ module says what is known about its request (`errors.Outcome`); `retry` decides 
 
 import asyncio
 import io
+import json
 import logging
 import re
 import ssl
@@ -16,7 +17,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from minimax import bodies, retry
 from minimax.clock import Clock
@@ -249,7 +250,7 @@ class MiniMaxClient:
             raise _transport_error(error, request.url.host) from None
 
     def _read(self, response: httpx.Response, call: "_Call", reply_type: type[ReplyT]) -> ReplyT:
-        payload = _json_object(response)
+        payload = _json_object(response, secret=self._settings.api_key)
         code, said = _verdict(payload, in_reply=call.verdict_in_reply)
         if code:
             raise self._refusal(code, said, response, call)
@@ -440,9 +441,14 @@ def _task_status(reply: TaskReply) -> str:
 # --- reading answers ---------------------------------------------------------------------------
 
 
-def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+def _json_object(response: httpx.Response, *, secret: SecretStr | None) -> dict[str, Any] | None:
+    """The answer, without the key in it, should a server echo what it was sent."""
+    key = secret.get_secret_value() if secret is not None else None
+    echoed = key is not None and key.encode() in response.content
     try:
-        payload = response.json()
+        payload = json.loads(
+            response.text.replace(key, "[key]") if key and echoed else response.content
+        )
     except (ValueError, RecursionError):
         return None
     return payload if isinstance(payload, dict) else None

@@ -58,7 +58,8 @@ async def clone(
     """
     _check(request)
     cloning = runtime.own(_Clonings).of(request)
-    runtime.background.start(("clone", request), cloning.run)
+    billed = request.preview_text is not None
+    runtime.background.start(("clone", request), cloning.run, paid=billed)
     try:
         voice: ClonedVoice = await runtime.background.collect(
             ("clone", request), within_seconds=within_seconds
@@ -97,14 +98,14 @@ class _Cloning:
         self._runtime = runtime
         self._request = request
         self._uploads = uploads
+        self._reused_upload = False
         self.voice_id = request.voice_id or _made_voice_id(sandbox=runtime.settings.sandbox)
 
     async def run(self) -> ClonedVoice:
-        remembered = dict(self._uploads)
         try:
             return await self._cloned()
         except RefusedError as refusal:
-            if refusal.code not in UPLOAD_IS_GONE or not remembered:
+            if refusal.code not in UPLOAD_IS_GONE or not self._reused_upload:
                 raise
         self._uploads.clear()
         return await self._cloned()
@@ -161,7 +162,8 @@ class _Cloning:
         if isinstance(file, int):
             return file
         key = (purpose, await asyncio.to_thread(file.digest))
-        if key not in self._uploads:
+        self._reused_upload = key in self._uploads
+        if not self._reused_upload:
             client = await self._runtime.client()
             self._uploads[key] = int(
                 await client.upload_file(

@@ -113,7 +113,8 @@ def _put_recording(settings: Settings) -> Path:
     """Copy the tour's recording to where inputs may come from."""
     place = settings.base_path / "demo" / "recording.mp3"
     place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(RECORDING, place)
+    if not place.exists():
+        shutil.copyfile(RECORDING, place)
     return place
 
 

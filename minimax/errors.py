@@ -36,6 +36,7 @@ __all__ = [
     "UnansweredError",
     "UnreachableError",
     "advice_for",
+    "plain",
     "quoted",
     "redacted",
 ]
@@ -351,14 +352,18 @@ def redacted(text: str) -> str:
 
 
 def quoted(text: str) -> str:
+    """Another service's words, made `plain` and put in quotes."""
+    return "'" + plain(text).replace("'", '"') + "'"
+
+
+def plain(text: str) -> str:
     """Another service's words as one harmless line: no secrets, no control characters, capped.
 
     What comes back is data to show; it must not be able to steer a terminal or a model.
     """
     visible = "".join(" " if _is_unprintable(char) else char for char in text)
     line = redacted(" ".join(visible.split()))
-    short = line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
-    return "'" + short.replace("'", '"') + "'"
+    return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
 
 
 def _is_unprintable(char: str) -> bool:

@@ -16,6 +16,7 @@ from minimax.errors import (
     RefusedError,
     UnansweredError,
     advice_for,
+    plain,
     quoted,
 )
 from minimax.generations import Generation, Remote
@@ -263,7 +264,7 @@ def _is_final(reply: StatusReply) -> bool:
 
 
 def _shown_word(reply: StatusReply) -> str:
-    return quoted(reply.status).strip("'")
+    return plain(reply.status)
 
 
 def _status(

@@ -143,6 +143,7 @@ class Ledger:
         self._file = folder / FILE_NAME
         self._in_memory: sqlite3.Connection | None = None
         self._lock = threading.Lock()
+        self._held: dict[int, dict[str, Any]] = {}
         self.trouble: str | None = None
         try:
             _make_private(self._file)
@@ -162,16 +163,21 @@ class Ledger:
                 for twice.
         """
 
-        def decide(db: sqlite3.Connection) -> tuple[Verdict, Job]:
+        def decide(db: sqlite3.Connection) -> tuple[Verdict, Job, dict[str, Any]]:
             self._settle_the_dead(db)
             found = self._earlier(db, purchase.fingerprint)
             if found is not None and not (found[0] is Verdict.REFUSE and second_charge_agreed):
-                self._claim(db, found[1])
-                return found
-            self._forget_doubts(db, purchase.fingerprint)
-            return Verdict.BUY, self._write(db, purchase)
+                verdict, job = found
+                self._claim(db, job)
+            else:
+                self._forget_doubts(db, purchase.fingerprint)
+                verdict, job = Verdict.BUY, self._write(db, purchase)
+            row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
+            return verdict, job, dict(row)
 
-        return self._do(decide)
+        verdict, job, row = self._do(decide)
+        self._held[job.id] = row
+        return verdict, job
 
     def _earlier(self, db: sqlite3.Connection, fingerprint: str) -> tuple[Verdict, Job] | None:
         rows = db.execute(
@@ -311,6 +317,7 @@ class Ledger:
 
     def _set(self, row_id: int, **values: Any) -> None:
         names = ", ".join(f"{name} = ?" for name in values)
+        self._held.get(row_id, {}).update(values)
 
         def update(db: sqlite3.Connection) -> None:
             db.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*values.values(), row_id))  # noqa: S608
@@ -343,12 +350,19 @@ class Ledger:
             "This could not be written down on this computer, so it will not be remembered after "
             "the server ends: keep the task_id. Run: uv run minimax_server.py check"
         )
-        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        memory.row_factory = sqlite3.Row
+        memory = _memory()
         if not self._copied_into(memory):
+            memory.close()
+            memory = _memory()
             memory.executescript(_SCHEMA)
             # No row may be taken for one of the file, whose submission may be under way.
             memory.execute("INSERT INTO sqlite_sequence VALUES ('jobs', ?)", (FIRST_ID_IN_MEMORY,))
+        for row in self._held.values():  # what this process has bought is known without the file
+            names, marks = ", ".join(row), ", ".join("?" * len(row))
+            memory.execute(
+                f"INSERT OR REPLACE INTO jobs ({names}) VALUES ({marks})",  # noqa: S608
+                tuple(row.values()),
+            )
         self._in_memory = memory
 
     def _copied_into(self, memory: sqlite3.Connection) -> bool:
@@ -356,7 +370,7 @@ class Ledger:
         try:
             source = sqlite3.connect(self._file)
             with contextlib.closing(source):
-                source.execute("SELECT id FROM jobs LIMIT 1")
+                source.execute(f"SELECT {_ALL_COLUMNS} FROM jobs LIMIT 1")  # noqa: S608
                 source.backup(memory)
         except (OSError, ValueError, sqlite3.Error):
             return False
@@ -389,6 +403,12 @@ class Ledger:
             self._in_memory.close()
 
 
+def _memory() -> sqlite3.Connection:
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    memory.row_factory = sqlite3.Row
+    return memory
+
+
 def _make_private(file: Path) -> None:
     file.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
@@ -417,6 +437,22 @@ _PLAIN_COLUMNS: Final = (
     "file_id",
     "path",
     "final_reply",
+)
+
+
+_ALL_COLUMNS: Final = ", ".join(
+    (
+        "id",
+        "fingerprint",
+        "state",
+        "pid",
+        "pid_started",
+        "created_at",
+        "deadline_at",
+        "caller_pid",
+        "caller_started",
+        *_PLAIN_COLUMNS,
+    )
 )
 
 

@@ -52,7 +52,7 @@ async def joined(
     Raises:
         UnansweredError: It takes longer than `within_seconds`; it goes on.
     """
-    runtime.background.start(key, work)
+    runtime.background.start(key, work, paid=True)
     try:
         return await runtime.background.collect(key, within_seconds=within_seconds)
     except NotYet:

@@ -90,16 +90,16 @@ class _StrictTool(Tool):
         try:
             validated = self.validated(arguments)
             extra = {self.context_kwarg: context} if self.context_kwarg else {}
-            async with asyncio.timeout(LONGEST_CALL_SECONDS):
+            async with asyncio.timeout(LONGEST_CALL_SECONDS) as limit:
                 result = await self.fn(**validated, **extra)
         except self._shown as error:
             raise ToolError(str(error)) from None
-        except TimeoutError:
-            raise ToolError(
-                f"{self.name} got no answer within {LONGEST_CALL_SECONDS:.0f} seconds. What was "
-                "begun may have gone on; call again, or look what became of it."
-            ) from None
         except Exception as error:
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise ToolError(
+                    f"{self.name} got no answer within {LONGEST_CALL_SECONDS:.0f} seconds. What "
+                    "was begun may have gone on; call again, or look what became of it."
+                ) from None
             raise UnexpectedToolError(
                 f"{self.name} met an error of this server's own. Its log (stderr) has the details; "
                 "what the call had begun may have gone on, so look before calling again."

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from minimax import places, results
 from minimax.cloning import check_voice_id
-from minimax.errors import InputError, MiniMaxError, RefusedError
+from minimax.errors import InputError, MiniMaxError, RefusedError, plain
 from minimax.media import SavedFile, stem_for
 from minimax.models import (
     DESIGN_PRICE_USD,
@@ -74,7 +74,7 @@ def _listed(voices: Sequence[Voice]) -> list[ListedVoice]:
     return [
         ListedVoice(
             voice_id=voice.voice_id,
-            name=voice.voice_name or None,
+            name=plain(voice.voice_name) or None,
             description=_shortened(" ".join(voice.description)),
         )
         for voice in voices
@@ -82,7 +82,7 @@ def _listed(voices: Sequence[Voice]) -> list[ListedVoice]:
 
 
 def _shortened(text: str) -> str | None:
-    line = " ".join(text.split())
+    line = plain(text)
     return (line if len(line) <= SHOWN_DESCRIPTION else line[: SHOWN_DESCRIPTION - 1] + "…") or None
 
 

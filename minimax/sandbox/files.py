@@ -63,6 +63,10 @@ class Blob:
         with os.fdopen(descriptor, "wb") as target:
             shutil.copyfileobj(source, target)
 
+    def remove(self) -> None:
+        """Delete the bytes now; at the end of a process nothing may wait for the collector."""
+        self._finalizer()
+
 
 def _remove(name: str) -> None:
     Path(name).unlink(missing_ok=True)
@@ -148,6 +152,12 @@ class Files(Newest[int, File]):
         if file is None or purpose not in {None, file.purpose}:
             raise invalid("file_id not exist")
         return file
+
+    def remove_contents(self) -> None:
+        """Delete what clients uploaded from this disk."""
+        for file in self.values():
+            if file.blob is not None:
+                file.blob.remove()
 
     def _add(self, name: str, purpose: str, size: int, **kept: Any) -> File:
         created_at = int(self._clock.now())

@@ -20,13 +20,17 @@ DEFAULT_PORT = 8765
 async def serve(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
     """Serve `sandbox` in the running loop; gives the base URL.
 
-    Port 0 takes a free one. Leaving the block drops every connection at once, hanging ones too.
+    Port 0 takes a free one. Leaving the block drops every connection at once, hanging ones too,
+    and deletes what clients uploaded.
     """
     from minimax.sandbox.listening import listening  # noqa: PLC0415 - brings the web server in
 
     async with listening(sandbox.app, host=HOST, port=port) as bound_port:
         sandbox.url = f"http://{HOST}:{bound_port}"
-        yield sandbox.url
+        try:
+            yield sandbox.url
+        finally:
+            sandbox.files.remove_contents()
 
 
 def run(port: int = DEFAULT_PORT) -> int:
