@@ -8,7 +8,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -20,6 +20,8 @@ from mcp.server.runner import serve_dual_era_loop
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
+
+from minimax.frames import refusals
 
 __all__ = ["host_listener", "serve"]
 
@@ -96,7 +98,7 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
                 sessions.start_soon(run, low, received, outgoing.clone())
                 return feed
 
-            await _route(incoming, open_session)
+            await _route(_messages(incoming, outgoing.send), open_session)
             await outgoing.aclose()
     except* (BrokenPipeError, anyio.BrokenResourceError):
         log.warning("The host closed its end of the pipe; nothing more can be answered.")
@@ -116,8 +118,21 @@ async def _closed_in_any_case(
         closed.set()
 
 
+async def _messages(
+    incoming: AsyncIterable[Item], send: Callable[[SessionMessage], Awaitable[None]]
+) -> AsyncIterator[SessionMessage]:
+    """The messages among the lines; other lines are answered here, where the SDK drops them."""
+    async for item in incoming:
+        if isinstance(item, SessionMessage):
+            yield item
+            continue
+        for refusal in refusals(item):
+            await send(SessionMessage(refusal))
+
+
 async def _route(
-    incoming: AsyncIterable[Item], open_session: Callable[[], MemoryObjectSendStream[Item]]
+    incoming: AsyncIterable[SessionMessage],
+    open_session: Callable[[], MemoryObjectSendStream[Item]],
 ) -> None:
     """Hand every message to the session; a handshake after mere probing opens a new one.
 
@@ -135,9 +150,8 @@ async def _route(
     await feed.aclose()
 
 
-def _request_method(item: Item) -> str | None:
-    message = item.message if isinstance(item, SessionMessage) else None
-    return message.method if isinstance(message, JSONRPCRequest) else None
+def _request_method(item: SessionMessage) -> str | None:
+    return item.message.method if isinstance(item.message, JSONRPCRequest) else None
 
 
 def _on_signals(callback: Callable[[], object]) -> None:

@@ -1,0 +1,212 @@
+"""What is published says the same everywhere: versions, tools, settings, files."""
+
+import importlib.util
+import json
+import os
+import re
+import tomllib
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+
+import minimax
+import minimax_server
+from minimax.settings import API_HOSTS, LOG_LEVELS
+from tests.clients.packages import ENVIRONMENT, npm_package, npm_program, program, ran, uv
+from tests.test_clients import skipped_if_it_cannot_be_had
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGING = ROOT / "packaging"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+GOLDEN = ROOT / "tests" / "golden"
+STARTING_SECONDS = 120.0
+"""An environment may have to be built first."""
+
+
+def _loaded() -> ModuleType:
+    """packaging/build.py; its folder is no package, since a package of that name exists."""
+    spec = importlib.util.spec_from_file_location("build_packages", PACKAGING / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+build = _loaded()
+
+
+def documented_settings() -> list[str]:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    return re.findall(r"(?m)^#? ?(MINIMAX_\w+)=", text)
+
+
+def ours(folder: Path) -> set[str]:
+    """What the server consists of, by path."""
+    files = {path for path in (folder / "minimax").rglob("*") if path.is_file()}
+    files.add(folder / "minimax_server.py")
+    return {f.relative_to(folder).as_posix() for f in files if "__pycache__" not in f.parts}
+
+
+# --- one version, one list of tools, one list of settings --------------------------------------
+
+
+def test_the_version_stands_in_no_file_but_one_and_reaches_all() -> None:
+    for file in PACKAGING.iterdir():
+        assert file.is_dir() or minimax.__version__ not in file.read_text(encoding="utf-8"), file
+    entry = build.registry_entry()
+    found = {build.manifest()["version"], entry["version"], entry["packages"][0]["version"]}
+    assert found == {minimax.__version__}
+
+
+def test_the_bundle_names_the_tools_that_a_host_sees() -> None:
+    golden = {file.stem.removeprefix("tool-") for file in GOLDEN.glob("tool-*.json")}
+    assert {tool["name"] for tool in build.manifest()["tools"]} == golden
+
+
+def test_the_registry_is_told_every_setting_and_none_that_there_is_not() -> None:
+    [package] = build.registry_entry()["packages"]
+    settings = {setting["name"]: setting for setting in package["environmentVariables"]}
+    assert list(settings) == documented_settings()
+    assert settings["MINIMAX_API_KEY"]["isSecret"]
+    assert settings["MINIMAX_API_HOST"]["choices"] == list(API_HOSTS)
+    assert set(settings["MINIMAX_LOG_LEVEL"]["choices"]) <= set(LOG_LEVELS)
+
+
+def test_the_bundle_asks_for_key_host_and_folder_and_leaves_nothing_unfilled() -> None:
+    manifest = build.manifest()
+    asked, env = manifest["user_config"], manifest["server"]["mcp_config"]["env"]
+    assert set(env) <= set(documented_settings())
+    assert set(env.values()) == {f"${{user_config.{name}}}" for name in asked}
+    # Without a default the host hands over the placeholder itself; empty counts as not set.
+    assert {option["default"] for option in asked.values()} == {""}
+    assert asked["api_key"]["sensitive"]
+
+
+def test_the_image_has_the_projects_files_command_and_settings() -> None:
+    text = (PACKAGING / "Dockerfile").read_text(encoding="utf-8")
+    copied = re.findall(r"(?m)^COPY (?!--)(.+) \S+$", text)
+    assert copied
+    assert all((ROOT / name).exists() for line in copied for name in line.split())
+    assert f'ENTRYPOINT ["{PROJECT["project"]["name"]}"]' in text
+    assert set(re.findall(r"MINIMAX_\w+", text)) <= set(documented_settings())
+
+
+def test_uvx_finds_the_command_under_the_packages_name() -> None:
+    name = PROJECT["project"]["name"]
+    assert PROJECT["project"]["scripts"] == {name: "minimax_server:main"}
+    assert build.registry_entry()["packages"][0]["identifier"] == name
+    assert build.manifest()["name"] == name
+
+
+def test_the_registry_entry_keeps_the_registrys_rules() -> None:
+    entry = build.registry_entry("somebody")
+    assert re.search(r"/schemas/\d{4}-\d\d-\d\d/server\.schema\.json$", entry["$schema"])
+    assert entry["name"] == f"io.github.somebody/{PROJECT['project']['name']}"
+    assert 1 <= len(entry["description"]) <= 100
+
+
+def test_all_speak_of_the_same_python() -> None:
+    oldest = PROJECT["project"]["requires-python"]
+    assert build.manifest()["compatibility"]["runtimes"]["python"] == oldest
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    tested = re.findall(r'"(3\.\d+)"', workflow)
+    assert tested[0] == oldest.removeprefix(">=")
+    image = (PACKAGING / "Dockerfile").read_text(encoding="utf-8")
+    assert set(re.findall(r"FROM python:(3\.\d+)", image)) <= set(tested)
+    assert ".ci/run" in workflow
+
+
+def test_the_bundle_holds_what_running_needs_and_no_tests(tmp_path: Path) -> None:
+    build.fill_bundle(tmp_path)
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    found = {name for name in found if (tmp_path / name).is_file()}
+    assert ours(tmp_path) == ours(ROOT)
+    assert found - ours(ROOT) == {"README.md", "manifest.json", "pyproject.toml"}
+    assert (tmp_path / "LICENSE").is_file()
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(project) == {"build-system", "project", "tool"}
+    assert project["project"] == PROJECT["project"]
+    assert project["tool"] == {name: PROJECT["tool"][name] for name in ("hatch", "uv")}
+
+
+# --- built and started; needs npm, or an environment of its own --------------------------------
+
+
+async def served(command: str, *arguments: str, cwd: Path, **env: str) -> tuple[list[str], str]:
+    """Start a server as a host does; the tools that it lists, and its version."""
+    of_tests = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH"}
+    kept = {name: value for name, value in ENVIRONMENT.items() if name not in of_tests}
+    server = StdioServerParameters(
+        command=command, args=list(arguments), env={**kept, **env}, cwd=cwd
+    )
+    with anyio.fail_after(STARTING_SECONDS):
+        async with Client(server) as client:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            assert client.server_info is not None
+            return tools, client.server_info.version
+
+
+def as_here() -> tuple[list[str], str]:
+    return [tool.name for tool in minimax_server.toolbox.tools], minimax.__version__
+
+
+@pytest.mark.clients
+def test_the_wheel_holds_the_server_with_the_sandboxs_media_and_no_tests(tmp_path: Path) -> None:
+    with skipped_if_it_cannot_be_had():
+        command = [uv(), "build", "--wheel", "--out-dir", str(tmp_path), str(ROOT)]
+    done = ran(command, cwd=tmp_path, env=ENVIRONMENT, limit_seconds=STARTING_SECONDS)
+    assert done.returncode == 0, done.stderr
+    [wheel] = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {name for name in names if ".dist-info/" not in name} == ours(ROOT)
+    assert "minimax/sandbox/media/film.mp4" in names
+
+
+@pytest.mark.clients
+@pytest.mark.anyio
+async def test_the_console_script_serves_from_an_environment_of_its_own(
+    home: Path, tmp_path: Path
+) -> None:
+    with skipped_if_it_cannot_be_had():
+        uvx = [uv(), "tool", "run", "--from", str(ROOT), "--refresh-package", "minimax-server"]
+    command = [*uvx, "minimax-server"]
+    told = ran(
+        [*command, "--version"], cwd=tmp_path, env=ENVIRONMENT, limit_seconds=STARTING_SECONDS
+    )
+    assert told.stdout.strip() == minimax.__version__, told.stderr
+    places = {"MINIMAX_MCP_BASE_PATH": str(home), "MINIMAX_MCP_STATE_DIR": str(home)}
+    assert await served(*command, "--sandbox", cwd=tmp_path, **places) == as_here()
+
+
+@pytest.mark.clients
+@pytest.mark.anyio
+async def test_the_bundle_is_valid_and_starts_as_a_host_starts_it(
+    home: Path, tmp_path: Path
+) -> None:
+    name, _, version = build.BUNDLER.rpartition("@")
+    with skipped_if_it_cannot_be_had():
+        box = npm_package(name, version)
+        bundler, uv_folder = npm_program(box, name, "mcpb"), str(Path(uv()).parent)
+    bundle = build.pack_bundle(tmp_path, bundler)
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(bundle).extractall(installed)
+    config = started_by_a_host(box, installed)
+    assert "${" not in json.dumps(config)
+    path = os.pathsep.join([uv_folder, ENVIRONMENT["PATH"]])
+    env = {**config["env"], "MINIMAX_MCP_STATE_DIR": str(home), "PATH": path}
+    assert await served(config["command"], *config["args"], cwd=tmp_path, **env) == as_here()
+
+
+def started_by_a_host(box: Path, installed: Path) -> dict[str, Any]:
+    script = ROOT / "tests" / "clients" / "bundle.mjs"
+    command = [program("node"), str(script), str(box), str(installed)]
+    done = ran(command, cwd=installed, env=ENVIRONMENT, limit_seconds=STARTING_SECONDS)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
