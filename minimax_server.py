@@ -592,10 +592,7 @@ def make_server(
 def _add_prompts(server: MCPServer[Runtime]) -> None:
     @server.prompt(title="Clone my voice and read a text")
     def clone_and_speak(text: str, recording: str = "", model: str = "", voice_id: str = "") -> str:
-        """Clone the voice of a recording on this computer and let it read a text.
-
-        A voice_id that exists already is used as it is.
-        """
+        """Let the voice of a recording on this computer, or of a voice_id, read a text."""
         source = (
             f"Use my voice {voice_id}."
             if voice_id
@@ -636,7 +633,7 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
         from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
 
         found = await jobs.listed(await runtime.current(), limit=MOST_TASKS_SHOWN)
-        return json.dumps(found["tasks"], indent=1)
+        return json.dumps(found["tasks"], indent=1, ensure_ascii=False)
 
 
 async def _completed(

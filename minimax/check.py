@@ -44,14 +44,20 @@ def host_block(server_file: Path, *, key_in_file: bool = False) -> dict[str, obj
         server_file: `minimax_server.py`, as hosts have to name it.
         key_in_file: The key stands in the .env file; a second one here would win over it.
     """
-    folder = str(server_file.parent)
-    block: dict[str, object] = {
-        "command": shutil.which("uv") or "uv",
-        "args": ["run", "--directory", folder, server_file.name],
-    }
+    block = _command(server_file)
     if not key_in_file:
         block["env"] = {"MINIMAX_API_KEY": "paste your key here"}
     return {"mcpServers": {"minimax": block}}
+
+
+def _command(server_file: Path) -> dict[str, object]:
+    folder = server_file.parent
+    if not (folder / "pyproject.toml").exists():  # installed, in a place that may be cleaned away
+        return {"command": shutil.which("uvx") or "uvx", "args": ["minimax-server"]}
+    return {
+        "command": shutil.which("uv") or "uv",
+        "args": ["run", "--directory", str(folder), server_file.name],
+    }
 
 
 def _answers() -> list[tuple[bool, str]]:

@@ -92,6 +92,7 @@ class _StrictTool(Tool):
             extra = {self.context_kwarg: context} if self.context_kwarg else {}
             async with asyncio.timeout(LONGEST_CALL_SECONDS) as limit:
                 result = await self.fn(**validated, **extra)
+            return self.fn_metadata.convert_result(result) if convert_result else result
         except self._shown as error:
             raise ToolError(str(error)) from None
         except Exception as error:
@@ -104,7 +105,6 @@ class _StrictTool(Tool):
                 f"{self.name} met an error of this server's own. Its log (stderr) has the details; "
                 "what the call had begun may have gone on, so look before calling again."
             ) from error
-        return self.fn_metadata.convert_result(result) if convert_result else result
 
     def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the tool takes them; what was not given is left out."""

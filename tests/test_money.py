@@ -67,6 +67,7 @@ async def server(
     """One server of this user; `now` is what its ledger goes by."""
     running = Runtime(lambda: settings, clock=time.clock)
     running._ledger = Ledger(settings.state_dir, now=now)
+    running._at_end.callback(running._ledger.close)
     try:
         yield running
     finally:
