@@ -103,6 +103,7 @@ class _Watch:
         self._reply: StatusReply | None = None
         self.due_at = 0.0
         self._generation: Generation | None = None
+        self._bought_here = False
         self._noted_status: JobStatus | None = None
         self._pause_seconds = FIRST_PAUSE_SECONDS / PAUSE_GROWTH
 
@@ -135,6 +136,7 @@ class _Watch:
             known = self._runtime.ledger.by_task(self.task_id)
             if known is not None and known.final_reply is not None:
                 return StatusReply.model_validate_json(known.final_reply)
+            self._bought_here = known is not None
             self._generation = generations.named(known.api) if known is not None else None
         client = await self._runtime.client()
         for _ in range(FILE_ID_TRIES):
@@ -171,7 +173,7 @@ class _Watch:
     def _note(self, reply: StatusReply) -> None:
         """Keep the ledger up to date; a final answer is never asked for again."""
         status, final = _end_of(reply), _is_final(reply)
-        if status != self._noted_status:
+        if self._bought_here and status != self._noted_status:
             self._runtime.ledger.follow(
                 self.task_id,
                 status=status,

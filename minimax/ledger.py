@@ -329,20 +329,20 @@ class Ledger:
             row = db.execute(f"{query} ORDER BY id DESC LIMIT 1", (value,)).fetchone()
             return None if row is None else _job(row)
 
-        return self._do(look)
+        return self._do(look, begin="BEGIN")
 
     # --- the database --------------------------------------------------------------------------
 
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _do(self, work: Callable[[sqlite3.Connection], T], *, begin: str = "BEGIN IMMEDIATE") -> T:
         """One transaction; in memory from the moment that the file cannot be used."""
         try:
-            with self._transaction() as db:
+            with self._transaction(begin) as db:
                 return work(db)
         except (OSError, sqlite3.Error):
             if self._in_memory is not None:
                 raise
         self._remember_in_memory()
-        with self._transaction() as db:
+        with self._transaction(begin) as db:
             return work(db)
 
     def _remember_in_memory(self) -> None:
@@ -377,9 +377,9 @@ class Ledger:
         return True
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock, self._connection() as db:
-            db.execute("BEGIN IMMEDIATE")
+            db.execute(begin)
             try:
                 yield db
             except BaseException:
