@@ -807,7 +807,7 @@ class Mortal:
         await dead.aclose()
 
 
-def _said_into_the_void(work: Callable[[sqlite3.Connection], Any]) -> Any:
+def _said_into_the_void(work: Callable[[sqlite3.Connection], Any], *, begin: str = "") -> Any:
     """What a dead process would have written."""
 
 

@@ -188,3 +188,16 @@ async def test_a_key_never_reaches_stderr_even_at_debug() -> None:
     assert KEY not in served.stderr
     assert KEY not in text
     assert "2049" in text
+
+
+async def test_the_seeds_loop_with_h3_ends_in_a_file_over_stdio() -> None:
+    async with host("--sandbox") as served:
+        await served.handshake()
+        job = await served.call("generate_video", prompt="A walk on the beach", model="MiniMax-H3")
+        status = await served.call(
+            "query_video_generation", task_id=job["task_id"], wait_seconds=15
+        )
+        film = await served.call("retrieve_video_file", file_id=status["file_id"])
+        assert await served.close() == 0
+    assert status["status"] == "completed"
+    assert Path(film["path"]).stat().st_size == film["bytes"]

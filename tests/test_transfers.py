@@ -1,0 +1,80 @@
+"""Transfers that outlast a call go on by themselves and are joined by the next call."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import minimax_server
+from minimax import cloning, films
+from minimax.runtime import Runtime
+from minimax.sandbox import Fault, Sandbox
+from minimax.settings import Settings
+from tests import samples
+from tests.conftest import VirtualTime
+from tests.inside import call, connected, in_python
+from tests.samples import put
+
+pytestmark = pytest.mark.anyio
+
+
+async def finished(running: Runtime) -> None:
+    """Let the work that is under way end."""
+    tasks = list(running.background._tasks.values())
+    await asyncio.wait(tasks, timeout=10)
+
+
+async def test_a_long_download_goes_on_and_is_joined(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime
+) -> None:
+    async with in_python(settings, sandbox, time) as running:
+        job = await minimax_server.generate_video("x")
+        status = await minimax_server.query_video_generation(str(job["task_id"]))
+        sandbox.faults.add(Fault("/download/", delay_seconds=0.3))
+        file_id = str(status["file_id"])
+        first = await films.fetch(running, file_id, within_seconds=0.05)
+        await finished(running)
+        second = await films.fetch(running, file_id, within_seconds=5)
+    assert (first["status"], first["path"]) == ("downloading", None)
+    assert "same arguments" in first["next_step"]
+    assert second["status"] == "saved"
+    assert sum(seen.path.startswith("/download/") for seen in sandbox.requests) == 1
+
+
+async def test_a_long_clone_goes_on_under_one_voice_id_and_is_joined(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
+) -> None:
+    request = cloning.CloneRequest(audio=str(put(home / "a.wav", samples.wav())))
+    sandbox.faults.add(Fault("/v1/files/upload", delay_seconds=0.3))
+    async with in_python(settings, sandbox, time) as running:
+        first = await cloning.clone(running, request, within_seconds=0.05)
+        await finished(running)
+        second = await cloning.clone(running, request, within_seconds=5)
+        third = await cloning.clone(running, request)
+    assert first["status"] == "uploading"
+    assert (second["status"], second["voice_id"]) == ("cloned", first["voice_id"])
+    assert third["voice_id"] != second["voice_id"]
+    assert sandbox.count("POST /v1/files/upload") == 1
+    assert sandbox.count("POST /v1/voice_clone") == 2
+
+
+async def test_a_download_reports_its_bytes(
+    settings: Settings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[float, float | None]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        assert message == "bytes"
+        heard.append((progress, total))
+
+    monkeypatch.setattr("minimax.background.TICK_SECONDS", 0.02)
+    async with connected(settings, sandbox) as client:
+        job = await call(client, "generate_video", prompt="x")
+        status = await call(client, "query_video_generation", task_id=job["task_id"])
+        sandbox.faults.add(Fault("/download/", bytes_per_second=300_000))
+        arguments = {"file_id": status["file_id"]}
+        result = await client.call_tool("retrieve_video_file", arguments, progress_callback=hear)
+    assert result.structured_content is not None
+    assert heard
+    assert heard[-1][1] == result.structured_content["bytes"]
+    assert heard == sorted(heard)
