@@ -23,6 +23,10 @@ class Picture(Protocol):
         """The content from its beginning, in pieces of this size."""
         ...
 
+    def digest(self) -> str:
+        """The same for the same content, whatever the file is called."""
+        ...
+
 
 class JsonBody:
     """A JSON document that may be sent several times and never stands in memory whole."""

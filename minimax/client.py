@@ -23,6 +23,7 @@ from minimax import bodies, retry
 from minimax.clock import Clock
 from minimax.errors import (
     KEY_CODES,
+    LINK_OVER,
     MODERATION_CODES,
     KeyRefusedError,
     MiniMaxError,
@@ -64,8 +65,6 @@ MOST_CONNECTIONS: Final = 200
 LARGEST_FILM_BYTES: Final = 2 * 1024**3
 """No video model makes more; a larger download is a mistake or an attack."""
 LISTED_TASKS: Final = 100
-EXPIRED_STATUSES: Final = frozenset({403, 404, 410})
-"""How object stores answer to a signed link that is over."""
 CLIENT_NAME: Final = "minimax-server"
 
 log = logging.getLogger(__name__)
@@ -596,7 +595,7 @@ def _no_link() -> UnansweredError:
 
 
 def _check_download(response: httpx.Response) -> None:
-    if response.status_code in EXPIRED_STATUSES:
+    if response.status_code in LINK_OVER:
         raise RefusedError(
             "The download link is over.",
             outcome=Outcome.REJECTED,

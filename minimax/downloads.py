@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from minimax import media, retry
 from minimax.clock import Clock
-from minimax.errors import RefusedError
+from minimax.errors import LINK_OVER, RefusedError
 from minimax.media import SavedFile
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ __all__ = ["Link", "OnBytes", "fetch"]
 
 OnBytes = Callable[[int, int | None], None]
 """Told how many bytes have come, and of how many, if that was announced."""
-
-LINK_OVER: Final = frozenset({403, 404, 410})
-"""How object stores answer to a signed link that has expired."""
 
 
 class Link:

@@ -250,6 +250,8 @@ ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
 """Codes that mean something else on one endpoint."""
 
 KEY_CODES: Final = frozenset({1004, 2049})
+LINK_OVER: Final = frozenset({403, 404, 410})
+"""HTTP statuses by which object stores say that a signed link has expired."""
 MODERATION_CODES: Final = frozenset({1026, 1027})
 
 

@@ -275,10 +275,6 @@ class Ledger:
         """The job of a task id, if it was bought from here."""
         return self._first("SELECT * FROM jobs WHERE task_id = ?", task_id)
 
-    def by_file(self, file_id: str) -> Job | None:
-        """The job whose video has this file id, if it was bought from here."""
-        return self._first("SELECT * FROM jobs WHERE file_id = ?", file_id)
-
     def newest(self, limit: int, *, status: str | None = None) -> list[Job]:
         """The jobs that may have cost something, newest first."""
 

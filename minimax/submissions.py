@@ -220,10 +220,7 @@ def _fingerprint(body: Mapping[str, Any], key_digest: str) -> str:
     def content(value: object) -> str:
         if not isinstance(value, Picture):
             raise TypeError(f"{type(value).__name__} does not belong in an order")
-        sha = hashlib.sha256()
-        for chunk in value.chunks(1 << 18):
-            sha.update(chunk)
-        return sha.hexdigest()
+        return value.digest()
 
     text = json.dumps(body, default=content, sort_keys=True)
     return hashlib.sha256(f"{key_digest}\n{text}".encode()).hexdigest()
