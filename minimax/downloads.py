@@ -1,8 +1,10 @@
 """A link of MiniMax's becomes a file here: started over when cut, renewed when over."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from minimax import media, retry
 from minimax.clock import Clock
@@ -12,7 +14,7 @@ from minimax.media import SavedFile
 if TYPE_CHECKING:
     from minimax.client import Download, MiniMaxClient
 
-__all__ = ["Link", "OnBytes", "fetch"]
+__all__ = ["Link", "OnBytes", "fetch", "life_text"]
 
 OnBytes = Callable[[int, int | None], None]
 """Told how many bytes have come, and of how many, if that was announced."""
@@ -34,6 +36,15 @@ class Link:
     def forget(self) -> None:
         """It is over; the next use mints another one."""
         self.url = None
+
+
+def life_text(url: str, *, unix_now: float | None = None) -> str:
+    """How long a signed link still works, as far as the link itself says (`Expires`)."""
+    expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
+    if not (expires.isascii() and expires.isdigit()):
+        return "for about an hour"
+    left_seconds = int(expires) - (time.time() if unix_now is None else unix_now)
+    return f"for {max(0, int(left_seconds // 60))} more minutes"
 
 
 async def fetch(

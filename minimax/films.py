@@ -141,8 +141,14 @@ def _file(runtime: Runtime, film: _Film, saved: media.SavedFile) -> VideoFile:
         path=str(saved.path),
         bytes=saved.bytes,
         media_type=saved.media_type,
-        next_step=runtime.next_step(f"The video is saved. Tell the person where: {saved.path}"),
+        next_step=runtime.next_step(
+            f"The video is saved. Tell the person where: {saved.path}{_link_life(film.link.url)}"
+        ),
     )
+
+
+def _link_life(url: str | None) -> str:
+    return "" if url is None else f" (video_url works {downloads.life_text(url)})"
 
 
 def _downloading(runtime: Runtime, film: _Film) -> VideoFile:
@@ -169,7 +175,7 @@ def _link(runtime: Runtime, file_id: str, url: str) -> VideoFile:
         bytes=None,
         media_type=None,
         next_step=runtime.next_step(
-            "Give the person the link; it works for about an hour and needs no key. "
+            f"Give the person the link; it works {downloads.life_text(url)} and needs no key. "
             "Call this again for a fresh one."
         ),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import minimax_server
-from minimax import cloning, films
+from minimax import cloning, downloads, films
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
@@ -78,3 +78,16 @@ async def test_a_download_reports_its_bytes(
     assert heard
     assert heard[-1][1] == result.structured_content["bytes"]
     assert heard == sorted(heard)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://x.example/f?Expires=4600&Signature=s", "for 60 more minutes"),
+        ("https://x.example/f?Expires=900", "for 0 more minutes"),
+        ("https://x.example/f?Expires=soon", "for about an hour"),
+        ("https://x.example/f", "for about an hour"),
+    ],
+)
+def test_a_link_says_how_long_it_still_works(url: str, said: str) -> None:
+    assert downloads.life_text(url, unix_now=1000.0) == said
