@@ -72,16 +72,22 @@ class Background:
         Raises:
             NotYet: It takes longer than `within_seconds`; it goes on.
         """
+        task = self._tasks[key]
         try:
             async with asyncio.timeout(within_seconds):
-                result = await _finished(self._tasks[key], tick)
+                result = await _finished(task, tick)
         except TimeoutError:
             raise NotYet from None
         except Exception:
-            self._tasks.pop(key, None)
+            self._forget(key, task)
             raise
-        self._tasks.pop(key, None)
+        self._forget(key, task)
         return result
+
+    def _forget(self, key: Hashable, task: "asyncio.Task[Any]") -> None:
+        """Another caller may have collected it before, and begun new work under the same key."""
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
 
     async def aclose(self) -> None:
         """Wait a little for paid work, then cancel everything."""

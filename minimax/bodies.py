@@ -6,10 +6,15 @@ import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
-__all__ = ["JsonBody", "Picture"]
+__all__ = ["JsonBody", "Picture", "given"]
 
 CHUNK_BYTES: Final = 3 * 64 * 1024
 """A multiple of three, so that the base64 of the pieces is the base64 of the whole."""
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """The fields that were given: a body does not name the others."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @runtime_checkable

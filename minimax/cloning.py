@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from minimax import media, places, results, retry
 from minimax.background import NotYet
+from minimax.bodies import given
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
 from minimax.models import ClonedVoice, CloneReply
 from minimax.runtime import Runtime
@@ -162,14 +163,14 @@ class _Cloning:
         if isinstance(file, int):
             return file
         key = (purpose, await asyncio.to_thread(file.digest))
-        self._reused_upload = key in self._uploads
-        if not self._reused_upload:
-            client = await self._runtime.client()
-            self._uploads[key] = int(
-                await client.upload_file(
-                    file, name=file.name, media_type=file.media_type, purpose=purpose
-                )
-            )
+        if key in self._uploads:
+            self._reused_upload = True
+            return self._uploads[key]
+        client = await self._runtime.client()
+        file_id = await client.upload_file(
+            file, name=file.name, media_type=file.media_type, purpose=purpose
+        )
+        self._uploads[key] = int(file_id)
         return self._uploads[key]
 
 
@@ -215,7 +216,7 @@ def _body(request: CloneRequest) -> dict[str, Any]:
         "need_noise_reduction": request.need_noise_reduction,
         "need_volume_normalization": request.need_volume_normalization,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return given(**fields)
 
 
 async def _cloned(runtime: Runtime, request: CloneRequest, body: dict[str, Any]) -> CloneReply:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import kinds, media, places, results
+from minimax.bodies import given
 from minimax.errors import InputError, MiniMaxError, RefusedError
 from minimax.media import SavedFile
 from minimax.models import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply, Pictures
@@ -117,7 +118,7 @@ def _body(runtime: Runtime, request: PictureRequest, opened: ExitStack) -> dict[
         if isinstance(subject, media.Input):
             opened.enter_context(subject)
         fields["subject_reference"] = [{"type": "character", "image_file": subject}]
-    return {name: value for name, value in fields.items() if value is not None}
+    return given(**fields)
 
 
 async def _saved(

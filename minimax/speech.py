@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import places, results
+from minimax.bodies import given
 from minimax.errors import InputError, MiniMaxError
 from minimax.media import SavedFile
 from minimax.models import (
@@ -137,26 +138,22 @@ def _body(request: SpeechRequest) -> dict[str, Any]:
     return {
         "model": request.model,
         "text": request.text,
-        "voice_setting": _given(
+        "voice_setting": given(
             voice_id=request.voice_id,
             speed=request.speed,
             vol=request.vol,
             pitch=request.pitch,
             emotion=request.emotion,
         ),
-        "audio_setting": _given(
+        "audio_setting": given(
             format=request.format,
             sample_rate=request.sample_rate,
             bitrate=request.bitrate,
             channel=request.channel,
         ),
         "output_format": "url",
-        **_given(language_boost=request.language_boost, subtitle_enable=request.subtitles or None),
+        **given(language_boost=request.language_boost, subtitle_enable=request.subtitles or None),
     }
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 class _KnownVoices:

@@ -7,6 +7,7 @@ import pytest
 
 import minimax_server
 from minimax import cloning, downloads, films
+from minimax.background import Background
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
@@ -91,3 +92,36 @@ async def test_a_download_reports_its_bytes(
 )
 def test_a_link_says_how_long_it_still_works(url: str, said: str) -> None:
     assert downloads.life_text(url, unix_now=1000.0) == said
+
+
+async def test_who_collects_late_does_not_forget_work_that_was_begun_since() -> None:
+    background = Background()
+
+    async def at_once() -> str:
+        return "first"
+
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    background.start("key", at_once)
+    late = asyncio.create_task(background.collect("key", within_seconds=5))
+    await asyncio.sleep(0)
+    del background._tasks["key"]  # an earlier collector has had it, and its caller begins anew
+    begun = background.start("key", for_ever)
+    assert await late == "first"
+    assert background.running("key") is begun
+    await background.aclose()
+
+
+async def test_a_lost_recording_is_uploaded_anew_also_beside_a_fresh_prompt_clip(
+    settings: Settings, sandbox: Sandbox, home: Path
+) -> None:
+    audio = str(put(home / "a.wav", samples.wav()))
+    clip = str(put(home / "clip.wav", samples.wav(6)))
+    async with connected(settings, sandbox) as client:
+        await call(client, "voice_clone", audio=audio)
+        sandbox.files.clear()
+        voice = await call(
+            client, "voice_clone", audio=audio, prompt_audio=clip, prompt_text="Hello."
+        )
+    assert voice["status"] == "cloned"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from minimax import media
+from minimax.bodies import given
 from minimax.client import MiniMaxClient
 from minimax.errors import InputError, RefusedError
 from minimax.generations.face import Picture, Remote
@@ -64,7 +65,7 @@ class V1:
             "last_frame_image": next(iter(pictures["last_frame"]), None),
             "subject_reference": [{"type": "character", "image": subject}] if subject else None,
         }
-        return {name: value for name, value in fields.items() if value is not None}
+        return given(**fields)
 
     async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
         return await client.submit_video(body)

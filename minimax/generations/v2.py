@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from minimax import media
-from minimax.bodies import JsonBody
+from minimax.bodies import JsonBody, given
 from minimax.client import MiniMaxClient
 from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.generations.face import Picture, Remote
@@ -90,7 +90,7 @@ class V2:
             "duration": duration,
             "ratio": wish.ratio or (DEFAULT_RATIO if plain else None),
         }
-        return {name: value for name, value in fields.items() if value is not None}
+        return given(**fields)
 
     async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
         return await client.submit_video_v2(await _small_enough(client, body))
