@@ -3,13 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
 
 from minimax.errors import MiniMaxError
 
 __all__ = ["Background", "NotYet"]
 
 T = TypeVar("T")
+Work = Callable[[], Coroutine[Any, Any, Any]]
+"""Called once, to begin it; an object may keep what callers should know meanwhile."""
+WorkT = TypeVar("WorkT", bound=Work)
 Tick = Callable[[], Awaitable[None]]
 
 PAID_GRACE_SECONDS: Final = 5.0
@@ -25,6 +29,12 @@ class NotYet(Exception):  # noqa: N818 - not an error: the work goes on
     """The work is still under way; whoever asks again joins it."""
 
 
+@dataclass(frozen=True)
+class _Running:
+    work: Work
+    task: asyncio.Task[Any]
+
+
 class Background:
     """The running work of one loop, by what it is about.
 
@@ -33,30 +43,38 @@ class Background:
     """
 
     def __init__(self) -> None:
-        self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+        self._of: dict[Hashable, _Running] = {}
         self._paid: set[asyncio.Task[Any]] = set()
 
-    def running(self, key: Hashable) -> "asyncio.Task[Any] | None":
-        """The work under this key, if there is any."""
-        return self._tasks.get(key)
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """All work that is under way or not collected yet."""
+        return [running.task for running in self._of.values()]
 
-    def start(
-        self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]], *, paid: bool = False
-    ) -> "asyncio.Task[T]":
-        """Join the work under this key, or begin it.
+    def task(self, key: Hashable) -> asyncio.Task[Any] | None:
+        """The work under this key, if there is any."""
+        running = self._of.get(key)
+        return None if running is None else running.task
+
+    def start(self, key: Hashable, work: WorkT, *, paid: bool = False) -> WorkT:
+        """Begin this work, or join what is under this key already; returns the work that runs.
 
         Args:
-            key: What the work is about.
+            key: What the work is about; work of one key is of one kind.
             work: Begins it.
             paid: The end of the server waits for it a little.
         """
-        task = self._tasks.get(key)
-        if task is None:
-            task = self._tasks[key] = asyncio.create_task(work())
-            task.add_done_callback(_told)
-            if paid:
-                self._paid.add(task)
-                task.add_done_callback(self._paid.discard)
+        running = self._of.get(key)
+        if running is None:
+            running = self._of[key] = _Running(work, self._begun(work, paid=paid))
+        return cast("WorkT", running.work)
+
+    def _begun(self, work: Work, *, paid: bool) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work())
+        task.add_done_callback(_told)
+        if paid:
+            self._paid.add(task)
+            task.add_done_callback(self._paid.discard)
         return task
 
     async def collect(
@@ -72,7 +90,7 @@ class Background:
         Raises:
             NotYet: It takes longer than `within_seconds`; it goes on.
         """
-        task = self._tasks[key]
+        task = self._of[key].task
         try:
             async with asyncio.timeout(within_seconds):
                 result = await _finished(task, tick)
@@ -86,19 +104,19 @@ class Background:
 
     def _forget(self, key: Hashable, task: "asyncio.Task[Any]") -> None:
         """Another caller may have collected it before, and begun new work under the same key."""
-        if self._tasks.get(key) is task:
-            del self._tasks[key]
+        if self.task(key) is task:
+            del self._of[key]
 
     async def aclose(self) -> None:
         """Wait a little for paid work, then cancel everything."""
         if self._paid:
             await asyncio.wait(set(self._paid), timeout=PAID_GRACE_SECONDS)
-        tasks = [task for task in self._tasks.values() if not task.done()]
+        tasks = [task for task in self.tasks if not task.done()]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=UNWIND_SECONDS)
-        self._tasks.clear()
+        self._of.clear()
 
 
 async def _finished(task: "asyncio.Task[T]", tick: Tick | None) -> T:

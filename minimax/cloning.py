@@ -58,51 +58,32 @@ async def clone(
         MiniMaxError: MiniMax refused or could not be reached.
     """
     _check(request)
-    cloning = runtime.own(_Clonings).of(request)
-    billed = request.preview_text is not None
-    runtime.background.start(("clone", request), cloning.run, paid=billed)
+    key, billed = ("clone", request), request.preview_text is not None
+    cloning = runtime.background.start(key, _Cloning(runtime, request), paid=billed)
     try:
-        voice: ClonedVoice = await runtime.background.collect(
-            ("clone", request), within_seconds=within_seconds
-        )
+        voice: ClonedVoice = await runtime.background.collect(key, within_seconds=within_seconds)
     except NotYet:
         return _uploading(runtime, cloning.voice_id)
-    finally:
-        runtime.own(_Clonings).forget_finished()
     return voice
 
 
-class _Clonings:
-    """The clonings under way, and the uploads that a repeated one need not make again."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._of: dict[CloneRequest, _Cloning] = {}
-        self.uploads: dict[tuple[str, str], int] = {}
-
-    def of(self, request: CloneRequest) -> "_Cloning":
-        if request not in self._of:
-            self._of[request] = _Cloning(self._runtime, request, self.uploads)
-        return self._of[request]
-
-    def forget_finished(self) -> None:
-        running = self._runtime.background.running
-        self._of = {r: cloning for r, cloning in self._of.items() if running(("clone", r))}
+def _uploads(_: Runtime) -> dict[tuple[str, str], int]:
+    """File ids by purpose and content, so that a repeated clone does not upload again."""
+    return {}
 
 
 class _Cloning:
     """One recording on its way to a voice; its voice_id is settled from the start."""
 
-    def __init__(
-        self, runtime: Runtime, request: CloneRequest, uploads: dict[tuple[str, str], int]
-    ) -> None:
+    def __init__(self, runtime: Runtime, request: CloneRequest) -> None:
         self._runtime = runtime
         self._request = request
-        self._uploads = uploads
+        self._uploads = runtime.own(_uploads)
         self._reused_upload = False
         self.voice_id = request.voice_id or _made_voice_id(sandbox=runtime.settings.sandbox)
 
-    async def run(self) -> ClonedVoice:
+    async def __call__(self) -> ClonedVoice:
+        """Make the voice; once more from the recording where an earlier upload is gone."""
         try:
             return await self._cloned()
         except RefusedError as refusal:

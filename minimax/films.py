@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -47,18 +47,16 @@ async def fetch(
     folder = await asyncio.to_thread(places.output_place, output_directory, settings=settings)
     film = _Film(runtime, ident, folder)
     saved = await asyncio.to_thread(film.found)
-    if saved is None:
-        try:
-            saved = await film.downloaded(within_seconds, report)
-        except NotYet:
-            return _downloading(runtime, film)
+    if saved is not None:
+        return _file(runtime, film, saved)
+    film = runtime.background.start(film.key, film)
+    try:
+        saved = await runtime.background.collect(
+            film.key, within_seconds=within_seconds, tick=partial(film.tell, report)
+        )
+    except NotYet:
+        return _downloading(runtime, film)
     return _file(runtime, film, saved)
-
-
-@dataclass
-class _Progress:
-    received_bytes: int = 0
-    total_bytes: int | None = None
 
 
 class _Film:
@@ -66,36 +64,20 @@ class _Film:
 
     def __init__(self, runtime: Runtime, file_id: str, folder: Path) -> None:
         self.file_id = file_id
+        self.key = ("film", file_id, folder)
         self.link = downloads.Link(lambda: _minted(runtime, file_id))
         self._runtime = runtime
         self._folder = folder
         self._stem = media.stem_for("video", file_id)
-        self._key = ("film", file_id, folder)
+        self._received_bytes = 0
+        self._total_bytes: int | None = None
 
     def found(self) -> media.SavedFile | None:
         """The file as an earlier call saved it, if it lies there complete."""
         return media.find_saved(self._stem, types=kinds.VIDEO_TYPES, folder=self._folder)
 
-    async def downloaded(
-        self, within_seconds: float | None, report: Report | None
-    ) -> media.SavedFile:
-        progress = self._runtime.own(_Downloads).of(self._key)
-        background = self._runtime.background
-        background.start(self._key, lambda: self._download(progress))
-
-        async def tick() -> None:
-            if report is not None:
-                await report(progress.received_bytes, progress.total_bytes)
-
-        saved: media.SavedFile = await background.collect(
-            self._key, within_seconds=within_seconds, tick=tick
-        )
-        return saved
-
-    async def _download(self, progress: _Progress) -> media.SavedFile:
-        def on_bytes(received: int, total: int | None) -> None:
-            progress.received_bytes, progress.total_bytes = received, total
-
+    async def __call__(self) -> media.SavedFile:
+        """Download it."""
         saved = await downloads.fetch(
             await self._runtime.client(),
             self.link,
@@ -103,20 +85,18 @@ class _Film:
             types=kinds.VIDEO_TYPES,
             folder=self._folder,
             clock=self._runtime.clock,
-            on_bytes=on_bytes,
+            on_bytes=self._note,
         )
         self._runtime.ledger.saved(self.file_id, saved.path)
         return saved
 
+    def _note(self, received_bytes: int, total_bytes: int | None) -> None:
+        self._received_bytes, self._total_bytes = received_bytes, total_bytes
 
-class _Downloads:
-    """How far the downloads of this loop are."""
-
-    def __init__(self, _: Runtime) -> None:
-        self._progress: dict[object, _Progress] = {}
-
-    def of(self, key: object) -> _Progress:
-        return self._progress.setdefault(key, _Progress())
+    async def tell(self, report: Report | None) -> None:
+        """Tell how far it is, where somebody wants to know."""
+        if report is not None:
+            await report(self._received_bytes, self._total_bytes)
 
 
 async def _minted(runtime: Runtime, file_id: str) -> str:

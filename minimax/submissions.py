@@ -93,7 +93,7 @@ class _Attempt:
     def leave(self, job: Job) -> None:
         """The caller has gone; the job stays for the next identical call, and on stderr."""
         self.ledger.abandoned(job)
-        task = self.runtime.background.running(job.id)
+        task = self.runtime.background.task(job.id)
         if task is not None:
             task.add_done_callback(_tell)
 
@@ -136,7 +136,7 @@ async def _bought(
 
 async def _accepted(runtime: Runtime, job: Job) -> str:
     """The task id of a row, waited for where its submission is under way."""
-    if runtime.background.running(job.id) is not None:
+    if runtime.background.task(job.id) is not None:
         return str(await runtime.background.collect(job.id, within_seconds=None))
     return await _accepted_elsewhere(runtime, job)
 

@@ -798,12 +798,13 @@ class Mortal:
     async def die(self) -> None:
         """Kill -9: nothing that was under way gets to write another word."""
         dead, calls = self.running, list(self.calls)
+        work = dead.background.tasks
         self._processes.alive.discard(self.pid)
         dead.ledger._do = _said_into_the_void  # type: ignore[method-assign]
         self._start()
-        for task in [*calls, *dead.background._tasks.values()]:
+        for task in [*calls, *work]:
             task.cancel()
-        await asyncio.gather(*calls, *dead.background._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*calls, *work, return_exceptions=True)
         await dead.aclose()
 
 

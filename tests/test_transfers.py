@@ -21,8 +21,7 @@ pytestmark = pytest.mark.anyio
 
 async def finished(running: Runtime) -> None:
     """Let the work that is under way end."""
-    tasks = list(running.background._tasks.values())
-    await asyncio.wait(tasks, timeout=10)
+    await asyncio.wait(running.background.tasks, timeout=10)
 
 
 async def test_a_long_download_goes_on_and_is_joined(
@@ -106,10 +105,11 @@ async def test_who_collects_late_does_not_forget_work_that_was_begun_since() -> 
     background.start("key", at_once)
     late = asyncio.create_task(background.collect("key", within_seconds=5))
     await asyncio.sleep(0)
-    del background._tasks["key"]  # an earlier collector has had it, and its caller begins anew
-    begun = background.start("key", for_ever)
+    del background._of["key"]  # an earlier collector has had it, and its caller begins anew
+    background.start("key", for_ever)
+    begun = background.task("key")
     assert await late == "first"
-    assert background.running("key") is begun
+    assert background.task("key") is begun
     await background.aclose()
 
 
