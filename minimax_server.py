@@ -24,6 +24,7 @@ from pydantic import BeforeValidator, Field
 from minimax import __version__, logs, runtime
 from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.models import (
+    LONGEST_WAIT_SECONDS,
     SPEECH_PRICES_USD_PER_MILLION,
     VIDEO_MODELS,
     CancelledJob,
@@ -271,7 +272,11 @@ async def query_video_generation(
     task_id: Annotated[Id, Field(description="From generate_video.")],
     wait_seconds: Annotated[
         float,
-        Field(ge=0, le=45, description="0: ask once. 45: wait that long for the end; best."),
+        Field(
+            ge=0,
+            le=LONGEST_WAIT_SECONDS,
+            description="0: ask once. 45: wait that long for the end; best.",
+        ),
     ] = 0,
     ctx: Context[Any, Any] | None = None,
 ) -> VideoStatus:

@@ -22,9 +22,12 @@ from pydantic import SecretStr, ValidationError
 from minimax import bodies, retry
 from minimax.clock import Clock
 from minimax.errors import (
+    INVALID_PARAMETER,
     KEY_CODES,
+    KEY_REFUSED,
     LINK_OVER,
     MODERATION_CODES,
+    UNKNOWN_ERROR,
     KeyRefusedError,
     MiniMaxError,
     Outcome,
@@ -270,7 +273,7 @@ class MiniMaxClient:
         if code in KEY_CODES:
             return KeyRefusedError(self._key_advice(code), **facts)
         if code == UNKNOWN_ERROR and NO_RECORD in said.lower():
-            code = NO_SUCH_TASK  # v2 calls an unknown task an unknown error, with HTTP 500
+            code = INVALID_PARAMETER  # v2 calls an unknown task an unknown error, with HTTP 500
         advice = advice_for(code, endpoint=call.policy.name)
         if advice is None:
             outcome = Outcome.UNKNOWN if response.is_success else _outcome_of(response)
@@ -302,7 +305,7 @@ class MiniMaxClient:
         return key.get_secret_value() if key else "sandbox"
 
     def _key_advice(self, code: int | None) -> str:
-        advice = advice_for(code or 1004)
+        advice = advice_for(code or KEY_REFUSED)
         remedy = advice.remedy if advice else ""
         other = GLOBAL_HOST if self._host == MAINLAND_HOST else MAINLAND_HOST
         return (
@@ -478,9 +481,7 @@ def _v1_verdict(payload: dict[str, Any]) -> tuple[int, str]:
         return -1, "unreadable status_code"
 
 
-UNKNOWN_ERROR: Final = 1000
 NO_RECORD: Final = "record not found"
-NO_SUCH_TASK: Final = 2013
 _CODE_IN_MESSAGE: Final = re.compile(r"\((\d{4,5})\)\s*$")
 
 

@@ -9,9 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from minimax import media, places, results, retry
+from minimax.arguments import check_length
 from minimax.background import NotYet
 from minimax.bodies import given
-from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
+from minimax.errors import (
+    INVALID_PARAMETER,
+    SAMPLE_UNUSABLE,
+    VOICE_ID_TAKEN,
+    InputError,
+    MaybeChargedError,
+    MiniMaxError,
+    Outcome,
+    RefusedError,
+)
 from minimax.models import ClonedVoice, CloneReply
 from minimax.runtime import Runtime
 
@@ -22,8 +32,7 @@ LONGEST_PREVIEW: Final = 1000
 LONGEST_TEXT_VALIDATION: Final = 200
 """Characters (platform documentation "voice clone")."""
 DEFAULT_SPEECH_MODEL: Final = "speech-2.8-hd"
-TAKEN: Final = 2039
-UPLOAD_IS_GONE: Final = frozenset({2013, 20132})
+UPLOAD_IS_GONE: Final = frozenset({INVALID_PARAMETER, SAMPLE_UNUSABLE})
 """What MiniMax answers to a file id that it no longer knows."""
 FILE_ID: Final = re.compile(r"[0-9]{9,19}")
 
@@ -159,8 +168,8 @@ def _check(request: CloneRequest) -> None:
     check_voice_id(request.voice_id)
     if (request.prompt_audio is None) != (request.prompt_text is None):
         raise InputError("prompt_audio and prompt_text belong together: give both or neither.")
-    _check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
-    _check_length("text_validation", request.text_validation, LONGEST_TEXT_VALIDATION)
+    check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
+    check_length("text_validation", request.text_validation, LONGEST_TEXT_VALIDATION)
 
 
 def check_voice_id(voice_id: str | None) -> None:
@@ -174,11 +183,6 @@ def check_voice_id(voice_id: str | None) -> None:
             "voice_id must have 8 to 256 characters, begin with a letter, end with a letter or "
             "digit, and hold only letters, digits, - and _. Leave it out to have one made."
         )
-
-
-def _check_length(field: str, text: str | None, most: int) -> None:
-    if text is not None and len(text) > most:
-        raise InputError(f"{field} has {len(text)} characters; MiniMax takes {most} at most.")
 
 
 def _made_voice_id(*, sandbox: bool) -> str:
@@ -206,7 +210,7 @@ async def _cloned(runtime: Runtime, request: CloneRequest, body: dict[str, Any])
     try:
         return await client.clone_voice(body, policy=policy)
     except RefusedError as refusal:
-        if refusal.code != TAKEN or not refusal.after_unknown:
+        if refusal.code != VOICE_ID_TAKEN or not refusal.after_unknown:
             raise
         return _taken_after_doubt(request, refusal)
     except MiniMaxError as error:
@@ -232,14 +236,11 @@ def _taken_after_doubt(request: CloneRequest, refusal: RefusedError) -> CloneRep
 
 
 def _maybe_charged(error: MiniMaxError, voice_id: str) -> MaybeChargedError:
-    return MaybeChargedError(
+    return MaybeChargedError.after(
+        error,
         f"No answer came to the cloning of {voice_id}. The voice may exist, and the preview's "
         "characters may have been charged. Try to speak with this voice_id before cloning again, "
         "or call again without preview_text, which costs nothing.",
-        outcome=Outcome.UNKNOWN,
-        code=error.code,
-        http_status=error.http_status,
-        trace_id=error.trace_id,
     )
 
 

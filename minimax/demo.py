@@ -20,6 +20,7 @@ from minimax.models import (
     CLONE_PRICE_USD,
     DEFAULT_VIDEO_MODELS,
     IMAGE_PRICE_USD,
+    LONGEST_WAIT_SECONDS,
     PRICES_AS_OF,
     VIDEO_MODELS,
     VideoMode,
@@ -37,7 +38,6 @@ BAR_WIDTH: Final = 30
 BAR_SECONDS: Final = 0.2
 TYPICAL_SECONDS: Final = {False: 8.0, True: 100.0}
 """How long a video takes, on the sandbox and at MiniMax; only the bar needs it."""
-WAIT_SECONDS: Final = 45
 
 
 def run(*, live: bool = False) -> int:
@@ -160,7 +160,7 @@ async def _followed(client: Client, task_id: str, *, live: bool) -> dict[str, An
                 "query_video_generation",
                 bar.heard,
                 task_id=task_id,
-                wait_seconds=WAIT_SECONDS,
+                wait_seconds=LONGEST_WAIT_SECONDS,
             )
             if status["status"] == "failed":
                 raise TourError(status["error"])

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 __all__ = [
     "CODES",
@@ -67,13 +67,28 @@ class Advice:
     remedy: str
 
 
+UNKNOWN_ERROR: Final = 1000
+KEY_REFUSED: Final = 1004
+INPUT_BLOCKED: Final = 1026
+RESULT_BLOCKED: Final = 1027
+INVALID_PARAMETER: Final = 2013
+VOICE_ID_TAKEN: Final = 2039
+KEY_UNKNOWN: Final = 2049
+SAMPLE_UNUSABLE: Final = 20132
+"""Codes that more than their text hangs on."""
+
+KEY_CODES: Final = frozenset({KEY_REFUSED, KEY_UNKNOWN})
+MODERATION_CODES: Final = frozenset({INPUT_BLOCKED, RESULT_BLOCKED})
+LINK_OVER: Final = frozenset({403, 404, 410})
+"""HTTP statuses by which object stores say that a signed link has expired."""
+
 _LATER: Final = "Try again in a minute."
 _CONSOLE: Final = "platform.minimax.io (mainland: platform.minimaxi.com)"
 _REJECTED, _THROTTLED, _UNKNOWN = Outcome.REJECTED, Outcome.THROTTLED, Outcome.UNKNOWN
 
 CODES: Final[Mapping[int, Advice]] = MappingProxyType(
     {
-        1000: Advice(
+        UNKNOWN_ERROR: Advice(
             "MiniMax reports an unknown error.",
             _UNKNOWN,
             "Try again later; MiniMax support can look the Trace-Id up.",
@@ -84,7 +99,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _THROTTLED,
             "Wait a minute, then go on more slowly.",
         ),
-        1004: Advice(
+        KEY_REFUSED: Advice(
             "MiniMax does not accept the API key.",
             _REJECTED,
             "Check MINIMAX_API_KEY: the whole key, without 'Bearer' and without a group id.",
@@ -97,12 +112,12 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
         ),
         1013: Advice("MiniMax reports an internal service error.", _UNKNOWN, _LATER),
         1024: Advice("MiniMax reports an internal error.", _UNKNOWN, _LATER),
-        1026: Advice(
+        INPUT_BLOCKED: Advice(
             "MiniMax's content check refused the input.",
             _REJECTED,
             "Reword the prompt or change the picture; the same input will be refused again.",
         ),
-        1027: Advice(
+        RESULT_BLOCKED: Advice(
             "MiniMax's content check blocked the result.",
             _REJECTED,
             "Change the prompt or the picture, then generate anew.",
@@ -143,7 +158,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _REJECTED,
             "Give in prompt_text exactly what is said in prompt_audio, with its punctuation.",
         ),
-        2013: Advice(
+        INVALID_PARAMETER: Advice(
             "MiniMax refused a parameter; its own message names it.",
             _REJECTED,
             "Correct that parameter and call again. Nothing was charged.",
@@ -158,7 +173,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _REJECTED,
             f"Verify the account (personal or enterprise) at {_CONSOLE}, then call again.",
         ),
-        2039: Advice(
+        VOICE_ID_TAKEN: Advice(
             "This voice_id is taken already.",
             _REJECTED,
             "Choose another voice_id, or leave it out to have one made. If it is your own earlier "
@@ -179,7 +194,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _REJECTED,
             "Give a prompt_audio of less than 8 seconds.",
         ),
-        2049: Advice(
+        KEY_UNKNOWN: Advice(
             "MiniMax does not know this API key here.",
             _REJECTED,
             "Check MINIMAX_API_KEY: the whole key, without 'Bearer'.",
@@ -215,7 +230,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _REJECTED,
             "Wait for the plan's next window, or use a pay-as-you-go key.",
         ),
-        20132: Advice(
+        SAMPLE_UNUSABLE: Advice(
             "MiniMax cannot use this sample or this voice_id.",
             _REJECTED,
             "Check both: the file id must be of your own upload, the voice_id new.",
@@ -231,15 +246,15 @@ _NO_SUCH_JOB: Final = Advice(
 )
 ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
     {
-        ("status", 2013): _NO_SUCH_JOB,
-        ("status_v2", 2013): Advice(
+        ("status", INVALID_PARAMETER): _NO_SUCH_JOB,
+        ("status_v2", INVALID_PARAMETER): Advice(
             _NO_SUCH_JOB.meaning,
             _REJECTED,
             f"{_NO_SUCH_JOB.remedy} MiniMax-H3 jobs can be asked for, and their videos fetched, "
             "for 7 days only.",
         ),
         # MiniMax staff found an undecodable recording behind every 1000 that a clone drew.
-        ("voice_clone", 1000): Advice(
+        ("voice_clone", UNKNOWN_ERROR): Advice(
             "MiniMax could not use the recording (it calls this an unknown error).",
             _REJECTED,
             "Save the recording anew as mp3, m4a or wav and call again; the same file will fail "
@@ -248,11 +263,6 @@ ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
     }
 )
 """Codes that mean something else on one endpoint."""
-
-KEY_CODES: Final = frozenset({1004, 2049})
-LINK_OVER: Final = frozenset({403, 404, 410})
-"""HTTP statuses by which object stores say that a signed link has expired."""
-MODERATION_CODES: Final = frozenset({1026, 1027})
 
 
 def advice_for(code: int, *, endpoint: str = "") -> Advice | None:
@@ -338,6 +348,18 @@ class UnansweredError(MiniMaxError):
 
 class MaybeChargedError(UnansweredError):
     """A paid request was sent, and whether MiniMax accepted and charged it is not known."""
+
+    @classmethod
+    def after(cls, error: MiniMaxError, message: str, *, task_id: str | None = None) -> Self:
+        """What `error` means for somebody's money, with its code and trace id."""
+        return cls(
+            message,
+            outcome=Outcome.UNKNOWN,
+            code=error.code,
+            http_status=error.http_status,
+            trace_id=error.trace_id,
+            task_id=task_id,
+        )
 
 
 class StorageError(MiniMaxError):

@@ -8,7 +8,7 @@ from typing import Final
 
 from minimax import downloads, generations, kinds, media, places
 from minimax.background import NotYet
-from minimax.errors import RefusedError
+from minimax.errors import INVALID_PARAMETER, RefusedError
 from minimax.jobs import checked_id
 from minimax.models import VideoFile
 from minimax.runtime import Runtime
@@ -21,7 +21,6 @@ Report = Callable[[float, float | None], Awaitable[None]]
 FILE_SETTLES_SECONDS: Final = 30.0
 """A finished job's file may be unknown to files/retrieve for so long."""
 FILE_PAUSE_SECONDS: Final = 3.0
-INVALID_PARAMETER: Final = 2013
 
 
 async def fetch(

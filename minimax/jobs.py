@@ -9,6 +9,7 @@ from typing import Final, Literal
 from minimax import generations
 from minimax.client import MiniMaxClient
 from minimax.errors import (
+    INVALID_PARAMETER,
     MODERATION_CODES,
     InputError,
     MiniMaxError,
@@ -22,6 +23,7 @@ from minimax.errors import (
 from minimax.generations import Generation, Remote
 from minimax.ledger import Job, State
 from minimax.models import (
+    LONGEST_WAIT_SECONDS,
     CancelledJob,
     JobStatus,
     ListedTask,
@@ -32,13 +34,19 @@ from minimax.models import (
 )
 from minimax.runtime import Runtime
 
-__all__ = ["LONGEST_WAIT_SECONDS", "Report", "cancel", "checked_id", "listed", "query"]
+__all__ = [
+    "POLL_AFTER_SECONDS",
+    "Report",
+    "cancel",
+    "checked_id",
+    "listed",
+    "query",
+    "waiting_call",
+]
 
 Report = Callable[[float, str], Awaitable[None]]
 """Told at every ask: seconds waited so far, and MiniMax's own word."""
 
-LONGEST_WAIT_SECONDS: Final = 45
-"""Hosts cut a call at 60 seconds; the last ask must fit in as well."""
 ASK_GRACE_SECONDS: Final = 4.0
 """How much longer than its wait a call may take for the ask that is under way."""
 FIRST_PAUSE_SECONDS: Final = 3.0
@@ -54,7 +62,6 @@ FILE_ID_PAUSE_SECONDS: Final = 2.0
 POLL_AFTER_SECONDS: Final = 10
 SHOWN_PROMPT: Final = 200
 """Characters of a prompt in a list."""
-NO_SUCH_TASK: Final = 2013
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -161,7 +168,7 @@ class _Watch:
             try:
                 reply = await generation.status(client, self.task_id)
             except RefusedError as refusal:
-                if refusal.code != NO_SUCH_TASK:
+                if refusal.code != INVALID_PARAMETER:
                     raise
             else:
                 self._generation = generation
@@ -311,10 +318,14 @@ def _what_next(status: str, task_id: str, file_id: str) -> str:
             "why, and generate anew only with their agreement: a new job costs again."
         )
     return (
-        "Still under way, which is normal. Call "
-        f'query_video_generation(task_id="{task_id}", wait_seconds={LONGEST_WAIT_SECONDS}) again. '
-        "Do not call generate_video again for this wish."
+        f"Still under way, which is normal. Call {waiting_call(task_id)} again. Do not call "
+        "generate_video again for this wish."
     )
+
+
+def waiting_call(task_id: str) -> str:
+    """The call that waits best, as a model would write it."""
+    return f'query_video_generation(task_id="{task_id}", wait_seconds={LONGEST_WAIT_SECONDS})'
 
 
 # --- listing -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from typing_extensions import TypedDict
 
 __all__ = [
+    "LONGEST_WAIT_SECONDS",
     "PRICES_AS_OF",
     "VIDEO_MODELS",
     "CancelledJob",
@@ -216,6 +217,9 @@ class VoicesReply(Reply):
 
 
 # --- the tools' results ------------------------------------------------------------------------
+
+LONGEST_WAIT_SECONDS: Final = 45
+"""Of one query; hosts cut a call at 60 seconds, and the last ask must fit in as well."""
 
 JobStatus = Literal["queued", "processing", "completed", "failed"]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import kinds, media, places, results
+from minimax.arguments import check_choice, check_length
 from minimax.bodies import given
-from minimax.errors import InputError, MiniMaxError, RefusedError
+from minimax.errors import RESULT_BLOCKED, MiniMaxError, RefusedError
 from minimax.media import SavedFile
 from minimax.models import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply, Pictures
 from minimax.runtime import Runtime
@@ -77,12 +78,8 @@ async def _made_and_saved(runtime: Runtime, request: PictureRequest, folder: Pat
 
 
 def _check(request: PictureRequest) -> None:
-    if len(request.prompt) > LONGEST_PROMPT:
-        raise InputError(
-            f"prompt has {len(request.prompt)} characters; MiniMax takes {LONGEST_PROMPT} at most."
-        )
-    if request.aspect_ratio is not None and request.aspect_ratio not in ASPECT_RATIOS:
-        raise InputError(f"aspect_ratio must be one of: {', '.join(ASPECT_RATIOS)}.")
+    check_length("prompt", request.prompt, LONGEST_PROMPT)
+    check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
 
 
 async def _made(runtime: Runtime, request: PictureRequest) -> ImageReply:
@@ -93,7 +90,7 @@ async def _made(runtime: Runtime, request: PictureRequest) -> ImageReply:
     if not reply.data.image_urls:
         raise RefusedError(
             "MiniMax's content check held every picture back. Reword the prompt.",
-            code=None if reply.metadata.failed_count else 1027,
+            code=None if reply.metadata.failed_count else RESULT_BLOCKED,
         )
     return reply
 

@@ -30,13 +30,10 @@ async def billed(call: Awaitable[T], *, what: str) -> T:
     except MiniMaxError as error:
         if error.outcome is not Outcome.UNKNOWN:
             raise
-        raise MaybeChargedError(
+        raise MaybeChargedError.after(
+            error,
             f"{what} was asked for and no usable answer came back: MiniMax may have made and "
             "charged it. It was not repeated. Ask the person before calling again.",
-            outcome=Outcome.UNKNOWN,
-            code=error.code,
-            http_status=error.http_status,
-            trace_id=error.trace_id,
         ) from None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import places, results
+from minimax.arguments import check_choice
 from minimax.bodies import given
 from minimax.errors import InputError, MiniMaxError
 from minimax.media import SavedFile
@@ -98,22 +99,17 @@ def _check(request: SpeechRequest) -> None:
             f"text has {len(request.text)} characters; MiniMax takes less than {TOO_LONG}. Split "
             "it at the end of a sentence and call once per part."
         )
-    _check_choice("format", request.format, FORMATS)
-    _check_choice("sample_rate", request.sample_rate, SAMPLE_RATES)
-    _check_choice("bitrate", request.bitrate, BITRATES)
-    _check_choice("channel", request.channel, (1, 2))
+    check_choice("format", request.format, FORMATS)
+    check_choice("sample_rate", request.sample_rate, SAMPLE_RATES)
+    check_choice("bitrate", request.bitrate, BITRATES)
+    check_choice("channel", request.channel, (1, 2))
     _check_emotion(request)
     if request.bitrate is not None and request.format != "mp3":
         raise InputError("bitrate is for the format mp3 only. Leave it out.")
 
 
-def _check_choice(field: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value is not None and value not in allowed:
-        raise InputError(f"{field} must be one of: {', '.join(map(str, allowed))}.")
-
-
 def _check_emotion(request: SpeechRequest) -> None:
-    _check_choice("emotion", request.emotion, EMOTIONS)
+    check_choice("emotion", request.emotion, EMOTIONS)
     for family, unsuited in UNSUITED_EMOTIONS.items():
         if request.model.startswith(family) and request.emotion in unsuited:
             fitting = ", ".join(e for e in EMOTIONS if e not in unsuited)

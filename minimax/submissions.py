@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-from minimax import orders, retry
+from minimax import jobs, orders, retry
 from minimax.bodies import Picture
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger import Job, Purchase, State, Verdict
@@ -26,8 +26,6 @@ __all__ = ["submit"]
 
 log = logging.getLogger(__name__)
 
-POLL_AFTER_SECONDS: Final = 10
-BEST_WAIT_SECONDS: Final = 45
 DEADLINE_MARGIN_SECONDS: Final = 10.0
 """Beyond the policy's own deadline, a submission that still has no outcome has none."""
 CLOCK_DIFFERENCE_SECONDS: Final = 120.0
@@ -242,16 +240,13 @@ def _refused(job: Job) -> MaybeChargedError:
 
 
 def _in_doubt(error: MiniMaxError, probable: str | None) -> MaybeChargedError:
-    return MaybeChargedError(
+    return MaybeChargedError.after(
+        error,
         "The video request was sent and no usable answer came back: MiniMax may have accepted and "
         "charged it. It was not sent again, and must not be: do not call generate_video again for "
         f"this wish.{_look(probable)} Tell the person, who can look at the usage page of the "
         "MiniMax platform. Only if they agree that it may be paid for twice, call again with "
         "allow_second_charge=true.",
-        outcome=Outcome.UNKNOWN,
-        code=error.code,
-        http_status=error.http_status,
-        trace_id=error.trace_id,
         task_id=probable,
     )
 
@@ -287,12 +282,12 @@ def _submitted(runtime: Runtime, job: Job, task_id: str, *, reused: bool) -> Sub
         resolution=job.resolution,
         reused=reused,
         estimated_cost_usd=job.price_usd,
-        poll_after_seconds=POLL_AFTER_SECONDS,
+        poll_after_seconds=jobs.POLL_AFTER_SECONDS,
         next_step=runtime.next_step(
             f"{handed_over if reused else ''}The job is accepted and takes one to several minutes. "
-            f'Call query_video_generation(task_id="{task_id}", wait_seconds={BEST_WAIT_SECONDS}) '
-            "and repeat that until status is completed or failed. Do not call generate_video again "
-            f"for this wish.{_cost(job.price_usd)}{_trouble(runtime)}"
+            f"Call {jobs.waiting_call(task_id)} and repeat that until status is completed or "
+            f"failed. Do not call generate_video again for this wish.{_cost(job.price_usd)}"
+            f"{_trouble(runtime)}"
         ),
     )
 

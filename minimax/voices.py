@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import places, results
+from minimax.arguments import check_length
 from minimax.cloning import check_voice_id
-from minimax.errors import InputError, MiniMaxError, RefusedError, plain
+from minimax.errors import INVALID_PARAMETER, MiniMaxError, RefusedError, plain
 from minimax.media import SavedFile, stem_for
 from minimax.models import (
     DESIGN_PRICE_USD,
@@ -26,8 +27,6 @@ __all__ = ["DesignRequest", "delete", "design", "found", "ids"]
 
 LONGEST_PREVIEW: Final = 500
 """Characters (platform documentation "voice design")."""
-NO_SUCH_VOICE: Final = 2013
-"""What delete_voice answers to an id that it does not know (T2A says 2054)."""
 SHOWN_DESCRIPTION: Final = 80
 """Characters of a voice's description in a list, which has to fit a model's context."""
 
@@ -149,11 +148,7 @@ async def _designed_and_saved(
 
 
 def _check_design(request: DesignRequest) -> None:
-    if len(request.preview_text) > LONGEST_PREVIEW:
-        raise InputError(
-            f"preview_text has {len(request.preview_text)} characters; MiniMax takes "
-            f"{LONGEST_PREVIEW} at most."
-        )
+    check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
     check_voice_id(request.voice_id)
 
 
@@ -189,7 +184,7 @@ async def delete(
     try:
         await client.delete_voice(voice_id, voice_type=voice_type)
     except RefusedError as refusal:
-        if refusal.code != NO_SUCH_VOICE:
+        if refusal.code != INVALID_PARAMETER:  # so it calls an unknown voice; T2A says 2054
             raise
         raise RefusedError(
             f"There is no voice {voice_id!r} of the type {voice_type}; nothing was deleted. Check "

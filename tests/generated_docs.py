@@ -378,22 +378,22 @@ def _specials() -> Iterator[str]:
         "job, so its status is `failed`."
     )
     yield (
-        f"{cloning.TAKEN} while cloning, after an attempt without an answer: a voice_id that was "
-        "made here can only have been taken by that attempt, so the voice is there. More is told "
-        "in [How cloning works](VOICE_CLONE_IMPLEMENTATION.md)."
+        f"{errors.VOICE_ID_TAKEN} while cloning, after an attempt without an answer: a voice_id "
+        "that was made here can only have been taken by that attempt, so the voice is there. More "
+        "is told in [How cloning works](VOICE_CLONE_IMPLEMENTATION.md)."
     )
     yield (
         f"{_codes(cloning.UPLOAD_IS_GONE)} while cloning, where an upload is remembered: the "
         "recording is uploaded anew and cloned, once."
     )
     yield (
-        f"{films.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of a job "
-        f"that has only just ended, so it is asked again for {films.FILE_SETTLES_SECONDS:g} "
+        f"{errors.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of a "
+        f"job that has only just ended, so it is asked again for {films.FILE_SETTLES_SECONDS:g} "
         "seconds."
     )
     yield (
-        f"{client.UNKNOWN_ERROR} with the words {client.NO_RECORD!r}, about a MiniMax-H3 job: the "
-        f"same as {client.NO_SUCH_TASK}."
+        f"{errors.UNKNOWN_ERROR} with the words {client.NO_RECORD!r}, about a MiniMax-H3 job: the "
+        f"same as {errors.INVALID_PARAMETER}."
     )
 
 

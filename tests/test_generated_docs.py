@@ -162,7 +162,7 @@ def test_the_sandboxs_own_routes_are_the_true_ones() -> None:
         ("minimax.client", "LARGEST_FILM_BYTES", 2 * 1024**3),
         ("minimax.errors", "SHOWN_CHARACTERS", 300),
         ("minimax.models", "CLONE_PRICE_USD", 1.5),
-        ("minimax.jobs", "LONGEST_WAIT_SECONDS", 45),
+        ("minimax.models", "LONGEST_WAIT_SECONDS", 45),
         ("minimax.jobs", "FILE_ID_TRIES", 3),
     ],
 )

@@ -15,7 +15,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if SANDBOX not in path.p
 LAYERS = [
     {"__init__"},
     {"errors", "clock"},
-    {"settings", "logs", "kinds", "bodies", "background"},
+    {"settings", "logs", "kinds", "arguments", "bodies", "background"},
     {"models", "places"},
     {"wishes"},
     {"retry", "ledger"},

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from minimax import media
+from minimax.arguments import check_length
 from minimax.bodies import given
 from minimax.client import MiniMaxClient
 from minimax.errors import InputError, RefusedError
@@ -30,11 +31,7 @@ class V1:
         return True
 
     def check(self, wish: Wish, mode: VideoMode, known: VideoModel | None) -> None:
-        if wish.prompt is not None and len(wish.prompt) > LONGEST_PROMPT:
-            raise InputError(
-                f"prompt has {len(wish.prompt)} characters; this model takes {LONGEST_PROMPT} at "
-                "most."
-            )
+        check_length("prompt", wish.prompt, LONGEST_PROMPT, taker="this model")
         if wish.ratio is not None:
             raise InputError("ratio is for MiniMax-H3 models; here the first frame decides.")
         if mode is VideoMode.LAST_FRAME:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from minimax import media
+from minimax.arguments import check_choice, check_length
 from minimax.bodies import JsonBody, given
 from minimax.client import MiniMaxClient
 from minimax.errors import InputError, RefusedError, UnansweredError
@@ -60,11 +61,7 @@ class V2:
     def check(self, wish: Wish, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
         if wish.prompt is None:
             raise InputError("prompt is required by MiniMax-H3 models, also beside pictures.")
-        if len(wish.prompt) > LONGEST_PROMPT:
-            raise InputError(
-                f"prompt has {len(wish.prompt)} characters; this model takes {LONGEST_PROMPT} at "
-                "most."
-            )
+        check_length("prompt", wish.prompt, LONGEST_PROMPT, taker="this model")
         for field in ("prompt_optimizer", "fast_pretreatment"):
             if getattr(wish, field) is not None:
                 raise InputError(f"{field} is for Hailuo models. Leave it out here.")
@@ -133,8 +130,7 @@ class V2:
 def _check_ratio(ratio: str | None, mode: VideoMode) -> None:
     if ratio is None:
         return
-    if ratio not in RATIOS:
-        raise InputError(f"ratio must be one of: {', '.join(RATIOS)}.")
+    check_choice("ratio", ratio, RATIOS)
     if mode is VideoMode.TEXT and ratio == "adaptive":
         raise InputError(
             f"ratio adaptive needs a picture to adapt to. Take one of: {', '.join(RATIOS[1:])}."
