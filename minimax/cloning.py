@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from minimax import media, places, results, retry
-from minimax.arguments import check_length
+from minimax.arguments import check_length, check_voice_id
 from minimax.background import NotYet
 from minimax.bodies import given
 from minimax.errors import (
@@ -25,9 +25,8 @@ from minimax.errors import (
 from minimax.models import ClonedVoice, CloneReply
 from minimax.runtime import Runtime
 
-__all__ = ["CloneRequest", "check_voice_id", "clone"]
+__all__ = ["CloneRequest", "clone"]
 
-VOICE_ID_RULE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{6,254}[A-Za-z0-9]")
 LONGEST_PREVIEW: Final = 1000
 LONGEST_TEXT_VALIDATION: Final = 200
 """Characters (platform documentation "voice clone")."""
@@ -172,19 +171,6 @@ def _check(request: CloneRequest) -> None:
     check_length("text_validation", request.text_validation, LONGEST_TEXT_VALIDATION)
 
 
-def check_voice_id(voice_id: str | None) -> None:
-    """Refuse an id that MiniMax would refuse for a new voice.
-
-    Raises:
-        InputError: With the rule.
-    """
-    if voice_id is not None and not VOICE_ID_RULE.fullmatch(voice_id):
-        raise InputError(
-            "voice_id must have 8 to 256 characters, begin with a letter, end with a letter or "
-            "digit, and hold only letters, digits, - and _. Leave it out to have one made."
-        )
-
-
 def _made_voice_id(*, sandbox: bool) -> str:
     today = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d")
     return f"{'sandbox' if sandbox else 'voice'}-{today}-{secrets.token_hex(4)}"
@@ -261,7 +247,9 @@ def _uploading(runtime: Runtime, voice_id: str) -> ClonedVoice:
 async def _result(
     runtime: Runtime, reply: CloneReply, *, voice_id: str, file_id: str
 ) -> ClonedVoice:
-    saved, problem = await _saved_preview(runtime, reply.demo_audio, voice_id)
+    saved, problem = await results.save_preview(
+        runtime, reply.demo_audio, voice_id=voice_id, folder=runtime.settings.base_path
+    )
     return ClonedVoice(
         voice_id=voice_id,
         status="cloned",
@@ -274,16 +262,3 @@ async def _result(
             f"{results.trouble(problem)}"
         ),
     )
-
-
-async def _saved_preview(
-    runtime: Runtime, url: str, voice_id: str
-) -> tuple[media.SavedFile | None, MiniMaxError | None]:
-    """The preview as a file; one that cannot be saved must not hide the voice."""
-    if not url or runtime.settings.resource_mode == "url":
-        return None, None
-    stem, folder = media.stem_for("preview", voice_id), runtime.settings.base_path
-    try:
-        return await results.save_audio(runtime, url, stem=stem, folder=folder), None
-    except MiniMaxError as error:
-        return None, error

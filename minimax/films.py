@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from minimax import downloads, generations, kinds, media, places
+from minimax.arguments import checked_id
 from minimax.background import NotYet
 from minimax.errors import INVALID_PARAMETER, RefusedError
-from minimax.jobs import checked_id
 from minimax.models import VideoFile
 from minimax.runtime import Runtime
 

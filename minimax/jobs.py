@@ -2,16 +2,15 @@
 
 import asyncio
 import datetime
-import re
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
 from minimax import generations
+from minimax.arguments import checked_id
 from minimax.client import MiniMaxClient
 from minimax.errors import (
     INVALID_PARAMETER,
     MODERATION_CODES,
-    InputError,
     MiniMaxError,
     Outcome,
     RefusedError,
@@ -38,7 +37,6 @@ __all__ = [
     "POLL_AFTER_SECONDS",
     "Report",
     "cancel",
-    "checked_id",
     "listed",
     "query",
     "waiting_call",
@@ -62,8 +60,6 @@ FILE_ID_PAUSE_SECONDS: Final = 2.0
 POLL_AFTER_SECONDS: Final = 10
 SHOWN_PROMPT: Final = 200
 """Characters of a prompt in a list."""
-
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 # --- asking and waiting ------------------------------------------------------------------------
@@ -443,15 +439,3 @@ async def cancel(runtime: Runtime, task_id: str) -> CancelledJob:
         charged=False,
         next_step=runtime.next_step("The job was cancelled before it began; nothing is charged."),
     )
-
-
-def checked_id(text: str, field: str) -> str:
-    """An id as MiniMax makes them, and nothing that could be something else in a URL or path.
-
-    Raises:
-        InputError: It is none.
-    """
-    ident = text.strip()
-    if not _ID.fullmatch(ident):
-        raise InputError(f"{field} is not an id. Give it exactly as an earlier result named it.")
-    return ident

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from minimax import kinds, media, places, results
+from minimax import kinds, media, results
 from minimax.arguments import check_choice, check_length
 from minimax.bodies import given
 from minimax.errors import RESULT_BLOCKED, MiniMaxError, RefusedError
@@ -47,21 +47,13 @@ async def make(
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
-    _check(request)
-    folder = await asyncio.to_thread(
-        places.output_place, request.output_directory, settings=runtime.settings
-    )
-    pictures: Pictures = await results.joined(
-        runtime,
-        ("pictures", request),
-        lambda: _made_and_saved(runtime, request, folder),
-        within_seconds=within_seconds,
-    )
-    return pictures
+    check_length("prompt", request.prompt, LONGEST_PROMPT)
+    check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
+    return await results.made(runtime, request, _made, within_seconds=within_seconds)
 
 
-async def _made_and_saved(runtime: Runtime, request: PictureRequest, folder: Path) -> Pictures:
-    reply = await _made(runtime, request)
+async def _made(runtime: Runtime, request: PictureRequest, folder: Path) -> Pictures:
+    reply = await _reply(runtime, request)
     urls = reply.data.image_urls
     saved, problem = await _saved(runtime, reply, folder)
     return Pictures(
@@ -77,12 +69,7 @@ async def _made_and_saved(runtime: Runtime, request: PictureRequest, folder: Pat
     )
 
 
-def _check(request: PictureRequest) -> None:
-    check_length("prompt", request.prompt, LONGEST_PROMPT)
-    check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
-
-
-async def _made(runtime: Runtime, request: PictureRequest) -> ImageReply:
+async def _reply(runtime: Runtime, request: PictureRequest) -> ImageReply:
     client = await runtime.client()
     with ExitStack() as opened:
         body = await asyncio.to_thread(_body, runtime, request, opened)

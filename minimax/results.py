@@ -1,18 +1,33 @@
 """What several tools do with a reply that costs money and brings media."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-from minimax import downloads, kinds, media
+from minimax import downloads, kinds, media, places
 from minimax.background import NotYet
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.media import SavedFile
 from minimax.runtime import Runtime
 
-__all__ = ["billed", "is_link", "joined", "save_audio", "save_link", "save_text", "trouble"]
+__all__ = [
+    "Attempted",
+    "attempted",
+    "billed",
+    "is_link",
+    "made",
+    "save_audio",
+    "save_link",
+    "save_preview",
+    "save_text",
+    "trouble",
+]
 
 T = TypeVar("T")
+Attempted = tuple[SavedFile | None, MiniMaxError | None]
+"""A saved file, or why it could not be saved; neither where nothing was to be saved."""
 
 HEX_PIECE: Final = 512 * 1024
 """Characters decoded at a time; even, so that no byte is cut in two."""
@@ -37,27 +52,74 @@ async def billed(call: Awaitable[T], *, what: str) -> T:
         ) from None
 
 
-async def joined(
+class Request(Protocol):
+    """What a caller said about something that is billed; equal ones are the same wish."""
+
+    @property
+    def output_directory(self) -> str | None: ...
+    def __hash__(self) -> int: ...
+
+
+RequestT = TypeVar("RequestT", bound=Request)
+
+
+async def made(
     runtime: Runtime,
-    key: Hashable,
-    work: Callable[[], Coroutine[Any, Any, Any]],
+    request: RequestT,
+    make: Callable[[Runtime, RequestT, Path], Coroutine[Any, Any, T]],
     *,
     within_seconds: float | None,
-) -> Any:
+) -> T:
     """The result of billed work that outlives its call; an identical call joins it.
 
+    Args:
+        runtime: The loop's own.
+        request: What is wanted.
+        make: Makes it, and saves it to the folder that it is given.
+        within_seconds: Answer after this long at the latest.
+
     Raises:
+        InputError: The folder is outside the base path; nothing was sent.
         UnansweredError: It takes longer than `within_seconds`; it goes on.
+        MiniMaxError: What `make` raised.
     """
-    runtime.background.start(key, work, paid=True)
+    folder = await asyncio.to_thread(
+        places.output_place, request.output_directory, settings=runtime.settings
+    )
+    runtime.background.start(request, partial(make, runtime, request, folder), paid=True)
     try:
-        return await runtime.background.collect(key, within_seconds=within_seconds)
+        result: T = await runtime.background.collect(request, within_seconds=within_seconds)
     except NotYet:
         raise UnansweredError(
             "MiniMax is still at it; that goes on by itself and nothing is lost. Call again with "
             "exactly the same arguments: that joins it and is not charged again.",
             outcome=Outcome.UNKNOWN,
         ) from None
+    return result
+
+
+# --- saving ------------------------------------------------------------------------------------
+
+
+async def attempted(saving: Awaitable[SavedFile]) -> Attempted:
+    """A file, or why there is none: a full disk must not hide what was paid for."""
+    try:
+        return await saving, None
+    except MiniMaxError as error:
+        return None, error
+
+
+def trouble(error: MiniMaxError | None) -> str:
+    """What a paid result says where only the saving failed."""
+    return "" if error is None else f" It could not be saved here: {error}"
+
+
+async def save_preview(runtime: Runtime, audio: str, *, voice_id: str, folder: Path) -> Attempted:
+    """Save the preview of a new voice, if there is one and files are wanted."""
+    if not audio or runtime.settings.resource_mode == "url":
+        return None, None
+    stem = media.stem_for("preview", voice_id)
+    return await attempted(save_audio(runtime, audio, stem=stem, folder=folder))
 
 
 def is_link(audio: str) -> bool:
@@ -118,11 +180,6 @@ async def _decoded(text: str) -> AsyncIterator[bytes]:
             yield bytes.fromhex(text[start : start + HEX_PIECE])
         except ValueError:
             raise media.not_media("is not sound") from None
-
-
-def trouble(error: MiniMaxError | None) -> str:
-    """What a paid result says where only the saving failed."""
-    return "" if error is None else f" It could not be saved here: {error}"
 
 
 async def save_text(text: str, *, stem: str, folder: Path, media_type: str) -> SavedFile:

@@ -1,13 +1,12 @@
 """Speech: a text becomes sound in one of the account's voices."""
 
-import asyncio
 import json
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from minimax import places, results
+from minimax import results
 from minimax.arguments import check_choice
 from minimax.bodies import given
 from minimax.errors import InputError, MiniMaxError
@@ -77,17 +76,7 @@ async def speak(
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
     _check(request)
-    settings = runtime.settings
-    folder = await asyncio.to_thread(
-        places.output_place, request.output_directory, settings=settings
-    )
-    spoken: Speech = await results.joined(
-        runtime,
-        ("speech", request),
-        lambda: _spoken(runtime, request, folder),
-        within_seconds=within_seconds,
-    )
-    return spoken
+    return await results.made(runtime, request, _spoken, within_seconds=within_seconds)
 
 
 # --- checking ----------------------------------------------------------------------------------
@@ -207,21 +196,18 @@ def _stamp(request: SpeechRequest, reply: SpeechReply) -> str:
 
 async def _saved_sound(
     runtime: Runtime, request: SpeechRequest, reply: SpeechReply, stem: str, folder: Path
-) -> tuple[SavedFile | None, MiniMaxError | None]:
+) -> results.Attempted:
     """The sound as a file; what cannot be saved must not hide what was paid for."""
     linked = results.is_link(reply.data.audio)
     if runtime.settings.resource_mode == "url" and linked:
         return None, None
     raw_type = RAW_TYPES.get(request.format)
-    try:
-        saved = await results.save_audio(
-            runtime, reply.data.audio, stem=stem, folder=folder, raw_type=raw_type
-        )
-    except MiniMaxError as error:
-        if not linked:
-            raise
-        return None, error
-    return saved, None
+    saved, problem = await results.attempted(
+        results.save_audio(runtime, reply.data.audio, stem=stem, folder=folder, raw_type=raw_type)
+    )
+    if problem is not None and not linked:  # then there is nothing to give at all
+        raise problem
+    return saved, problem
 
 
 async def _saved_subtitles(

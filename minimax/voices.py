@@ -1,22 +1,19 @@
 """The account's voices: found, designed from a description, deleted."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from minimax import places, results
-from minimax.arguments import check_length
-from minimax.cloning import check_voice_id
-from minimax.errors import INVALID_PARAMETER, MiniMaxError, RefusedError, plain
-from minimax.media import SavedFile, stem_for
+from minimax import results
+from minimax.arguments import check_length, check_voice_id
+from minimax.bodies import given
+from minimax.errors import INVALID_PARAMETER, RefusedError, plain
 from minimax.models import (
     DESIGN_PRICE_USD,
     PRICES_AS_OF,
     DeletedVoice,
     DesignedVoice,
-    DesignReply,
     ListedVoice,
     Voice,
     VoiceList,
@@ -116,26 +113,20 @@ async def design(
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached.
     """
-    _check_design(request)
-    folder = await asyncio.to_thread(
-        places.output_place, request.output_directory, settings=runtime.settings
-    )
-    voice: DesignedVoice = await results.joined(
-        runtime,
-        ("design", request),
-        lambda: _designed_and_saved(runtime, request, folder),
-        within_seconds=within_seconds,
-    )
-    return voice
+    check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
+    check_voice_id(request.voice_id)
+    return await results.made(runtime, request, _designed, within_seconds=within_seconds)
 
 
-async def _designed_and_saved(
-    runtime: Runtime, request: DesignRequest, folder: Path
-) -> DesignedVoice:
-    reply = await _designed(runtime, request)
-    saved, problem = None, None
-    if runtime.settings.resource_mode == "local" and reply.trial_audio:
-        saved, problem = await _saved_preview(runtime, reply, folder=folder)
+async def _designed(runtime: Runtime, request: DesignRequest, folder: Path) -> DesignedVoice:
+    client = await runtime.client()
+    body = given(
+        prompt=request.prompt, preview_text=request.preview_text, voice_id=request.voice_id
+    )
+    reply = await results.billed(client.design_voice(body), what="The voice")
+    saved, problem = await results.save_preview(
+        runtime, reply.trial_audio, voice_id=reply.voice_id, folder=folder
+    )
     return DesignedVoice(
         voice_id=reply.voice_id,
         preview_path=str(saved.path) if saved else None,
@@ -145,30 +136,6 @@ async def _designed_and_saved(
             f"speaks.{results.trouble(problem)}"
         ),
     )
-
-
-def _check_design(request: DesignRequest) -> None:
-    check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
-    check_voice_id(request.voice_id)
-
-
-async def _designed(runtime: Runtime, request: DesignRequest) -> DesignReply:
-    body: dict[str, Any] = {"prompt": request.prompt, "preview_text": request.preview_text}
-    if request.voice_id is not None:
-        body["voice_id"] = request.voice_id
-    client = await runtime.client()
-    return await results.billed(client.design_voice(body), what="The voice")
-
-
-async def _saved_preview(
-    runtime: Runtime, reply: DesignReply, *, folder: Path
-) -> tuple[SavedFile | None, MiniMaxError | None]:
-    """The preview as a file; one that cannot be saved must not hide the paid voice."""
-    stem = stem_for("preview", reply.voice_id)
-    try:
-        return await results.save_audio(runtime, reply.trial_audio, stem=stem, folder=folder), None
-    except MiniMaxError as error:
-        return None, error
 
 
 async def delete(

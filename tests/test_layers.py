@@ -25,8 +25,7 @@ LAYERS = [
     {"runtime"},
     {"generations"},
     {"orders", "jobs", "results"},
-    {"submissions", "films", "cloning", "speech", "pictures"},
-    {"voices"},
+    {"submissions", "films", "cloning", "speech", "voices", "pictures"},
     {"check", "demo"},
 ]
 """Lower layers first; a module imports from lower ones only."""
