@@ -23,6 +23,7 @@ from minimax.errors import (
     RefusedError,
 )
 from minimax.models import ClonedVoice, CloneReply
+from minimax.rules import CLONE_AUDIO, PROMPT_AUDIO, Rules
 from minimax.runtime import Runtime
 
 __all__ = ["CloneRequest", "clone"]
@@ -114,19 +115,17 @@ class _Cloning:
         """
         request = self._request
         with ExitStack() as opened:
-            sample = await self._opened(opened, request.audio, "audio", media.CLONE_AUDIO)
+            sample = await self._opened(opened, request.audio, "audio", CLONE_AUDIO)
             if request.prompt_audio is None:
                 return _body(request) | {"file_id": await self._upload(sample, "voice_clone")}
-            prompt = await self._opened(
-                opened, request.prompt_audio, "prompt_audio", media.PROMPT_AUDIO
-            )
+            prompt = await self._opened(opened, request.prompt_audio, "prompt_audio", PROMPT_AUDIO)
             sample_id = await self._upload(sample, "voice_clone")
             prompt_id = await self._upload(prompt, "prompt_audio")
         clone_prompt = {"prompt_audio": prompt_id, "prompt_text": request.prompt_text}
         return _body(request) | {"file_id": sample_id, "clone_prompt": clone_prompt}
 
     async def _opened(
-        self, opened: ExitStack, source: str, field: str, rules: media.Rules
+        self, opened: ExitStack, source: str, field: str, rules: Rules
     ) -> media.Input | int:
         """An opened recording, or the file id of an earlier upload."""
         text = places.without_decoration(source)

@@ -19,6 +19,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, Self, cast
@@ -26,16 +27,11 @@ from urllib.parse import urlsplit
 
 from minimax import kinds, net, places
 from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
+from minimax.rules import MIB, Rules, check_content, check_size, type_of
 from minimax.settings import Settings
 
 __all__ = [
-    "CLONE_AUDIO",
-    "FRAME",
-    "H3_PICTURE",
-    "PORTRAIT",
-    "PROMPT_AUDIO",
     "Input",
-    "Rules",
     "SavedFile",
     "find_saved",
     "not_media",
@@ -46,57 +42,12 @@ __all__ = [
     "stem_for",
 ]
 
-MIB: Final = 1024 * 1024
 CHUNK_BYTES: Final = 256 * 1024
 WRITE_BYTES: Final = MIB
 """Collected before one write, so that a thread is woken once a mebibyte."""
+PADDING_BYTES: Final = 2
+"""Base64 may stand for so many bytes less than its length says."""
 PRIVATE_FILE: Final = 0o600
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What MiniMax takes for one purpose; checked here because a refusal there may cost.
-
-    Attributes:
-        noun: What the thing is called in a message.
-        types: Media types, as the content proves them.
-        most_bytes: Largest file.
-        seconds: Shortest and longest sound.
-        shortest_side_px: The short side must be longer than this.
-        longest_side_px: No side may be longer than this.
-        most_elongated: Width to height may be from 1 to this up to this to 1.
-    """
-
-    noun: str
-    types: frozenset[str]
-    most_bytes: int
-    seconds: tuple[float, float] | None = None
-    shortest_side_px: int = 0
-    longest_side_px: int | None = None
-    most_elongated: float = 2.5
-
-
-# Platform documentation "voice clone" and "video generation"; MiniMax does not say whether its MB
-# is 10^6 or 2^20, so the larger reading stands and MiniMax has the last word.
-CLONE_AUDIO: Final = Rules(
-    noun="recording", types=kinds.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(10, 300)
-)
-PROMPT_AUDIO: Final = Rules(
-    noun="recording", types=kinds.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(0, 8)
-)
-H3_PICTURE: Final = Rules(
-    noun="picture",
-    types=kinds.IMAGE_TYPES,
-    most_bytes=30 * MIB,
-    shortest_side_px=255,
-    longest_side_px=5760,
-)
-PORTRAIT: Final = Rules(
-    noun="picture", types=frozenset({"image/jpeg", "image/png"}), most_bytes=10 * MIB - 1
-)
-FRAME: Final = Rules(
-    noun="picture", types=kinds.IMAGE_TYPES, most_bytes=20 * MIB, shortest_side_px=300
-)
 
 
 class Input(io.RawIOBase):
@@ -180,8 +131,17 @@ def open_input(source: str, *, field: str, rules: Rules, settings: Settings) -> 
         raise
 
 
-def open_picture(source: str, *, field: str, rules: Rules, settings: Settings) -> "str | Input":
+def open_picture(
+    source: str, *, field: str, rules: Rules, settings: Settings, opened: ExitStack
+) -> "str | Input":
     """A picture as a request takes it: a link that MiniMax fetches itself, or an opened file.
+
+    Args:
+        source: As the person gave it.
+        field: The parameter it came in, for messages.
+        rules: What MiniMax takes here.
+        settings: Whose folders apply.
+        opened: Receives an opened file; closed by the caller once it is sent.
 
     Raises:
         InputError: As `open_input`; or the link is not plain https.
@@ -189,7 +149,7 @@ def open_picture(source: str, *, field: str, rules: Rules, settings: Settings) -
     text = places.without_decoration(source)
     if places.is_url(text) and text[:5].lower() != "data:":
         return net.check_url_syntax(text)
-    return open_input(text, field=field, rules=rules, settings=settings)
+    return opened.enter_context(open_input(text, field=field, rules=rules, settings=settings))
 
 
 async def receive(url: str, *, field: str, rules: Rules) -> Input:
@@ -216,8 +176,7 @@ def _decoded(text: str, field: str, rules: Rules) -> tuple[str, BinaryIO]:
     header, comma, payload = text.partition(",")
     if not comma or not header.lower().endswith(";base64"):
         raise InputError(f"{field}: a data: URI must look like data:image/png;base64,....")
-    if len(payload) * 3 // 4 > rules.most_bytes + 2:
-        raise _too_large(field, rules)
+    check_size(len(payload) * 3 // 4 - PADDING_BYTES, field=field, rules=rules)
     try:
         return field, io.BytesIO(base64.b64decode(payload, validate=True))
     except (binascii.Error, ValueError):
@@ -304,13 +263,10 @@ def _cannot_open(error: OSError, field: str) -> MiniMaxError:
 
 def _checked(file: BinaryIO, *, name: str, field: str, rules: Rules) -> Input:
     size = _size_of(file, field, rules)
-    if size > rules.most_bytes:
-        raise _too_large(field, rules)
-    head = file.read(kinds.HEAD_BYTES)
-    media_type = _type_of(head, field, rules)
+    check_size(size, field=field, rules=rules)
+    media_type = type_of(file.read(kinds.HEAD_BYTES), field=field, rules=rules)
     opened = Input(file, name=_true_name(name, media_type), media_type=media_type, size=size)
-    _check_sound(opened, field, rules)
-    _check_picture(opened, field, rules)
+    check_content(opened, size=size, media_type=media_type, field=field, rules=rules)
     opened.seek(0)
     return opened
 
@@ -324,85 +280,11 @@ def _size_of(file: BinaryIO, field: str, rules: Rules) -> int:
     return facts.st_size
 
 
-def _too_large(field: str, rules: Rules) -> InputError:
-    return InputError(
-        f"{field}: the {rules.noun} is larger than {rules.most_bytes // MIB} MB, MiniMax's limit. "
-        "Give a shorter or more compressed one. Nothing was sent."
-    )
-
-
-def _type_of(head: bytes, field: str, rules: Rules) -> str:
-    found = kinds.kind_of(head)
-    if found == "video/mp4" and "audio/mp4" in rules.types:
-        found = "audio/mp4"  # phones write m4a under general brands; the parser looks for sound
-    if found is not None and found in rules.types:
-        return found
-    wanted = ", ".join(sorted(kinds.EXTENSIONS[kind] for kind in rules.types))
-    known = kinds.how_to_convert(head)
-    what = f"this is {known[0]}" if known else "its content is none of these"
-    remedy = f"To convert it, {known[1]}." if known else "Give the file in one of these formats."
-    raise InputError(
-        f"{field}: MiniMax takes a {rules.noun} as {wanted}, and {what}. {remedy} Nothing was sent."
-    )
-
-
 def _true_name(name: str, media_type: str) -> str:
     """The file's own name under the extension that its content has; MiniMax goes by it."""
     extension = kinds.EXTENSIONS[media_type]
     stem, _, last = name.rpartition(".")
     return f"{stem if stem and len(last) <= len('jpeg') else name}.{extension}"
-
-
-def _check_sound(opened: Input, field: str, rules: Rules) -> None:
-    if rules.seconds is None:
-        return
-    opened.seek(0)
-    sound = kinds.audio_seconds(opened, size=opened.size, media_type=opened.media_type)
-    if sound is None:
-        raise InputError(
-            f"{field}: no sound can be found in this file. Save it anew as mp3, m4a or wav. "
-            "Nothing was sent."
-        )
-    _check_length(sound.seconds, field, rules.seconds)
-
-
-def _check_length(seconds: float | None, field: str, allowed: tuple[float, float]) -> None:
-    if seconds is None:
-        return
-    shortest, longest = allowed
-    if not shortest <= seconds <= longest:
-        range_text = f"{shortest:.0f} seconds to {longest / 60:.0f} minutes"
-        wanted = f"less than {longest:.0f} seconds" if not shortest else range_text
-        raise InputError(
-            f"{field}: the recording is {seconds:.1f} seconds long; MiniMax takes {wanted}. "
-            "Nothing was sent."
-        )
-
-
-def _check_picture(opened: Input, field: str, rules: Rules) -> None:
-    if not rules.types & kinds.IMAGE_TYPES:
-        return
-    opened.seek(0)
-    size = kinds.image_size(opened)
-    if size is None:
-        raise InputError(f"{field}: this picture is damaged. Save it anew. Nothing was sent.")
-    short, long = sorted(size)
-    sides = f"{size[0]} x {size[1]} pixels"
-    if short <= rules.shortest_side_px:
-        raise InputError(
-            f"{field}: the picture has {sides}; its short side must be longer than "
-            f"{rules.shortest_side_px} pixels. Nothing was sent."
-        )
-    if rules.longest_side_px is not None and long > rules.longest_side_px:
-        raise InputError(
-            f"{field}: the picture has {sides}; no side may be longer than "
-            f"{rules.longest_side_px} pixels. Nothing was sent."
-        )
-    if long > short * rules.most_elongated:
-        raise InputError(
-            f"{field}: the picture has {sides}; its sides may differ by a factor of "
-            f"{rules.most_elongated:g} at most (2:5 to 5:2). Nothing was sent."
-        )
 
 
 # --- the door in -------------------------------------------------------------------------------

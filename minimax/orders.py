@@ -11,6 +11,7 @@ from minimax.errors import InputError
 from minimax.generations import Generation
 from minimax.generations.face import Picture
 from minimax.models import DEFAULT_VIDEO_MODELS, VIDEO_MODELS, Size, VideoMode, VideoModel
+from minimax.rules import Rules
 from minimax.settings import Settings
 from minimax.wishes import Wish, mode_of
 
@@ -112,7 +113,7 @@ def _seconds(allowed: list[int]) -> str:
 
 
 def _pictures(
-    wish: Wish, rules: media.Rules, settings: Settings, opened: ExitStack
+    wish: Wish, rules: Rules, settings: Settings, opened: ExitStack
 ) -> Mapping[str, list[Picture]]:
     sources: dict[str, Sequence[str | None]] = {
         "first_frame": [wish.first_frame],
@@ -120,19 +121,15 @@ def _pictures(
         "subject_image": [wish.subject_image],
         "references": wish.references,
     }
+
+    def one(source: str, field: str) -> Picture:
+        return media.open_picture(
+            source, field=field, rules=rules, settings=settings, opened=opened
+        )
+
     return {
-        field: [_picture(s, field, rules, settings, opened) for s in given if s is not None]
-        for field, given in sources.items()
+        field: [one(s, field) for s in given if s is not None] for field, given in sources.items()
     }
-
-
-def _picture(
-    source: str, field: str, rules: media.Rules, settings: Settings, opened: ExitStack
-) -> Picture:
-    picture = media.open_picture(source, field=field, rules=rules, settings=settings)
-    if isinstance(picture, media.Input):
-        opened.enter_context(picture)
-    return picture
 
 
 def _list_price(

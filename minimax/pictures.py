@@ -12,6 +12,7 @@ from minimax.bodies import given
 from minimax.errors import RESULT_BLOCKED, MiniMaxError, RefusedError
 from minimax.media import SavedFile
 from minimax.models import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply, Pictures
+from minimax.rules import PORTRAIT
 from minimax.runtime import Runtime
 
 __all__ = ["PictureRequest", "make"]
@@ -96,11 +97,10 @@ def _body(runtime: Runtime, request: PictureRequest, opened: ExitStack) -> dict[
         subject = media.open_picture(
             request.subject_image,
             field="subject_image",
-            rules=media.PORTRAIT,
+            rules=PORTRAIT,
             settings=runtime.settings,
+            opened=opened,
         )
-        if isinstance(subject, media.Input):
-            opened.enter_context(subject)
         fields["subject_reference"] = [{"type": "character", "image_file": subject}]
     return given(**fields)
 

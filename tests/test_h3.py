@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 import minimax_server
-from minimax import generations, media, orders
+from minimax import generations, orders
 from minimax.errors import InputError, MaybeChargedError, RefusedError, UnansweredError
 from minimax.generations import v2
 from minimax.models import VIDEO_MODELS
-from minimax.sandbox import Fault, Sandbox, VideoStages
+from minimax.rules import H3_PICTURE
+from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from minimax.wishes import Wish
 from tests import samples
-from tests.conftest import VirtualTime
+from tests.conftest import KEY, VirtualTime
 from tests.inside import call, connected, failure, in_python
 from tests.samples import put
 
@@ -241,7 +242,7 @@ async def test_a_picture_of_255_pixels_is_refused_and_one_of_256_is_taken(
     with pytest.raises(InputError, match="longer than 255"):
         taken(Wish(prompt="x", model=H3, first_frame=str(small)), settings)
     taken(Wish(prompt="x", model=H3, first_frame=str(fitting)), settings)
-    assert media.H3_PICTURE.longest_side_px == 5760
+    assert H3_PICTURE.longest_side_px == 5760
 
 
 # --- errors and doubt --------------------------------------------------------------------------
@@ -324,9 +325,6 @@ async def test_jobs_bought_elsewhere_are_listed_and_can_be_fetched(
 
 
 async def test_a_queued_job_is_cancelled_free_of_charge(settings: Settings) -> None:
-    from minimax.sandbox import serve
-    from tests.conftest import KEY
-
     slow = Sandbox(keys={KEY}, stages=SLOW)
     async with serve(slow), connected(settings, slow) as client:
         job = await call(client, "generate_video", prompt="x", model=H3)
@@ -343,9 +341,6 @@ async def test_a_queued_job_is_cancelled_free_of_charge(settings: Settings) -> N
 async def test_a_running_or_finished_job_is_left_alone(
     seconds: int, said: str, settings: Settings, time: VirtualTime
 ) -> None:
-    from minimax.sandbox import serve
-    from tests.conftest import KEY
-
     slow = Sandbox(keys={KEY}, stages=SLOW)
     async with serve(slow), in_python(settings, slow, time):
         job = await minimax_server.generate_video("x", model=H3)
@@ -367,9 +362,6 @@ async def test_a_hailuo_job_cannot_be_cancelled(
 async def test_a_handle_whose_video_is_not_there_says_how_it_stands(
     settings: Settings, time: VirtualTime
 ) -> None:
-    from minimax.sandbox import serve
-    from tests.conftest import KEY
-
     slow = Sandbox(keys={KEY}, stages=SLOW)
     async with serve(slow), in_python(settings, slow, time):
         job = await minimax_server.generate_video("x", model=H3)

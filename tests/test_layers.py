@@ -16,7 +16,7 @@ LAYERS = [
     {"__init__"},
     {"errors", "clock"},
     {"settings", "logs", "kinds", "arguments", "bodies", "background"},
-    {"models", "places"},
+    {"models", "places", "rules"},
     {"wishes"},
     {"retry", "ledger"},
     {"client", "net"},

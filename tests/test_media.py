@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from minimax import kinds, media, places
 from minimax.errors import InputError, MiniMaxError, StorageError
-from minimax.media import CLONE_AUDIO, FRAME, Input, Rules
+from minimax.media import Input
+from minimax.rules import CLONE_AUDIO, FRAME, MIB, Rules
 from minimax.settings import Settings
 from tests import samples
 from tests.samples import put
@@ -81,7 +82,7 @@ def test_a_broken_data_uri_is_refused(uri: str, settings: Settings) -> None:
 
 def test_a_data_uri_beyond_the_limit_is_refused_before_it_is_decoded(settings: Settings) -> None:
     with pytest.raises(InputError, match="larger than 20 MB"):
-        frame("data:image/png;base64," + "A" * (28 * media.MIB), settings)
+        frame("data:image/png;base64," + "A" * (28 * MIB), settings)
 
 
 # --- what MiniMax takes ------------------------------------------------------------------------
@@ -520,7 +521,7 @@ async def test_a_file_size_limit_leaves_no_leftover(out: Path) -> None:
 
 async def test_a_broken_stream_and_a_cancelled_one_leave_no_part_file(out: Path) -> None:
     async def broken() -> AsyncIterator[bytes]:
-        yield b"x" * (2 * media.MIB)
+        yield b"x" * (2 * MIB)
         raise StorageError("cut")
 
     with pytest.raises(StorageError, match="cut"):
@@ -530,7 +531,7 @@ async def test_a_broken_stream_and_a_cancelled_one_leave_no_part_file(out: Path)
     started = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
-        yield b"x" * (2 * media.MIB)
+        yield b"x" * (2 * MIB)
         started.set()
         await asyncio.Event().wait()
 

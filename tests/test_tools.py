@@ -12,7 +12,7 @@ from mcp import Client
 from pydantic import SecretStr
 
 import minimax_server
-from minimax import orders, tools
+from minimax import orders, submissions, tools
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
 from minimax.models import VIDEO_MODELS, VideoMode
 from minimax.sandbox import Fault, Sandbox
@@ -665,8 +665,6 @@ async def test_without_a_key_the_tools_are_listed_and_a_call_says_how_to_get_one
 async def test_a_bug_shows_no_library_text(
     settings: Settings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from minimax import submissions
-
     def bug(*args: object) -> None:
         raise KeyError("secret detail")
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from minimax.client import MiniMaxClient
-from minimax.media import Input, Rules
+from minimax.media import Input
 from minimax.models import StatusReply, VideoMode, VideoModel
+from minimax.rules import Rules
 from minimax.wishes import Wish
 
 __all__ = ["Generation", "Picture", "Remote"]

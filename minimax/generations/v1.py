@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from minimax import media
 from minimax.arguments import check_length
 from minimax.bodies import given
 from minimax.client import MiniMaxClient
 from minimax.errors import InputError, RefusedError
 from minimax.generations.face import Picture, Remote
 from minimax.models import VIDEO_MODELS, StatusReply, VideoMode, VideoModel
+from minimax.rules import FRAME
 from minimax.wishes import Wish
 
 __all__ = ["V1"]
@@ -22,7 +22,7 @@ class V1:
     """See `face.Generation`."""
 
     name = "v1"
-    picture_rules = media.FRAME
+    picture_rules = FRAME
 
     def serves(self, model: str) -> bool:  # noqa: ARG002
         return True

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from minimax import media
 from minimax.arguments import check_choice, check_length
 from minimax.bodies import JsonBody, given
 from minimax.client import MiniMaxClient
@@ -23,6 +22,7 @@ from minimax.models import (
     VideoTask,
     job_status,
 )
+from minimax.rules import H3_PICTURE, MIB
 from minimax.wishes import Wish
 
 __all__ = ["V2"]
@@ -32,7 +32,7 @@ LONGEST_PROMPT: Final = 7000
 MOST_REFERENCES: Final = 9
 RATIOS: Final = ("adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
 DEFAULT_RATIO: Final = "16:9"
-LARGEST_BODY_BYTES: Final = 60 * media.MIB
+LARGEST_BODY_BYTES: Final = 60 * MIB
 """MiniMax takes 64 MB a request; the rest is left for how it counts."""
 HANDLE: Final = "v2-"
 SERVED: Final = re.compile(r"MiniMax-H\d", re.IGNORECASE)
@@ -50,7 +50,7 @@ class V2:
     """See `face.Generation`."""
 
     name = "v2"
-    picture_rules = media.H3_PICTURE
+    picture_rules = H3_PICTURE
 
     def serves(self, model: str) -> bool:
         return SERVED.match(model) is not None
