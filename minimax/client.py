@@ -6,9 +6,7 @@ module says what is known about its request (`errors.Outcome`); `retry` decides 
 
 import asyncio
 import io
-import json
 import logging
-import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,17 +15,14 @@ from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
-from minimax import bodies, retry
+from minimax import answers, bodies, retry
+from minimax.answers import Answer
 from minimax.clock import Clock
 from minimax.errors import (
-    INVALID_PARAMETER,
-    KEY_CODES,
     KEY_REFUSED,
     LINK_OVER,
-    MODERATION_CODES,
-    UNKNOWN_ERROR,
     KeyRefusedError,
     MiniMaxError,
     Outcome,
@@ -37,7 +32,6 @@ from minimax.errors import (
     UnansweredError,
     UnreachableError,
     advice_for,
-    quoted,
 )
 from minimax.models import (
     CloneReply,
@@ -252,41 +246,20 @@ class MiniMaxClient:
             raise _transport_error(error, request.url.host) from None
 
     def _read(self, response: httpx.Response, call: "_Call", reply_type: type[ReplyT]) -> ReplyT:
-        payload = _json_object(response, secret=self._settings.api_key)
-        code, said = _verdict(payload, in_reply=call.verdict_in_reply)
-        if code:
-            raise self._refusal(code, said, response, call)
-        if not response.is_success:
-            raise self._http_refusal(response)
+        answer = Answer(response.status_code, response.headers, response.content)
+        payload = answer.payload(secret=self._settings.api_key)
+        code, said = answers.verdict(payload, in_reply=call.verdict_in_reply)
+        if answers.concerns_key(answer, code):
+            raise KeyRefusedError(self._key_advice(code), **answers.facts(answer, code))
+        if code or not answer.is_success:
+            raise answers.refusal(answer, code, said, endpoint=call.policy.name)
         try:
             reply = reply_type.model_validate(payload)
         except ValidationError:
-            raise _unreadable(response) from None
+            raise answers.unreadable(answer) from None
         if call.needs is not None and not call.needs(reply):
-            raise _unreadable(response)
+            raise answers.unreadable(answer)
         return reply
-
-    def _refusal(
-        self, code: int, said: str, response: httpx.Response, call: "_Call"
-    ) -> MiniMaxError:
-        facts = _facts(response) | {"code": code}
-        if code in KEY_CODES:
-            return KeyRefusedError(self._key_advice(code), **facts)
-        if code == UNKNOWN_ERROR and NO_RECORD in said.lower():
-            code = INVALID_PARAMETER  # v2 calls an unknown task an unknown error, with HTTP 500
-        advice = advice_for(code, endpoint=call.policy.name)
-        if advice is None:
-            outcome = Outcome.UNKNOWN if response.is_success else _outcome_of(response)
-            text = f"MiniMax answered with a code that is not known here: {quoted(said)}."
-            return RefusedError(text, outcome=outcome, **facts)
-        text = f"{advice.meaning} {advice.remedy} MiniMax says {quoted(said)}."
-        return RefusedError(text, outcome=advice.outcome, **facts)
-
-    def _http_refusal(self, response: httpx.Response) -> MiniMaxError:
-        facts = _facts(response)
-        if response.status_code in (401, 403):
-            return KeyRefusedError(self._key_advice(None), **facts)
-        return _http_error(response, facts)
 
     # --- key and region ------------------------------------------------------------------------
 
@@ -304,7 +277,7 @@ class MiniMaxClient:
         key = self._settings.api_key
         return key.get_secret_value() if key else "sandbox"
 
-    def _key_advice(self, code: int | None) -> str:
+    def _key_advice(self, code: int) -> str:
         advice = advice_for(code or KEY_REFUSED)
         remedy = advice.remedy if advice else ""
         other = GLOBAL_HOST if self._host == MAINLAND_HOST else MAINLAND_HOST
@@ -443,103 +416,6 @@ def _task_status(reply: TaskReply) -> str:
 # --- reading answers ---------------------------------------------------------------------------
 
 
-def _json_object(response: httpx.Response, *, secret: SecretStr | None) -> dict[str, Any] | None:
-    """The answer, without the key in it, should a server echo what it was sent."""
-    key = secret.get_secret_value() if secret is not None else None
-    echoed = key is not None and key.encode() in response.content
-    try:
-        payload = json.loads(
-            response.text.replace(key, "[key]") if key and echoed else response.content
-        )
-    except (ValueError, RecursionError):
-        return None
-    return payload if isinstance(payload, dict) else None
-
-
-def _verdict(payload: dict[str, Any] | None, *, in_reply: bool) -> tuple[int, str]:
-    """MiniMax's code and words, 0 where the answer is no refusal.
-
-    Where the verdict is part of the reply (the status call), `Fail` and the moderation codes are
-    an answer about the job, not about the question.
-    """
-    if payload is None:
-        return 0, ""
-    code, said = _v1_verdict(payload) if "base_resp" in payload else _v2_verdict(payload)
-    failed_job = str(payload.get("status") or "").lower() in ("fail", "failed")
-    if in_reply and (failed_job or code in MODERATION_CODES):
-        return 0, ""
-    return code, said
-
-
-def _v1_verdict(payload: dict[str, Any]) -> tuple[int, str]:
-    verdict = payload.get("base_resp")
-    if not isinstance(verdict, dict):
-        return 0, ""
-    try:
-        return int(verdict.get("status_code") or 0), str(verdict.get("status_msg") or "")
-    except (TypeError, ValueError, OverflowError):
-        return -1, "unreadable status_code"
-
-
-NO_RECORD: Final = "record not found"
-_CODE_IN_MESSAGE: Final = re.compile(r"\((\d{4,5})\)\s*$")
-
-
-def _v2_verdict(payload: dict[str, Any]) -> tuple[int, str]:
-    error = payload.get("error")
-    if not isinstance(error, dict):
-        return 0, ""
-    said = str(error.get("message") or "")
-    found = _CODE_IN_MESSAGE.search(said)
-    return (int(found.group(1)) if found else 0), said
-
-
-def _facts(response: httpx.Response) -> dict[str, Any]:
-    return {
-        "http_status": response.status_code,
-        "trace_id": _trace_id(response),
-        "retry_after_seconds": retry.parse_retry_after(response.headers.get("Retry-After")),
-    }
-
-
-def _trace_id(response: httpx.Response) -> str | None:
-    given = response.headers.get("Trace-Id", "")
-    return given if re.fullmatch(r"[0-9a-fA-F-]{8,64}", given) else None
-
-
-def _unreadable(response: httpx.Response) -> UnansweredError:
-    return UnansweredError(
-        "MiniMax's answer could not be read, or lacks what it should hold.",
-        outcome=Outcome.UNKNOWN,
-        **_facts(response),
-    )
-
-
-def _outcome_of(response: httpx.Response) -> Outcome:
-    status = response.status_code
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        return Outcome.THROTTLED
-    doubtful = status == httpx.codes.REQUEST_TIMEOUT or status >= httpx.codes.INTERNAL_SERVER_ERROR
-    return Outcome.UNKNOWN if doubtful else Outcome.REJECTED
-
-
-def _http_error(response: httpx.Response, facts: dict[str, Any]) -> MiniMaxError:
-    outcome = _outcome_of(response)
-    if outcome is Outcome.THROTTLED:
-        return RefusedError(
-            "Too many requests at once. Go on more slowly.", outcome=outcome, **facts
-        )
-    if outcome is Outcome.UNKNOWN:
-        return UnansweredError("MiniMax is in trouble. Try again later.", outcome=outcome, **facts)
-    if response.is_redirect:
-        text = "The API host answered with a redirect, which is never followed. Check"
-        return RefusedError(f"{text} MINIMAX_API_HOST.", outcome=outcome, **facts)
-    if response.status_code == httpx.codes.NOT_FOUND:
-        text = "The API host does not know this address. Check MINIMAX_API_HOST."
-        return RefusedError(text, outcome=outcome, **facts)
-    return RefusedError("MiniMax refused the request.", outcome=outcome, **facts)
-
-
 def _transport_error(error: httpx.HTTPError, host: str) -> MiniMaxError:
     if isinstance(error, httpx.ProxyError):
         return UnreachableError(
@@ -605,7 +481,7 @@ def _check_download(response: httpx.Response) -> None:
     if response.status_code != httpx.codes.OK:
         raise UnansweredError(
             "The download host is in trouble. Call again later; the file is not lost.",
-            outcome=_outcome_of(response),
+            outcome=answers.outcome_of(response.status_code),
             http_status=response.status_code,
         )
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":

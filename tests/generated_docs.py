@@ -13,11 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import httpx
 from mcp.server.mcpserver.tools import Tool
 
 import minimax_server
-from minimax import client, cloning, errors, films, retry
+from minimax import answers, cloning, errors, films, retry
+from minimax.answers import Answer
 from minimax.errors import Advice, MiniMaxError, Outcome
 from minimax.retry import Policy
 
@@ -392,7 +392,7 @@ def _specials() -> Iterator[str]:
         "seconds."
     )
     yield (
-        f"{errors.UNKNOWN_ERROR} with the words {client.NO_RECORD!r}, about a MiniMax-H3 job: the "
+        f"{errors.UNKNOWN_ERROR} with the words {answers.NO_RECORD!r}, about a MiniMax-H3 job: the "
         f"same as {errors.INVALID_PARAMETER}."
     )
 
@@ -401,10 +401,9 @@ STATUSES: Final = (408, 429, 500, 302, 404, 400)
 
 
 def _http_row(status: int) -> list[str]:
-    location = {"Location": "https://elsewhere.example"} if status in range(300, 400) else {}
-    error = client._http_error(httpx.Response(status, headers=location), {})
+    error = answers.refusal(Answer(status, {}), 0, "", endpoint="")
     shown = {500: "500 and above", 302: "300 to 399", 400: "any other"}.get(status, str(status))
-    return [shown, f"`{error.outcome.name}`", str(error)]
+    return [shown, f"`{error.outcome.name}`", str(error).removesuffix(f" (HTTP {status})")]
 
 
 # --- the files ---------------------------------------------------------------------------------

@@ -1,0 +1,193 @@
+"""What an answer of MiniMax means, whatever carried it: a reply, or a refusal of some kind."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from minimax import retry
+from minimax.errors import (
+    INVALID_PARAMETER,
+    KEY_CODES,
+    MODERATION_CODES,
+    UNKNOWN_ERROR,
+    MiniMaxError,
+    Outcome,
+    RefusedError,
+    UnansweredError,
+    advice_for,
+    quoted,
+)
+
+__all__ = [
+    "NO_RECORD",
+    "Answer",
+    "concerns_key",
+    "facts",
+    "outcome_of",
+    "refusal",
+    "unreadable",
+    "verdict",
+]
+
+NO_RECORD: Final = "record not found"
+_CODE_IN_MESSAGE: Final = re.compile(r"\((\d{4,5})\)\s*$")
+_TRACE_ID: Final = re.compile(r"[0-9a-fA-F-]{8,64}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; header names are looked up in any letter case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = b""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether its status is one of 200 to 299."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it leads elsewhere."""
+        return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
+
+    def payload(self, *, secret: SecretStr | None) -> dict[str, Any] | None:
+        """Its JSON object, without the key in it, should a server echo what it was sent."""
+        key = secret.get_secret_value().encode() if secret is not None else None
+        try:
+            found = json.loads(self.content.replace(key, b"[key]") if key else self.content)
+        except (ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) else None
+
+
+# --- MiniMax's verdict -------------------------------------------------------------------------
+
+
+def verdict(payload: Mapping[str, Any] | None, *, in_reply: bool) -> tuple[int, str]:
+    """MiniMax's code and words; code 0 where it names none.
+
+    Where the verdict is part of the reply (the status call), `Fail` and the moderation codes are
+    an answer about the job, not about the question.
+    """
+    if payload is None:
+        return 0, ""
+    code, said = _v1_verdict(payload) if "base_resp" in payload else _v2_verdict(payload)
+    failed_job = str(payload.get("status") or "").lower() in ("fail", "failed")
+    if in_reply and (failed_job or code in MODERATION_CODES):
+        return 0, ""
+    return code, said
+
+
+def _v1_verdict(payload: Mapping[str, Any]) -> tuple[int, str]:
+    said = payload.get("base_resp")
+    if not isinstance(said, dict):
+        return 0, ""
+    try:
+        return int(said.get("status_code") or 0), str(said.get("status_msg") or "")
+    except (TypeError, ValueError, OverflowError):
+        return -1, "unreadable status_code"
+
+
+def _v2_verdict(payload: Mapping[str, Any]) -> tuple[int, str]:
+    error = payload.get("error")
+    if not isinstance(error, dict):
+        return 0, ""
+    said = str(error.get("message") or "")
+    found = _CODE_IN_MESSAGE.search(said)
+    return (int(found.group(1)) if found else 0), said
+
+
+# --- refusals ----------------------------------------------------------------------------------
+
+
+def concerns_key(answer: Answer, code: int) -> bool:
+    """Whether the key was refused, by MiniMax's code or, without one, by the status."""
+    by_status = answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    return code in KEY_CODES or (not code and by_status)
+
+
+def refusal(answer: Answer, code: int, said: str, *, endpoint: str) -> MiniMaxError:
+    """The error for an answer that is no reply.
+
+    Args:
+        answer: As it came.
+        code: MiniMax's own, or 0.
+        said: Its words.
+        endpoint: As `errors.ENDPOINT_CODES` knows it.
+    """
+    if not code:
+        return _http_refusal(answer)
+    # v2 calls an unknown task an unknown error, with HTTP 500.
+    no_task = code == UNKNOWN_ERROR and NO_RECORD in said.lower()
+    advice = advice_for(INVALID_PARAMETER if no_task else code, endpoint=endpoint)
+    if advice is None:
+        return RefusedError(
+            f"MiniMax answered with a code that is not known here: {quoted(said)}.",
+            outcome=Outcome.UNKNOWN if answer.is_success else outcome_of(answer.status),
+            **facts(answer, code),
+        )
+    return RefusedError(
+        f"{advice.meaning} {advice.remedy} MiniMax says {quoted(said)}.",
+        outcome=advice.outcome,
+        **facts(answer, code),
+    )
+
+
+def outcome_of(status: int) -> Outcome:
+    """What an HTTP status alone says about a request that did not succeed."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Outcome.THROTTLED
+    doubtful = status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return Outcome.UNKNOWN if doubtful else Outcome.REJECTED
+
+
+def _http_refusal(answer: Answer) -> MiniMaxError:
+    outcome = outcome_of(answer.status)
+    if outcome is Outcome.UNKNOWN:
+        text = "MiniMax is in trouble. Try again later."
+        return UnansweredError(text, outcome=outcome, **facts(answer))
+    return RefusedError(_http_text(answer), outcome=outcome, **facts(answer))
+
+
+def _http_text(answer: Answer) -> str:
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "Too many requests at once. Go on more slowly."
+    if answer.is_redirect:
+        return (
+            "The API host answered with a redirect, which is never followed. Check "
+            "MINIMAX_API_HOST."
+        )
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return "The API host does not know this address. Check MINIMAX_API_HOST."
+    return "MiniMax refused the request."
+
+
+def unreadable(answer: Answer) -> UnansweredError:
+    """The error for a success that holds nothing to go by."""
+    return UnansweredError(
+        "MiniMax's answer could not be read, or lacks what it should hold.",
+        outcome=Outcome.UNKNOWN,
+        **facts(answer),
+    )
+
+
+def facts(answer: Answer, code: int | None = None) -> dict[str, Any]:
+    """What an error keeps of an answer."""
+    return {
+        "code": code or None,
+        "http_status": answer.status,
+        "trace_id": _trace_id(answer),
+        "retry_after_seconds": retry.parse_retry_after(answer.headers.get("Retry-After")),
+    }
+
+
+def _trace_id(answer: Answer) -> str | None:
+    given = answer.headers.get("Trace-Id", "")
+    return given if _TRACE_ID.fullmatch(given) else None
