@@ -1,10 +1,8 @@
 """The routes: which path does what, who may call it, and how an answer is written."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.datastructures import FormData, UploadFile
@@ -36,15 +34,15 @@ if TYPE_CHECKING:
 Payload: TypeAlias = Mapping[str, Any]
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Payload | Response]]
 
-LARGEST_JSON_BYTES = 70 * MB
-MULTIPART_FRAME_BYTES = MB  # the boundaries and part headers around an upload, generously
+LARGEST_JSON_BYTES: Final = 70 * MB
+MULTIPART_FRAME_BYTES: Final = MB  # the boundaries and part headers around an upload, generously
 
-_LOGIN_FAIL = (
+_LOGIN_FAIL: Final = (
     "login fail: Please carry the API secret key in the 'Authorization' field of the request header"
 )
 
 
-def build_app(sandbox: Sandbox) -> ASGIApp:
+def build_app(sandbox: "Sandbox") -> ASGIApp:
     """The whole of the sandbox as one ASGI app."""
     api = Starlette(
         routes=[
@@ -58,7 +56,7 @@ def build_app(sandbox: Sandbox) -> ASGIApp:
     return Front(api, sandbox=sandbox)
 
 
-def _v1_routes(sandbox: Sandbox) -> list[Route]:
+def _v1_routes(sandbox: "Sandbox") -> list[Route]:
     endpoints = [
         ("POST", "/v1/files/upload", _upload(sandbox)),
         ("GET", "/v1/files/list", _asked(sandbox.files.list_by_purpose)),
@@ -77,7 +75,7 @@ def _v1_routes(sandbox: Sandbox) -> list[Route]:
     return [_guarded(*endpoint, sandbox=sandbox) for endpoint in endpoints]
 
 
-def _v2_routes(sandbox: Sandbox) -> list[Route]:
+def _v2_routes(sandbox: "Sandbox") -> list[Route]:
     videos, query = sandbox.videos_v2, "/v2/query/video_generation"
     create = _posted(videos.create, at_most=LARGEST_V2_BODY_BYTES)
     endpoints = [
@@ -89,7 +87,7 @@ def _v2_routes(sandbox: Sandbox) -> list[Route]:
     return [_guarded(*endpoint, sandbox=sandbox) for endpoint in endpoints]
 
 
-def _guarded(method: str, path: str, endpoint: Endpoint, *, sandbox: Sandbox) -> Route:
+def _guarded(method: str, path: str, endpoint: Endpoint, *, sandbox: "Sandbox") -> Route:
     """A route that looks at the key before anything else."""
 
     async def guarded(request: Request) -> Response:
@@ -103,7 +101,7 @@ def _guarded(method: str, path: str, endpoint: Endpoint, *, sandbox: Sandbox) ->
     return Route(path, guarded, methods=[method])
 
 
-def _check_key(authorization: str, sandbox: Sandbox) -> None:
+def _check_key(authorization: str, sandbox: "Sandbox") -> None:
     scheme, _, key = authorization.partition(" ")
     if scheme != "Bearer" or not key.strip():
         raise Refusal(NOT_AUTHORIZED, _LOGIN_FAIL)
@@ -133,7 +131,7 @@ def _addressed(act: Callable[[str], Payload]) -> Endpoint:
     return endpoint
 
 
-def _synthesize(sandbox: Sandbox) -> Endpoint:
+def _synthesize(sandbox: "Sandbox") -> Endpoint:
     async def endpoint(request: Request) -> Payload:
         spoken_words = sandbox.speech.synthesize(await _json_body(request))
         return {**spoken_words, "trace_id": request.state.trace_id}
@@ -141,7 +139,7 @@ def _synthesize(sandbox: Sandbox) -> Endpoint:
     return endpoint
 
 
-def _upload(sandbox: Sandbox) -> Endpoint:
+def _upload(sandbox: "Sandbox") -> Endpoint:
     async def endpoint(request: Request) -> Payload:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise invalid("the body must be multipart/form-data")
@@ -155,7 +153,7 @@ def _upload(sandbox: Sandbox) -> Endpoint:
     return endpoint
 
 
-def _take_in(form: FormData, sandbox: Sandbox) -> Payload:
+def _take_in(form: FormData, sandbox: "Sandbox") -> Payload:
     file, purpose = form.get("file"), form.get("purpose")
     if not isinstance(file, UploadFile) or not isinstance(purpose, str):
         raise invalid("file and purpose are required")
@@ -163,14 +161,14 @@ def _take_in(form: FormData, sandbox: Sandbox) -> Payload:
     return sandbox.files.upload(file.file, name=name, purpose=purpose, size=size)
 
 
-def _retrieve_content(sandbox: Sandbox) -> Endpoint:
+def _retrieve_content(sandbox: "Sandbox") -> Endpoint:
     async def endpoint(request: Request) -> Response:
         return _streamed(sandbox.files.content(request.query_params))
 
     return endpoint
 
 
-def _download_route(sandbox: Sandbox) -> Route:
+def _download_route(sandbox: "Sandbox") -> Route:
     async def download(request: Request) -> Response:
         try:
             content = _opened(request, sandbox)
@@ -181,7 +179,7 @@ def _download_route(sandbox: Sandbox) -> Route:
     return Route(PREFIX + "{path:path}", download)
 
 
-def _opened(request: Request, sandbox: Sandbox) -> Content:
+def _opened(request: Request, sandbox: "Sandbox") -> Content:
     if "authorization" in request.headers:
         raise Denied(400, "InvalidArgument", "Only one auth mechanism allowed.")
     query = request.query_params
@@ -226,7 +224,7 @@ def _capped_receive(receive: Receive, at_most: int) -> Receive:
     return capped
 
 
-def _written(payload: Payload, request: Request, sandbox: Sandbox) -> Response:
+def _written(payload: Payload, request: Request, sandbox: "Sandbox") -> Response:
     """An answer as JSON; v1 closes each with its `base_resp`."""
     if request.url.path.startswith("/v1/"):
         payload = {"base_resp": base_resp(), **payload}

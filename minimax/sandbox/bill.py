@@ -1,7 +1,5 @@
 """The bill: what a real account would have been charged, at list prices."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 

@@ -1,13 +1,11 @@
 """Collections that keep their newest members, so that a run of days does not grow without end."""
 
-from __future__ import annotations
-
-from typing import TypeVar
+from typing import Final, TypeVar
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")
 
-KEPT_ITEMS = 10_000
+KEPT_ITEMS: Final = 10_000
 
 
 class Recent(list[Item]):

@@ -1,7 +1,5 @@
 """The sandbox's clock: real time, which a test may push forward."""
 
-from __future__ import annotations
-
 import time
 
 

@@ -1,10 +1,8 @@
 """Voice cloning: the checks of MiniMax in MiniMax's order, then a voice that is not used yet."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tinytag import TinyTag, TinyTagException
 
@@ -24,18 +22,18 @@ from minimax.sandbox.speech import Speech, check_language, check_model
 from minimax.sandbox.voices import CLONED, Voices
 
 # minimax-api: POST /v1/voice_clone.
-SHORTEST_SAMPLE_SECONDS = 10
-LONGEST_SAMPLE_SECONDS = 5 * 60
-LONGEST_PROMPT_SECONDS = 8
-LARGEST_PREVIEW_CHARACTERS = 1000
-LARGEST_VALIDATION_CHARACTERS = 200
-SUFFIXES = (".mp3", ".m4a", ".wav")
+SHORTEST_SAMPLE_SECONDS: Final = 10
+LONGEST_SAMPLE_SECONDS: Final = 5 * 60
+LONGEST_PROMPT_SECONDS: Final = 8
+LARGEST_PREVIEW_CHARACTERS: Final = 1000
+LARGEST_VALIDATION_CHARACTERS: Final = 200
+SUFFIXES: Final = (".mp3", ".m4a", ".wav")
 SHORTEST_VOICE_ID, LONGEST_VOICE_ID = 8, 256
 
-MISMATCH_MARK = "[mismatch]"
+MISMATCH_MARK: Final = "[mismatch]"
 """The sandbox understands no speech: a transcript with this mark is one that does not match."""
 
-_VOICE_ID = re.compile(r"[A-Za-z0-9_-]*[A-Za-z0-9]")
+_VOICE_ID: Final = re.compile(r"[A-Za-z0-9_-]*[A-Za-z0-9]")
 
 
 class Cloning:

@@ -1,12 +1,11 @@
 """What the `content` of a v2 order may hold: words, frames, references, and where they lie."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from tinytag import TinyTag, TinyTagException
 
@@ -19,28 +18,28 @@ from minimax.sandbox.units import MB
 from minimax.sandbox.uris import decoded_data_uri, is_web_address
 
 # minimax-api: POST /v2/video_generation, `content[]`.
-LARGEST_TEXT_CHARACTERS = 7000
-MOST_FILES = 12
-MOST_PER_ROLE = {
+LARGEST_TEXT_CHARACTERS: Final = 7000
+MOST_FILES: Final = 12
+MOST_PER_ROLE: Final = {
     "first_frame": 1,
     "last_frame": 1,
     "reference_image": 9,
     "reference_video": 3,
     "reference_audio": 3,
 }
-SHORTEST_CLIP_SECONDS = 2
-LONGEST_CLIPS_SECONDS = 15  # of one clip, and of all clips of a medium together
+SHORTEST_CLIP_SECONDS: Final = 2
+LONGEST_CLIPS_SECONDS: Final = 15  # of one clip, and of all clips of a medium together
 
 TEXT, IMAGE, VIDEO, AUDIO = "text", "image_url", "video_url", "audio_url"
-_ROLES = {
+_ROLES: Final = {
     IMAGE: ("first_frame", "last_frame", "reference_image"),
     VIDEO: ("reference_video",),
     AUDIO: ("reference_audio",),
 }
-_FRAME_ROLES = {"first_frame", "last_frame"}
-_CLIP_TYPES = {VIDEO: ("video/mp4", "video/mov"), AUDIO: ("audio/wav", "audio/mp3")}
-_LARGEST_CLIP_BYTES = {VIDEO: 50 * MB, AUDIO: 15 * MB}
-_UPLOAD = re.compile(r"mm_file://(?P<file_id>[0-9]+)")
+_FRAME_ROLES: Final = {"first_frame", "last_frame"}
+_CLIP_TYPES: Final = {VIDEO: ("video/mp4", "video/mov"), AUDIO: ("audio/wav", "audio/mp3")}
+_LARGEST_CLIP_BYTES: Final = {VIDEO: 50 * MB, AUDIO: 15 * MB}
+_UPLOAD: Final = re.compile(r"mm_file://(?P<file_id>[0-9]+)")
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,8 @@
 """The sandbox's own routes, for whoever runs it alone: look at it, break it, turn its clock."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -15,7 +13,7 @@ from minimax.sandbox.faults import Fault
 if TYPE_CHECKING:
     from minimax.sandbox.service import Sandbox
 
-WELCOME = """\
+WELCOME: Final = """\
 This is a MiniMax that runs on this machine: the paths, answers, rules and faults of MiniMax's API,
 with sample media instead of results. Nothing is sent out and nothing costs anything.
 
@@ -29,7 +27,7 @@ Point a client's base URL here; any API key is good.
 A video's prompt may hold [refuse input], [block output] or [fail]; an image's [block one].
 """
 
-_NUMBER = (int, float)
+_NUMBER: Final = (int, float)
 _FAULT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "path": str,
     "method": str,
@@ -50,7 +48,7 @@ _FAULT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
-def control_routes(sandbox: Sandbox) -> list[Route]:
+def control_routes(sandbox: "Sandbox") -> list[Route]:
     """The routes; they take no key, are never faulted and never counted."""
 
     async def state(_: Request) -> Response:
@@ -87,7 +85,7 @@ async def _welcome(_: Request) -> Response:
     return PlainTextResponse(WELCOME)
 
 
-def _state(sandbox: Sandbox) -> dict[str, Any]:
+def _state(sandbox: "Sandbox") -> dict[str, Any]:
     return {
         "now": sandbox.clock.now(),
         "bill": [dataclasses.asdict(charge) for charge in sandbox.bill],

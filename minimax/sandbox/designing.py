@@ -1,9 +1,7 @@
 """Voice design: a voice from a description, with a preview of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from minimax.sandbox import samples
 from minimax.sandbox.bill import Bill
@@ -14,8 +12,8 @@ from minimax.sandbox.stages import check_prompt
 from minimax.sandbox.voices import DESIGNED, Voices
 
 # minimax-api: POST /v1/voice_design.
-LARGEST_PREVIEW_CHARACTERS = 500
-PREVIEW_USD_PER_CHARACTER = 60 / 1_000_000
+LARGEST_PREVIEW_CHARACTERS: Final = 500
+PREVIEW_USD_PER_CHARACTER: Final = 60 / 1_000_000
 
 
 class Designing:

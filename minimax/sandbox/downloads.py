@@ -1,19 +1,18 @@
 """The download side: signed links that expire, as the object store behind MiniMax gives them."""
 
-from __future__ import annotations
-
 import base64
 import hmac
 import math
 import secrets
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlencode
 
 from minimax.sandbox.bounded import Newest
 from minimax.sandbox.clock import Clock
 from minimax.sandbox.samples import Content
 
-PREFIX = "/download/"
+PREFIX: Final = "/download/"
 
 
 @dataclass(frozen=True)

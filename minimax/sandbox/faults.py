@@ -1,7 +1,5 @@
 """Faults: what goes wrong between a client and MiniMax, on demand and a stated number of times."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal

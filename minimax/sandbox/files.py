@@ -1,7 +1,5 @@
 """Files: what a client uploaded, and the videos that were made for it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile
@@ -9,7 +7,7 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from minimax.sandbox.bounded import Newest
 from minimax.sandbox.clock import Clock
@@ -21,21 +19,26 @@ from minimax.sandbox.refusals import invalid
 from minimax.sandbox.samples import Content
 from minimax.sandbox.units import DAY_SECONDS, MB
 
-INPUT_LIFE_SECONDS = 7 * DAY_SECONDS  # minimax-api: video_generation_input is kept 7 days
-FILES_KEPT = 1_000
+INPUT_LIFE_SECONDS: Final = 7 * DAY_SECONDS  # minimax-api: video_generation_input is kept 7 days
+FILES_KEPT: Final = 1_000
 
 # minimax-api: purposes and sizes of an upload. The size of video_understanding is not stated and
 # is taken from the videos of video_generation_input.
-UPLOAD_LIMIT_BYTES = {
+UPLOAD_LIMIT_BYTES: Final = {
     "voice_clone": 20 * MB,
     "prompt_audio": 20 * MB,
     "t2a_async_input": 4_000_000,  # 1,000,000 characters of at most 4 bytes in UTF-8
     "video_understanding": 50 * MB,
     "video_generation_input": 50 * MB,
 }
-LARGEST_UPLOAD_BYTES = max(UPLOAD_LIMIT_BYTES.values())
-LISTED_PURPOSES = ("voice_clone", "prompt_audio", "t2a_async_input", "video_generation_input")
-DELETED_PURPOSES = (
+LARGEST_UPLOAD_BYTES: Final = max(UPLOAD_LIMIT_BYTES.values())
+LISTED_PURPOSES: Final = (
+    "voice_clone",
+    "prompt_audio",
+    "t2a_async_input",
+    "video_generation_input",
+)
+DELETED_PURPOSES: Final = (
     "voice_clone",
     "prompt_audio",
     "t2a_async",
@@ -44,13 +47,13 @@ DELETED_PURPOSES = (
 )
 
 # minimax-api: video_generation_input is checked at upload, by kind of medium.
-_PICTURE_SUFFIXES = tuple(f".{name}" for name in V2_PICTURE.formats)
-_INPUT_LIMIT_BYTES = {
+_PICTURE_SUFFIXES: Final = tuple(f".{name}" for name in V2_PICTURE.formats)
+_INPUT_LIMIT_BYTES: Final = {
     **dict.fromkeys(_PICTURE_SUFFIXES, V2_PICTURE.largest_bytes),
     **dict.fromkeys((".mp4", ".mov"), 50 * MB),
     **dict.fromkeys((".wav", ".mp3"), 15 * MB),
 }
-_HTTP_BAD_REQUEST = 400
+_HTTP_BAD_REQUEST: Final = 400
 
 
 class Blob:

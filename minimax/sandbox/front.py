@@ -3,15 +3,13 @@
 Everything here works on the ASGI messages themselves, so that a route knows nothing of it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import http.client
 import socket
 import struct
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -24,18 +22,18 @@ from minimax.sandbox.refusals import Refusal, spoken
 if TYPE_CHECKING:
     from minimax.sandbox.service import Sandbox
 
-TRACE_HEADER = b"trace-id"
-CONTROL_PREFIX = "/sandbox/"
-PIECES_PER_SECOND = 20
+TRACE_HEADER: Final = b"trace-id"
+CONTROL_PREFIX: Final = "/sandbox/"
+PIECES_PER_SECOND: Final = 20
 
 # SO_LINGER with a time of zero: closing sends RST instead of FIN.
-_LINGER_ZERO = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+_LINGER_ZERO: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Front:
     """The outermost layer of the sandbox's app."""
 
-    def __init__(self, app: ASGIApp, *, sandbox: Sandbox) -> None:
+    def __init__(self, app: ASGIApp, *, sandbox: "Sandbox") -> None:
         self._app = app
         self._sandbox = sandbox
 

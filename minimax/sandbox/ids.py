@@ -1,19 +1,18 @@
 """The ids that the sandbox hands out: recognisable at sight, and never handed out twice."""
 
-from __future__ import annotations
-
 import itertools
 import random
 import secrets
 import time
+from typing import Final
 
-FILE_ID_FLOOR = 900_000_000_000_000
-PREFIX = "sandbox"
+FILE_ID_FLOOR: Final = 900_000_000_000_000
+PREFIX: Final = "sandbox"
 
 # The numbers run from the floor to sixteen digits: a slot per second, wide enough that two
 # sandboxes started within the same second do not meet.
-_SLOT = 10**8
-_SLOTS = 10**6
+_SLOT: Final = 10**8
+_SLOTS: Final = 10**6
 
 
 class Ids:

@@ -1,10 +1,8 @@
 """Images: the rules of an order, and pictures painted on the spot in the size it asks for."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from minimax.sandbox.bill import Bill
 from minimax.sandbox.downloads import Downloads
@@ -18,12 +16,12 @@ from minimax.sandbox.stages import check_prompt
 from minimax.sandbox.units import MB
 
 # minimax-api: POST /v1/image_generation.
-MODELS = ("image-01", "image-01-live")
-LARGEST_PROMPT_CHARACTERS = 1500
-MOST_IMAGES = 9
+MODELS: Final = ("image-01", "image-01-live")
+LARGEST_PROMPT_CHARACTERS: Final = 1500
+MOST_IMAGES: Final = 9
 SHORTEST_SIDE, LONGEST_SIDE = 512, 2048  # pixels
-USD_PER_IMAGE = 0.0035
-SIZES = {
+USD_PER_IMAGE: Final = 0.0035
+SIZES: Final = {
     "1:1": Size(1024, 1024),
     "16:9": Size(1280, 720),
     "4:3": Size(1152, 864),
@@ -33,9 +31,9 @@ SIZES = {
     "9:16": Size(720, 1280),
     "21:9": Size(1344, 576),
 }
-SUBJECT_RULES = PictureRules(formats=("jpg", "jpeg", "png"), largest_bytes=10 * MB - 1)
+SUBJECT_RULES: Final = PictureRules(formats=("jpg", "jpeg", "png"), largest_bytes=10 * MB - 1)
 
-BLOCK_ONE_MARK = "[block one]"
+BLOCK_ONE_MARK: Final = "[block one]"
 """A prompt with this mark has one of its pictures blocked by moderation."""
 
 

@@ -4,19 +4,20 @@ uvicorn's `Server` installs signal handlers, ticks ten times a second and closes
 sandbox inside another program wants none of that.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-KEEP_ALIVE_SECONDS = 75  # nginx's default; longer than clients keep theirs, so that none goes stale
-BACKLOG = 2048  # connections that wait to be accepted
+KEEP_ALIVE_SECONDS: Final = (
+    75  # nginx's default; longer than clients keep theirs, so that none goes stale
+)
+BACKLOG: Final = 2048  # connections that wait to be accepted
 
 
 @asynccontextmanager

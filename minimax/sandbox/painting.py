@@ -4,34 +4,33 @@ A JPEG stores each 8x8 tile as one mean colour and 63 details. A picture without
 only the mean of each tile, so the few lines here write a file that every decoder opens.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from functools import lru_cache
 from itertools import pairwise
+from typing import Final
 
 from minimax.sandbox.pictures import Size
 
-TILE = 8  # pixels; the side of a JPEG block
+TILE: Final = 8  # pixels; the side of a JPEG block
 
-_COMPONENTS = 3  # Y, Cb, Cr, not subsampled
+_COMPONENTS: Final = 3  # Y, Cb, Cr, not subsampled
 # With a step of 8 a tile's first coefficient is its mean, less 128.
-_QUANTUM = 8
-_CENTRE = 128
+_QUANTUM: Final = 8
+_CENTRE: Final = 128
 
 # Annex K of ITU-T T.81: how many codes there are of each length for the first coefficients.
-_DC_LENGTHS = (0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)
-_DC_CODES = ("00", "010", "011", "100", "101", "110", "1110", "11110", "111110")
+_DC_LENGTHS: Final = (0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)
+_DC_CODES: Final = ("00", "010", "011", "100", "101", "110", "1110", "11110", "111110")
 # Of the details' code only "end of block" is needed; two bits, as there.
-_AC_LENGTHS = (0, 1) + (0,) * 14
-_END_OF_BLOCK = "00"
+_AC_LENGTHS: Final = (0, 1) + (0,) * 14
+_END_OF_BLOCK: Final = "00"
 
-_HORIZON = 0.72  # of the height
-_SUN_RADIUS = 0.11  # of the height
+_HORIZON: Final = 0.72  # of the height
+_SUN_RADIUS: Final = 0.11  # of the height
 _ZENITH, _GLOW = (46, 52, 120), (250, 140, 96)
 _SHALLOWS, _DEPTHS = (120, 78, 110), (40, 28, 52)
-_SUN = (255, 240, 205)
+_SUN: Final = (255, 240, 205)
 
 Colour = tuple[float, float, float]
 

@@ -1,7 +1,5 @@
 """Reading a request's fields by the rules that the API documents for them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -78,18 +76,18 @@ class Params:
             raise self.refusal(name, "must be a boolean")
         return value
 
-    def child(self, name: str) -> Params:
+    def child(self, name: str) -> "Params":
         """The object under `name`; one without fields when it was not given."""
         return Params(self._get(name, dict, {}), prefix=f"{self._prefix}{name}.")
 
-    def children(self, name: str) -> list[Params]:
+    def children(self, name: str) -> "list[Params]":
         """The objects of the array under `name`."""
         items = self.items(name)
         if not all(isinstance(item, dict) for item in items):
             raise self.refusal(name, "must hold objects")
         return [Params(item, prefix=f"{self._prefix}{name}[{i}].") for i, item in enumerate(items)]
 
-    def only_child(self, name: str) -> Params:
+    def only_child(self, name: str) -> "Params":
         """The one object of an array that must hold exactly one."""
         children = self.children(name)
         if len(children) != 1:

@@ -1,10 +1,8 @@
 """Pictures: what the API demands of one, measured where its bytes are at hand."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import imagesize
 
@@ -33,7 +31,7 @@ class PictureRules:
 
 
 # minimax-api, video v1: under 20 MB, short side over 300 px, aspect 2:5 to 5:2.
-V1_PICTURE = PictureRules(
+V1_PICTURE: Final = PictureRules(
     formats=("jpg", "jpeg", "png", "webp"),
     largest_bytes=20 * MB - 1,
     shortest_side=301,
@@ -41,7 +39,7 @@ V1_PICTURE = PictureRules(
     widest_aspect=2.5,
 )
 # minimax-api, video v2: at most 30 MB, sides 256 to 5760 px, aspect 0.4 to 2.5.
-V2_PICTURE = PictureRules(
+V2_PICTURE: Final = PictureRules(
     formats=("jpg", "jpeg", "png", "webp", "heic", "heif"),
     largest_bytes=30 * MB,
     shortest_side=256,

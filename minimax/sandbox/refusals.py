@@ -1,31 +1,29 @@
 """How the API says no: its codes, its words, and the two shapes they travel in."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-UNKNOWN_ERROR = 1000
-RATE_LIMIT = 1002
-NOT_AUTHORIZED = 1004
-INSUFFICIENT_BALANCE = 1008
-INPUT_SENSITIVE = 1026
-OUTPUT_SENSITIVE = 1027
-INVISIBLE_CHARACTERS = 1042
-ASR_MISMATCH = 1043
-PROMPT_MISMATCH = 1044
-INVALID_PARAMS = 2013
-VOICE_DURATION = 2037
-VOICE_CLONE_FORBIDDEN = 2038
-VOICE_ID_DUPLICATE = 2039
-PROMPT_AUDIO_TOO_LONG = 2048
-INVALID_API_KEY = 2049
-VOICE_ID_NOT_EXIST = 2054
-USAGE_LIMIT = 2056
-MODEL_NOT_IN_PLAN = 2061
+UNKNOWN_ERROR: Final = 1000
+RATE_LIMIT: Final = 1002
+NOT_AUTHORIZED: Final = 1004
+INSUFFICIENT_BALANCE: Final = 1008
+INPUT_SENSITIVE: Final = 1026
+OUTPUT_SENSITIVE: Final = 1027
+INVISIBLE_CHARACTERS: Final = 1042
+ASR_MISMATCH: Final = 1043
+PROMPT_MISMATCH: Final = 1044
+INVALID_PARAMS: Final = 2013
+VOICE_DURATION: Final = 2037
+VOICE_CLONE_FORBIDDEN: Final = 2038
+VOICE_ID_DUPLICATE: Final = 2039
+PROMPT_AUDIO_TOO_LONG: Final = 2048
+INVALID_API_KEY: Final = 2049
+VOICE_ID_NOT_EXIST: Final = 2054
+USAGE_LIMIT: Final = 2056
+MODEL_NOT_IN_PLAN: Final = 2061
 
 # The words of MiniMax's error table.
-_MESSAGES = {
+_MESSAGES: Final = {
     0: "success",
     UNKNOWN_ERROR: "unknown error",
     RATE_LIMIT: "rate limit",
@@ -47,7 +45,7 @@ _MESSAGES = {
 
 # v2 says the same with a real HTTP status and a type of its own ("authorized_error" is MiniMax's
 # spelling); codes that are not here come as 500.
-_V2_ANSWERS = {
+_V2_ANSWERS: Final = {
     INVALID_PARAMS: (400, "bad_request_error"),
     NOT_AUTHORIZED: (401, "authorized_error"),
     INVALID_API_KEY: (401, "authorized_error"),
@@ -57,7 +55,7 @@ _V2_ANSWERS = {
     RATE_LIMIT: (429, "rate_limit_error"),
     USAGE_LIMIT: (429, "rate_limit_error"),
 }
-_V2_SERVER_ERROR = (500, "server_error")
+_V2_SERVER_ERROR: Final = (500, "server_error")
 
 # A refused v1 call carries its payload fields empty rather than not at all.
 _EMPTY_PAYLOADS: dict[str, dict[str, Any]] = {

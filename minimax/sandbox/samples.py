@@ -10,8 +10,6 @@ party's work:
 * `recording.mp3`: 13 s of speech by espeak-ng, long enough to be cloned.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 import sys
@@ -21,24 +19,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from tinytag import TinyTag
 
-FOLDER = Path(__file__).with_name("media")
-RECORDING = FOLDER / "recording.mp3"
+FOLDER: Final = Path(__file__).with_name("media")
+RECORDING: Final = FOLDER / "recording.mp3"
 
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES: Final = 64 * 1024
 
-_FILM = FOLDER / "film.mp4"
-_BOX_HEADER_BYTES = 8
-_LARGEST_BOX_BYTES = 2**32 - 1  # ISO 14496-12: the plain box header counts in 32 bits
+_FILM: Final = FOLDER / "film.mp4"
+_BOX_HEADER_BYTES: Final = 8
+_LARGEST_BOX_BYTES: Final = 2**32 - 1  # ISO 14496-12: the plain box header counts in 32 bits
 
-_PHONE_RATE_HZ = 8000
-_SAMPLE_BYTES = 2
-_WAV_FORMAT_MU_LAW = 7  # RFC 2361
+_PHONE_RATE_HZ: Final = 8000
+_SAMPLE_BYTES: Final = 2
+_WAV_FORMAT_MU_LAW: Final = 7  # RFC 2361
 
-SPEECH_FORMATS = ("mp3", "pcm", "flac", "wav", "pcmu_raw", "pcmu_wav", "opus")
-_MEDIA_TYPES = {
+SPEECH_FORMATS: Final = ("mp3", "pcm", "flac", "wav", "pcmu_raw", "pcmu_wav", "opus")
+_MEDIA_TYPES: Final = {
     "mp3": "audio/mpeg",
     "pcm": "audio/pcm",
     "flac": "audio/flac",

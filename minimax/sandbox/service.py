@@ -1,12 +1,10 @@
 """The sandbox itself: the account's state, and the app that answers for it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from minimax.sandbox import samples
 from minimax.sandbox.bill import Bill
@@ -29,7 +27,7 @@ from minimax.sandbox.voices import Voices
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-LINK_SECONDS = 3600.0  # minimax-api: the download_url of a v1 video lives 1 hour
+LINK_SECONDS: Final = 3600.0  # minimax-api: the download_url of a v1 video lives 1 hour
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Sandbox:
         self.videos_v2 = VideosV2(studio)
 
     @cached_property
-    def app(self) -> ASGIApp:
+    def app(self) -> "ASGIApp":
         """The ASGI app; the web framework is imported with the first use of it."""
         from minimax.sandbox.app import build_app  # noqa: PLC0415
 

@@ -1,23 +1,21 @@
 """Serving the sandbox on the loopback interface: real sockets, quick to open and to close."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from minimax.sandbox.service import Sandbox
 
-HOST = "127.0.0.1"
-DEFAULT_PORT = 8765
+HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 8765
 
 
 @asynccontextmanager
-async def serve(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
+async def serve(sandbox: "Sandbox", *, port: int = 0) -> AsyncIterator[str]:
     """Serve `sandbox` in the running loop; gives the base URL.
 
     Port 0 takes a free one. Leaving the block drops every connection at once, hanging ones too,

@@ -1,12 +1,10 @@
 """Text to audio: every rule of the request is checked, and the sandbox's voice answers."""
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from minimax.sandbox import samples
 from minimax.sandbox.bill import Bill
@@ -17,7 +15,7 @@ from minimax.sandbox.samples import Content, Sound
 from minimax.sandbox.voices import Voices
 
 # minimax-api: POST /v1/t2a_v2.
-MODELS = (
+MODELS: Final = (
     "speech-2.8-hd",
     "speech-2.8-turbo",
     "speech-2.6-hd",
@@ -27,11 +25,11 @@ MODELS = (
     "speech-01-hd",
     "speech-01-turbo",
 )
-LARGEST_TEXT_CHARACTERS = 9_999
-LARGEST_INVISIBLE_SHARE = 0.1
-USD_PER_CHARACTER = {"hd": 100 / 1_000_000, "turbo": 60 / 1_000_000}
+LARGEST_TEXT_CHARACTERS: Final = 9_999
+LARGEST_INVISIBLE_SHARE: Final = 0.1
+USD_PER_CHARACTER: Final = {"hd": 100 / 1_000_000, "turbo": 60 / 1_000_000}
 
-EMOTIONS = (
+EMOTIONS: Final = (
     "happy",
     "sad",
     "angry",
@@ -42,24 +40,24 @@ EMOTIONS = (
     "fluent",
     "whisper",
 )
-SAMPLE_RATES_HZ = (8000, 16000, 22050, 24000, 32000, 44100)
-BITRATES = (32000, 64000, 128000, 256000)
-CHANNELS = (1, 2)
-SOUND_EFFECTS = ("spacious_echo", "auditorium_echo", "lofi_telephone", "robotic")
-MODIFIED_FORMATS = ("mp3", "wav", "flac")
-MOST_TIMBRES = 4
+SAMPLE_RATES_HZ: Final = (8000, 16000, 22050, 24000, 32000, 44100)
+BITRATES: Final = (32000, 64000, 128000, 256000)
+CHANNELS: Final = (1, 2)
+SOUND_EFFECTS: Final = ("spacious_echo", "auditorium_echo", "lofi_telephone", "robotic")
+MODIFIED_FORMATS: Final = ("mp3", "wav", "flac")
+MOST_TIMBRES: Final = 4
 
-LANGUAGES = (
+LANGUAGES: Final = (
     "Chinese", "Chinese,Yue", "English", "Arabic", "Russian", "Spanish", "French", "Portuguese",
     "German", "Turkish", "Dutch", "Ukrainian", "Vietnamese", "Indonesian", "Japanese", "Italian",
     "Korean", "Thai", "Polish", "Romanian", "Greek", "Czech", "Finnish", "Hindi", "Bulgarian",
     "Danish", "Hebrew", "Malay", "Persian", "Slovak", "Swedish", "Croatian", "Filipino",
     "Hungarian", "Norwegian", "Slovenian", "Catalan", "Nynorsk", "Tamil", "Afrikaans", "auto",
 )  # fmt: skip
-LANGUAGES_SINCE_2_6 = ("Persian", "Filipino", "Tamil")
+LANGUAGES_SINCE_2_6: Final = ("Persian", "Filipino", "Tamil")
 
-_SENTENCES = re.compile(r"[^.!?。！？]+[.!?。！？]*")  # noqa: RUF001 - Chinese punctuation
-_VISIBLE_CONTROLS = "\n\r\t"
+_SENTENCES: Final = re.compile(r"[^.!?。！？]+[.!?。！？]*")  # noqa: RUF001 - Chinese punctuation
+_VISIBLE_CONTROLS: Final = "\n\r\t"
 
 
 class Speech:

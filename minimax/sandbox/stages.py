@@ -1,18 +1,17 @@
 """How long a video job takes, and what its prompt can make happen to it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Final
 
 from minimax.sandbox.refusals import INPUT_SENSITIVE, Refusal
 
-REFUSE_INPUT_MARK = "[refuse input]"
+REFUSE_INPUT_MARK: Final = "[refuse input]"
 """A prompt with this mark is refused at once (1026)."""
 
-BLOCK_OUTPUT_MARK = "[block output]"
+BLOCK_OUTPUT_MARK: Final = "[block output]"
 """A prompt with this mark is accepted, and its result blocked (1027)."""
 
-FAIL_MARK = "[fail]"
+FAIL_MARK: Final = "[fail]"
 """A prompt with this mark is accepted, and the job fails without a reason."""
 
 

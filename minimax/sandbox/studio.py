@@ -1,7 +1,5 @@
 """What the makers of videos share: the account, the time a job takes, and the film they deliver."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from minimax.sandbox.bill import Bill

@@ -1,4 +1,6 @@
 """Units that MiniMax's limits are counted in."""
 
-MB = 1024 * 1024  # bytes
-DAY_SECONDS = 24 * 60 * 60
+from typing import Final
+
+MB: Final = 1024 * 1024  # bytes
+DAY_SECONDS: Final = 24 * 60 * 60

@@ -1,14 +1,13 @@
 """Where a medium can lie: on the web, which the sandbox never looks at, or in the request."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Sequence
+from typing import Final
 
 from minimax.sandbox.refusals import invalid
 
-_WEB_PREFIXES = ("https://", "http://")
+_WEB_PREFIXES: Final = ("https://", "http://")
 
 
 def is_web_address(url: str) -> bool:

@@ -1,10 +1,8 @@
 """Video v1, the Hailuo and 01 series: what may be ordered, and how an order fares."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from minimax.sandbox.bounded import Newest
 from minimax.sandbox.params import Params
@@ -13,16 +11,16 @@ from minimax.sandbox.refusals import OUTPUT_SENSITIVE, base_resp, invalid
 from minimax.sandbox.stages import BLOCK_OUTPUT_MARK, FAIL_MARK, check_prompt
 from minimax.sandbox.studio import Studio
 
-LARGEST_PROMPT_CHARACTERS = 2000
-DEFAULT_DURATION_SECONDS = 6
+LARGEST_PROMPT_CHARACTERS: Final = 2000
+DEFAULT_DURATION_SECONDS: Final = 6
 
-TEXT = "Text-to-Video"
-FIRST_FRAME = "Image-to-Video"
-BOTH_FRAMES = "First-and-Last-Frame-to-Video"
-SUBJECT = "Subject-Reference-to-Video"
+TEXT: Final = "Text-to-Video"
+FIRST_FRAME: Final = "Image-to-Video"
+BOTH_FRAMES: Final = "First-and-Last-Frame-to-Video"
+SUBJECT: Final = "Subject-Reference-to-Video"
 
 # minimax-api: a resolution's name is its height; these widths were seen, 512P's is 16:9 rounded.
-_SIZES = {
+_SIZES: Final = {
     "512P": Size(912, 512),
     "720P": Size(1280, 720),
     "768P": Size(1366, 768),
@@ -59,12 +57,12 @@ class VideoModel:
 
 
 # The 01 series has no list price.
-_HAILUO_PRICES_USD = {("768P", 6): 0.28, ("768P", 10): 0.56, ("1080P", 6): 0.49}
-_FAST_PRICES_USD = {("768P", 6): 0.19, ("768P", 10): 0.32, ("1080P", 6): 0.33}
-_SMALL_PRICES_USD = {("512P", 6): 0.10, ("512P", 10): 0.15}
-_PRICES_01_USD = {("720P", 6): 0.0}
+_HAILUO_PRICES_USD: Final = {("768P", 6): 0.28, ("768P", 10): 0.56, ("1080P", 6): 0.49}
+_FAST_PRICES_USD: Final = {("768P", 6): 0.19, ("768P", 10): 0.32, ("1080P", 6): 0.33}
+_SMALL_PRICES_USD: Final = {("512P", 6): 0.10, ("512P", 10): 0.15}
+_PRICES_01_USD: Final = {("720P", 6): 0.0}
 
-MODELS = {
+MODELS: Final = {
     "MiniMax-Hailuo-2.3": VideoModel(
         (TEXT, FIRST_FRAME), _HAILUO_PRICES_USD, takes_pretreatment=True
     ),

@@ -1,10 +1,8 @@
 """Video v2, the H3 series: the order, its states, the list, and taking an order back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from minimax.sandbox.bounded import Newest
 from minimax.sandbox.contents import Contents, Reader
@@ -21,18 +19,18 @@ from minimax.sandbox.studio import Studio
 from minimax.sandbox.units import DAY_SECONDS, MB
 
 # minimax-api: POST /v2/video_generation.
-LARGEST_BODY_BYTES = 64 * MB
-RECORD_LIFE_SECONDS = 7 * DAY_SECONDS
-ADAPTIVE = "adaptive"
-RATIOS = (ADAPTIVE, "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
-EXPANSION_MODES = ("disabled", "balanced", "quality")
+LARGEST_BODY_BYTES: Final = 64 * MB
+RECORD_LIFE_SECONDS: Final = 7 * DAY_SECONDS
+ADAPTIVE: Final = "adaptive"
+RATIOS: Final = (ADAPTIVE, "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
+EXPANSION_MODES: Final = ("disabled", "balanced", "quality")
 
 
 # The list's page size is not documented; these are the sandbox's.
 DEFAULT_PAGE_ITEMS, LARGEST_PAGE_ITEMS = 10, 100
 
 # minimax-api: derived from two recorded answers; 480P by its share of the pixels.
-_TOKENS_PER_SECOND = {"480P": 12_900, "768P": 32_549, "2K": 52_078}
+_TOKENS_PER_SECOND: Final = {"480P": 12_900, "768P": 32_549, "2K": 52_078}
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class VideoModelV2:
     longest_seconds: int = 15
 
 
-MODELS = {
+MODELS: Final = {
     "MiniMax-H3": VideoModelV2(
         prices_usd={"768P": 0.08, "2K": 0.13},
         shortest_seconds=4,

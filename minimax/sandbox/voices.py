@@ -1,12 +1,10 @@
 """Voices: the system's own, and those that live in the account until nobody uses them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Final
 
 from minimax.sandbox.bill import Bill
 from minimax.sandbox.bounded import Newest
@@ -14,21 +12,21 @@ from minimax.sandbox.clock import Clock
 from minimax.sandbox.params import Params
 from minimax.sandbox.refusals import VOICE_ID_DUPLICATE, VOICE_ID_NOT_EXIST, Refusal, invalid
 
-UNUSED_LIFE_SECONDS = 168 * 60 * 60  # minimax-api: an unused voice is deleted after 7 days
-CLONED = "voice_cloning"
-DESIGNED = "voice_generation"
+UNUSED_LIFE_SECONDS: Final = 168 * 60 * 60  # minimax-api: an unused voice is deleted after 7 days
+CLONED: Final = "voice_cloning"
+DESIGNED: Final = "voice_generation"
 
 # minimax-api: prices, due at the first use of a voice in a real synthesis.
-_FIRST_USE = {CLONED: ("voice_clone", 1.5), DESIGNED: ("voice_design", 3.0)}
+_FIRST_USE: Final = {CLONED: ("voice_clone", 1.5), DESIGNED: ("voice_design", 3.0)}
 
-_LANGUAGES = (
+_LANGUAGES: Final = (
     "English", "Chinese", "Cantonese", "Japanese", "Korean", "Spanish", "Portuguese", "French",
     "German", "Italian", "Russian", "Arabic",
 )  # fmt: skip
-_MANNERS = ("Graceful", "Calm", "Cheerful", "Wise", "Gentle", "Lively", "Trustworthy")
-_PERSONS = ("Lady", "Man", "Narrator", "Girl")
-_WELL_KNOWN = ("Wise_Woman", "female-shaonv", "male-qn-qingse", "audiobook_male_1")
-SYSTEM_VOICES = (
+_MANNERS: Final = ("Graceful", "Calm", "Cheerful", "Wise", "Gentle", "Lively", "Trustworthy")
+_PERSONS: Final = ("Lady", "Man", "Narrator", "Girl")
+_WELL_KNOWN: Final = ("Wise_Woman", "female-shaonv", "male-qn-qingse", "audiobook_male_1")
+SYSTEM_VOICES: Final = (
     *_WELL_KNOWN,
     *("_".join(parts) for parts in product(_LANGUAGES, _MANNERS, _PERSONS)),
 )
