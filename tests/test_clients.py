@@ -5,25 +5,15 @@
 prints the same as a table with versions. A client is left out only where it cannot be had.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import minimax_server
 from tests.clients.journeys import CLIENTS, Client, inspector_strict
-from tests.clients.packages import Unavailable
+from tests.clients.packages import skipped_if_it_cannot_be_had
 
 pytestmark = pytest.mark.clients
-
-
-@contextmanager
-def skipped_if_it_cannot_be_had() -> Iterator[None]:
-    try:
-        yield
-    except Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,49 +26,10 @@ from minimax.settings import Settings
 from tests import samples
 from tests.conftest import KEY
 from tests.host import ROOT
+from tests.pages import DOCUMENTS, POLLING, README, Block, blocks, code_spans, rows
 
-README = ROOT / "README.md"
-POLLING = ROOT / "docs" / "POLLING_BEGINNERS_GUIDE.md"
-DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 SAMPLES = ROOT / "minimax" / "sandbox" / "media"
 ENV_EXAMPLE = ROOT / ".env.example"
-
-
-# --- reading a document ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block of a document."""
-
-    document: Path
-    line: int
-    language: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.document.name}:{self.line}"
-
-
-def blocks(language: str, *, documents: list[Path] = DOCUMENTS) -> list[Block]:
-    found = []
-    for document in documents:
-        text = document.read_text(encoding="utf-8")
-        for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            line = text.count("\n", 0, match.start()) + 1
-            found.append(Block(document, line, match[1], match[2]))
-    return [block for block in found if block.language == language]
-
-
-def rows(document: Path, first_header: str) -> list[list[str]]:
-    """The cells of the table whose first column is headed so."""
-    _, after = document.read_text(encoding="utf-8").split(f"\n| {first_header} |", maxsplit=1)
-    lines = after.split("\n\n", maxsplit=1)[0].splitlines()[2:]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-
-def code_spans(text: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", text)
 
 
 PYTHON = blocks("python")

@@ -21,7 +21,7 @@ from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from tests.conftest import KEY, VirtualTime
 from tests.host import MODERN, Host, host
-from tests.test_money import SLOW, WISH, buy, rows, server, states, until
+from tests.shop import SLOW, WISH, buy, rows, server, states, until
 
 pytestmark = pytest.mark.anyio
 

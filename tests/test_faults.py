@@ -42,7 +42,7 @@ from minimax.settings import Settings
 from tests import samples
 from tests.conftest import KEY, VirtualTime
 from tests.host import host
-from tests.test_money import SLOW, SUBMIT, WISH, asked, buy, process, rows, states, until
+from tests.shop import SLOW, SUBMIT, WISH, asked, buy, process, rows, states, until
 from tests.wire import (
     CLOSED,
     TRACE,

@@ -13,7 +13,7 @@ from minimax import errors, jobs, models, retry
 from minimax.sandbox import control
 from tests import generated_docs, test_layers
 from tests.host import ROOT
-from tests.test_docs import code_spans, rows
+from tests.pages import code_spans, rows
 
 DOCS = ROOT / "docs"
 CLONING = DOCS / "VOICE_CLONE_IMPLEMENTATION.md"

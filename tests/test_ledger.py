@@ -21,7 +21,7 @@ from minimax.ledger import FILE_NAME, Job, Ledger, Purchase, State, Verdict
 from minimax.settings import Settings
 from tests.conftest import KEY, VirtualTime
 from tests.host import ROOT
-from tests.test_money import SLOW, asked, buy, given_up, rows, server, shop, states, until
+from tests.shop import SLOW, asked, buy, given_up, rows, server, shop, states, until
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="POSIX modes and process ids")
 

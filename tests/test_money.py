@@ -1,7 +1,4 @@
-"""What the next identical call gets: handed over, joined, refused, or a video of its own.
-
-The shop in which all this is bought is the sandbox: what it billed is what a person would pay.
-"""
+"""What the next identical call gets: handed over, joined, refused, or a video of its own."""
 
 import asyncio
 import base64
@@ -9,8 +6,8 @@ import itertools
 import os
 import sqlite3
 import time as real_time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,92 +24,34 @@ import minimax_server
 from minimax import ledger as ledger_module
 from minimax import runtime
 from minimax.errors import MaybeChargedError, MiniMaxError, RefusedError, UnansweredError
-from minimax.ledger import FILE_NAME, Job, Ledger, State
+from minimax.ledger import Job, Ledger, State
 from minimax.models import SubmittedVideo
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
 from tests import samples
 from tests.conftest import KEY, VirtualTime
-from tests.host import Host, host
 from tests.samples import put
+from tests.shop import (
+    LOST,
+    SLOW,
+    SUBMIT,
+    WISH,
+    asked,
+    buy,
+    given_up,
+    killed,
+    process,
+    rows,
+    server,
+    shop,
+    states,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 
-SUBMIT = "/v1/video_generation"
-SLOW = Fault(SUBMIT, when="after", delay_seconds=0.1)
-"""Accepted and billed at once; the answer takes its time."""
-LOST = Fault(SUBMIT, when="after", reset=True)
-"""Accepted and billed; the answer never comes."""
-WISH = {"prompt": "a dog runs along the beach"}
 HOUR = 3600.0
-
-
-# --- what these tests are made of --------------------------------------------------------------
-
-
-@asynccontextmanager
-async def shop(settings: Settings, *faults: Fault) -> AsyncIterator[tuple[Sandbox, Settings]]:
-    """A sandbox in which these things go wrong, and the settings that lead there."""
-    sandbox = Sandbox()
-    sandbox.faults.add(*faults)
-    async with serve(sandbox) as url:
-        yield sandbox, replace(settings, api_host=url)
-
-
-@asynccontextmanager
-async def server(
-    settings: Settings, time: VirtualTime, *, now: Callable[[], float] = real_time.time
-) -> AsyncIterator[Runtime]:
-    """One server of this user; `now` is what its ledger goes by."""
-    running = Runtime(lambda: settings, clock=time.clock)
-    running._ledger = Ledger(settings.state_dir, now=now)
-    running._at_end.callback(running._ledger.close)
-    try:
-        yield running
-    finally:
-        runtime._of_loop.pop(asyncio.get_running_loop(), None)
-        await running.aclose()
-
-
-async def buy(server: Runtime, **arguments: Any) -> SubmittedVideo:
-    """Call the tool at one of several servers in this loop; WISH unless told otherwise."""
-    runtime._of_loop[asyncio.get_running_loop()] = server
-    return await minimax_server.generate_video(**{**WISH, **arguments})
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.002)
-
-
-async def given_up(call: Awaitable[Any], *, once: Callable[[], object]) -> None:
-    """Make a call and cancel it as soon as `once` holds."""
-    task = asyncio.ensure_future(call)
-    await until(once)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-def rows(settings: Settings) -> list[dict[str, Any]]:
-    """The ledger as it lies on disk, oldest first."""
-    file = settings.state_dir / FILE_NAME
-    if not file.exists():
-        return []
-    with closing(sqlite3.connect(file)) as db:
-        db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute("SELECT * FROM jobs ORDER BY id")]
-
-
-def states(settings: Settings) -> list[str]:
-    return [row["state"] for row in rows(settings)]
-
-
-def asked(sandbox: Sandbox) -> int:
-    """Submissions that reached the sandbox, accepted or not."""
-    return sandbox.count(f"POST {SUBMIT}")
 
 
 # --- one call ----------------------------------------------------------------------------------
@@ -634,24 +573,6 @@ async def test_the_tool_itself_keeps_the_rules(settings: Settings, time: Virtual
 
 
 # --- two servers of one user, each a process ---------------------------------------------------
-
-
-@asynccontextmanager
-async def process(settings: Settings) -> AsyncIterator[Host]:
-    """The real server on stdio, ready to be called."""
-    env = {
-        "MINIMAX_API_HOST": str(settings.api_host),
-        "MINIMAX_API_KEY": KEY,
-        "MINIMAX_MCP_STATE_DIR": str(settings.state_dir),
-    }
-    async with host(env=env) as started:
-        await started.handshake()
-        yield started
-
-
-async def killed(running: Host) -> None:
-    running.process.kill()
-    await running.process.wait()
 
 
 LONG = replace(SLOW, delay_seconds=0.6)

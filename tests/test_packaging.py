@@ -17,8 +17,15 @@ from mcp import Client, StdioServerParameters
 import minimax
 import minimax_server
 from minimax.settings import API_HOSTS, LOG_LEVELS
-from tests.clients.packages import ENVIRONMENT, npm_package, npm_program, program, ran, uv
-from tests.test_clients import skipped_if_it_cannot_be_had
+from tests.clients.packages import (
+    ENVIRONMENT,
+    npm_package,
+    npm_program,
+    program,
+    ran,
+    skipped_if_it_cannot_be_had,
+    uv,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGING = ROOT / "packaging"

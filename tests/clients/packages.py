@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import pytest
 from platformdirs import user_cache_path
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "program",
     "python_with",
     "ran",
+    "skipped_if_it_cannot_be_had",
     "uv",
 ]
 
@@ -124,3 +127,12 @@ def _keep(made: Path, box: Path) -> None:
             raise
     else:
         made.mkdir()
+
+
+@contextmanager
+def skipped_if_it_cannot_be_had() -> Iterator[None]:
+    """Leave a test out, with the reason, where its package cannot be had."""
+    try:
+        yield
+    except Unavailable as reason:
+        pytest.skip(str(reason))

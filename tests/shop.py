@@ -1,0 +1,113 @@
+"""A shop that sells videos, the servers of a user who buys there, and the ledger on disk.
+
+The shop is the sandbox: what it billed is what a person would pay.
+"""
+
+import asyncio
+import sqlite3
+import time as real_time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import minimax_server
+from minimax import runtime
+from minimax.ledger import FILE_NAME, Ledger
+from minimax.models import SubmittedVideo
+from minimax.runtime import Runtime
+from minimax.sandbox import Fault, Sandbox, serve
+from minimax.settings import Settings
+from tests.conftest import KEY, VirtualTime
+from tests.host import Host, host
+
+SUBMIT = "/v1/video_generation"
+SLOW = Fault(SUBMIT, when="after", delay_seconds=0.1)
+"""Accepted and billed at once; the answer takes its time."""
+LOST = Fault(SUBMIT, when="after", reset=True)
+"""Accepted and billed; the answer never comes."""
+WISH = {"prompt": "a dog runs along the beach"}
+
+
+@asynccontextmanager
+async def shop(settings: Settings, *faults: Fault) -> AsyncIterator[tuple[Sandbox, Settings]]:
+    """A sandbox in which these things go wrong, and the settings that lead there."""
+    sandbox = Sandbox()
+    sandbox.faults.add(*faults)
+    async with serve(sandbox) as url:
+        yield sandbox, replace(settings, api_host=url)
+
+
+@asynccontextmanager
+async def server(
+    settings: Settings, time: VirtualTime, *, now: Callable[[], float] = real_time.time
+) -> AsyncIterator[Runtime]:
+    """One server of this user; `now` is what its ledger goes by."""
+    running = Runtime(lambda: settings, clock=time.clock)
+    running._ledger = Ledger(settings.state_dir, now=now)
+    running._at_end.callback(running._ledger.close)
+    try:
+        yield running
+    finally:
+        runtime._of_loop.pop(asyncio.get_running_loop(), None)
+        await running.aclose()
+
+
+async def buy(server: Runtime, **arguments: Any) -> SubmittedVideo:
+    """Call the tool at one of several servers in this loop; WISH unless told otherwise."""
+    runtime._of_loop[asyncio.get_running_loop()] = server
+    return await minimax_server.generate_video(**{**WISH, **arguments})
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def given_up(call: Awaitable[Any], *, once: Callable[[], object]) -> None:
+    """Make a call and cancel it as soon as `once` holds."""
+    task = asyncio.ensure_future(call)
+    await until(once)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def rows(settings: Settings) -> list[dict[str, Any]]:
+    """The ledger as it lies on disk, oldest first."""
+    file = settings.state_dir / FILE_NAME
+    if not file.exists():
+        return []
+    with closing(sqlite3.connect(file)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute("SELECT * FROM jobs ORDER BY id")]
+
+
+def states(settings: Settings) -> list[str]:
+    return [row["state"] for row in rows(settings)]
+
+
+def asked(sandbox: Sandbox) -> int:
+    """Submissions that reached the sandbox, accepted or not."""
+    return sandbox.count(f"POST {SUBMIT}")
+
+
+@asynccontextmanager
+async def process(settings: Settings) -> AsyncIterator[Host]:
+    """The real server on stdio, ready to be called."""
+    env = {
+        "MINIMAX_API_HOST": str(settings.api_host),
+        "MINIMAX_API_KEY": KEY,
+        "MINIMAX_MCP_STATE_DIR": str(settings.state_dir),
+    }
+    async with host(env=env) as started:
+        await started.handshake()
+        yield started
+
+
+async def killed(running: Host) -> None:
+    running.process.kill()
+    await running.process.wait()
