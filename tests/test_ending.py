@@ -209,57 +209,43 @@ async def test_a_second_signal_does_not_cut_the_wait_for_a_submission_short(
 # --- a host that died --------------------------------------------------------------------------
 
 
-def vanish(running: Host) -> None:
-    """The host's process is gone: all three pipes are closed at once."""
+def close_pipes(running: Host, *numbers: int) -> None:
     transport: Any = running.process._transport  # type: ignore[attr-defined]
-    for number in (0, 1, 2):
+    for number in numbers:
         transport.get_pipe_transport(number).close()
 
 
-async def test_a_submission_survives_a_host_that_died(
-    settings: Settings, time: VirtualTime
-) -> None:
-    async with scene(settings, SUBMITTING) as place:
-        place.running.start("generate_video", **WISH)
-        await until(lambda: place.sandbox.billed("video"))
-        assert await seconds_to_end(place.running, vanish) < SLOW_SECONDS + QUICK_SECONDS
-        async with server(place.settings, time) as later:
-            assert (await buy(later))["reused"]
-    assert place.sandbox.billed("video") == 1
+def vanish(running: Host) -> None:
+    """The host's process is gone: all three pipes are closed at once."""
+    close_pipes(running, 0, 1, 2)
 
 
-async def test_a_submission_survives_a_host_that_stopped_reading_while_another_call_answers(
-    settings: Settings, time: VirtualTime
-) -> None:
+def deafen(running: Host) -> None:
+    """It stops reading; nothing tells the server before the submission ends."""
+    close_pipes(running, 1)
+
+
+def deafen_and_call(running: Host) -> None:
     """The first answer into the broken pipe ends the session, and not the submission."""
-
-    def deafen(running: Host) -> None:
-        transport: Any = running.process._transport  # type: ignore[attr-defined]
-        transport.get_pipe_transport(1).close()
-        running.start("list_video_tasks")
-
-    async with scene(settings, SUBMITTING) as place:
-        place.running.start("generate_video", **WISH)
-        await until(lambda: place.sandbox.billed("video"))
-        assert await seconds_to_end(place.running, deafen) < SLOW_SECONDS + QUICK_SECONDS
-        async with server(place.settings, time) as later:
-            assert (await buy(later))["reused"]
-    assert place.sandbox.billed("video") == 1
+    deafen(running)
+    running.start("list_video_tasks")
 
 
-async def test_an_answer_that_the_host_could_not_take_any_more_is_handed_over(
-    settings: Settings, time: VirtualTime
+@pytest.mark.parametrize(
+    "death",
+    [
+        pytest.param(vanish, id="gone"),
+        pytest.param(deafen, id="stopped-reading"),
+        pytest.param(deafen_and_call, id="stopped-reading-while-another-call-answers"),
+    ],
+)
+async def test_a_submission_survives_a_host_that_died_and_is_handed_over(
+    death: End, settings: Settings, time: VirtualTime
 ) -> None:
-    """Its end of the pipe is closed when the submission ends, and nothing has told us before."""
-
-    def deafen(running: Host) -> None:
-        transport: Any = running.process._transport  # type: ignore[attr-defined]
-        transport.get_pipe_transport(1).close()
-
     async with scene(settings, SUBMITTING) as place:
         place.running.start("generate_video", **WISH)
         await until(lambda: place.sandbox.billed("video"))
-        assert await seconds_to_end(place.running, deafen) < SLOW_SECONDS + QUICK_SECONDS
+        assert await seconds_to_end(place.running, death) < SLOW_SECONDS + QUICK_SECONDS
         async with server(place.settings, time) as later:
             assert (await buy(later))["reused"]
     assert place.sandbox.billed("video") == 1

@@ -153,12 +153,14 @@ async def test_a_dry_run_says_the_price_sends_nothing_and_writes_nothing(
 # --- an answer that never reached its caller ---------------------------------------------------
 
 
-async def test_a_job_whose_call_was_cancelled_is_handed_over_to_the_next_identical_call(
-    settings: Settings, time: VirtualTime
+@pytest.mark.parametrize("state", ["submitting", "accepted"])
+async def test_a_job_whose_call_was_cancelled_goes_to_the_next_identical_call(
+    state: str, settings: Settings, time: VirtualTime
 ) -> None:
+    """Joined while it is on its way, handed over afterwards."""
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
         await given_up(buy(running), once=lambda: asked(sandbox))
-        await until(lambda: states(settings) == ["accepted"])
+        await until(lambda: states(settings) == [state])
         video = await buy(running)
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
@@ -175,18 +177,6 @@ async def test_a_job_is_handed_over_once_and_the_call_after_that_buys_another(
         second = await buy(running)
     assert (first["reused"], second["reused"]) == (True, False)
     assert sandbox.billed("video") == 2
-
-
-async def test_a_cancelled_submission_in_flight_is_joined_by_the_next_identical_call(
-    settings: Settings, time: VirtualTime
-) -> None:
-    async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
-        await given_up(buy(running), once=lambda: asked(sandbox))
-        assert states(settings) == ["submitting"]
-        video = await buy(running)
-    assert video["reused"]
-    assert [video["task_id"]] == list(sandbox.videos)
-    assert (asked(sandbox), sandbox.billed("video")) == (1, 1)
 
 
 async def test_a_submission_may_be_cancelled_and_joined_again_and_again(
