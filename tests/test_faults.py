@@ -35,7 +35,7 @@ from minimax.errors import (
     UnansweredError,
     UnreachableError,
 )
-from minimax.models import VideoFile, VideoStatus
+from minimax.models import LONGEST_WAIT_SECONDS, VideoFile, VideoStatus
 from minimax.runtime import Runtime
 from minimax.sandbox import Sandbox, serve
 from minimax.settings import Settings
@@ -61,8 +61,6 @@ from tests.wire import (
 )
 
 pytestmark = pytest.mark.anyio
-
-LONGEST_WAIT_SECONDS = 45
 
 
 @asynccontextmanager

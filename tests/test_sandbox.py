@@ -304,9 +304,6 @@ async def test_a_clone_measures_every_format_it_takes(client: Client, name: str)
     assert await client.code("/v1/voice_clone", {"file_id": file_id, "voice_id": VOICE}) == 0
 
 
-LATE = {"file_id": 1, "text": "", "model": None}
-
-
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
