@@ -143,6 +143,17 @@ def test_the_picture_of_the_layers_is_the_one_that_is_held() -> None:
     assert [set(modules) for _, *modules in lines] == test_layers.LAYERS
 
 
+def test_the_table_of_modules_says_what_each_says_of_itself() -> None:
+    told = {name.strip("`"): words for name, words in rows(SUMMARY, "module")}
+    modules = set().union(*test_layers.LAYERS[1:]) | test_layers.KNOWS_ONLY_MCP | {"sandbox"}
+    assert told == {name: first_line(name) for name in modules}
+
+
+def first_line(module: str) -> str:
+    found = importlib.import_module(f"minimax.{module}").__doc__ or ""
+    return found.splitlines()[0]
+
+
 def test_the_sandboxs_own_routes_are_the_true_ones() -> None:
     told = [span for span in prose_spans(POLLING) if re.match(r"(GET|POST|DELETE) /", span)]
     offered = {tuple(line.split()[:2]) for line in control.WELCOME.splitlines()}
