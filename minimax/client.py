@@ -35,7 +35,6 @@ from minimax.errors import (
 )
 from minimax.models import (
     CloneReply,
-    DeleteReply,
     DesignReply,
     FileReply,
     ImageReply,
@@ -139,11 +138,11 @@ class MiniMaxClient:
         call = _Call("POST", "/v1/voice_design", retry.MAKE, needs=_voice_id)
         return await self._ask(call, DesignReply, json=body)
 
-    async def delete_voice(self, voice_id: str, *, voice_type: str) -> DeleteReply:
+    async def delete_voice(self, voice_id: str, *, voice_type: str) -> None:
         """Delete a voice for good."""
         call = _Call("POST", "/v1/delete_voice", retry.DELETE)
         body = {"voice_id": voice_id, "voice_type": voice_type}
-        return await self._ask(call, DeleteReply, json=body)
+        await self._ask(call, Reply, json=body)
 
     async def make_images(self, body: Mapping[str, Any]) -> ImageReply:
         """Make pictures; billed."""

@@ -76,7 +76,6 @@ class FileObject(Reply):
 
     file_id: IdText = ""
     download_url: str = ""
-    filename: str = ""
 
 
 class FileReply(Reply):
@@ -100,7 +99,6 @@ class SubmitReply(Reply):
 class StatusReply(Reply):
     """Answer of query/video_generation: the status word and `base_resp` are both verdicts."""
 
-    task_id: IdText = ""
     status: str = ""
     file_id: IdText = ""
     video_width: Number = 0
@@ -172,12 +170,6 @@ class DesignReply(Reply):
     trial_audio: str = ""
 
 
-class DeleteReply(Reply):
-    """Answer of delete_voice."""
-
-    voice_id: IdText = ""
-
-
 class ImageData(Reply):
     """Links to the pictures that were made."""
 
@@ -185,9 +177,8 @@ class ImageData(Reply):
 
 
 class ImageFacts(Reply):
-    """Counts, which come as numbers or as texts."""
+    """How many pictures were held back; it comes as a number or as a text."""
 
-    success_count: Number = 0
     failed_count: Number = 0
 
 
@@ -205,7 +196,6 @@ class Voice(Reply):
     voice_id: IdText = ""
     voice_name: str = ""
     description: Annotated[list[str], BeforeValidator(_texts)] = []
-    created_time: str = ""
 
 
 class VoicesReply(Reply):

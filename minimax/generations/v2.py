@@ -168,7 +168,6 @@ def _as_status(task: VideoTask) -> StatusReply:
     """A v2 task in the words of the status call, its handle in place of a file id."""
     completed = job_status(task.status) == "completed"
     return StatusReply(
-        task_id=task.id,
         status=task.status,
         file_id=f"{HANDLE}{task.id}" if completed else "",
         base_resp=BaseResp(status_code=task.error.code, status_msg=task.error.message),

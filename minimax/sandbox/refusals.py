@@ -20,7 +20,6 @@ PROMPT_AUDIO_TOO_LONG: Final = 2048
 INVALID_API_KEY: Final = 2049
 VOICE_ID_NOT_EXIST: Final = 2054
 USAGE_LIMIT: Final = 2056
-MODEL_NOT_IN_PLAN: Final = 2061
 
 # The words of MiniMax's error table.
 _MESSAGES: Final = {
