@@ -731,8 +731,7 @@ def _loaded_settings(*, sandboxed: bool) -> Callable[[], Settings]:
         logs.configure("WARNING")
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - it is a sentence
         return partial(Settings.from_env, sandbox=sandboxed)
-    key = settings.api_key
-    logs.configure(settings.log_level, secret=key.get_secret_value() if key else None)
+    logs.configure(settings.log_level, secret=settings.secret)
     return lambda: settings
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from pydantic import SecretStr
-
 from minimax import retry
 from minimax.errors import (
     INVALID_PARAMETER,
@@ -57,11 +55,11 @@ class Answer:
         """Whether it leads elsewhere."""
         return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
 
-    def payload(self, *, secret: SecretStr | None) -> dict[str, Any] | None:
+    def payload(self, *, secret: str | None) -> dict[str, Any] | None:
         """Its JSON object, without the key in it, should a server echo what it was sent."""
-        key = secret.get_secret_value().encode() if secret is not None else None
+        shown = self.content if secret is None else self.content.replace(secret.encode(), b"[key]")
         try:
-            found = json.loads(self.content.replace(key, b"[key]") if key else self.content)
+            found = json.loads(shown)
         except (ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None

@@ -246,7 +246,7 @@ class MiniMaxClient:
 
     def _read(self, response: httpx.Response, call: "_Call", reply_type: type[ReplyT]) -> ReplyT:
         answer = Answer(response.status_code, response.headers, response.content)
-        payload = answer.payload(secret=self._settings.api_key)
+        payload = answer.payload(secret=self._settings.secret)
         code, said = answers.verdict(payload, in_reply=call.verdict_in_reply)
         if answers.concerns_key(answer, code):
             raise KeyRefusedError(self._key_advice(code), **answers.facts(answer, code))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from minimax import client as client_module
 from minimax import retry
@@ -197,6 +198,15 @@ async def test_a_refused_submission_is_certain_not_to_be_charged(
             await client.submit_video({"model": "m"})
     assert caught.value.outcome in (Outcome.REJECTED, Outcome.THROTTLED)
     assert len(server.requests) == requests
+
+
+@pytest.mark.parametrize("key", ["k", "sandbox", "task_id"])
+async def test_a_placeholder_of_a_key_takes_no_answer_apart(
+    key: str, settings: Settings, time: VirtualTime
+) -> None:
+    placeholder = replace(settings, api_key=SecretStr(key))
+    async with connected(placeholder, time, ok(task_id="sandbox937")) as (client, _):
+        assert await client.submit_video({"model": "m"}) == "sandbox937"
 
 
 async def test_every_submission_gets_a_connection_of_its_own(
