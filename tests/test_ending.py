@@ -193,6 +193,19 @@ async def test_a_submission_without_an_answer_is_waited_for_five_seconds_and_is_
         assert GRACE_SECONDS - 0.5 < seconds < GRACE_SECONDS + QUICK_SECONDS
 
 
+@ended_in_every_way
+async def test_a_speech_that_is_being_made_is_waited_for_and_saved(
+    end: End, settings: Settings
+) -> None:
+    slow = Fault("/v1/t2a_v2", when="after", delay_seconds=SLOW_SECONDS)
+    async with scene(settings, slow) as place:
+        place.running.start("text_to_audio", text="Good morning, everybody.")
+        await until(lambda: place.sandbox.billed("speech"))
+        assert await seconds_to_end(place.running, end) < SLOW_SECONDS + QUICK_SECONDS
+    [saved] = settings.base_path.glob("*.mp3")
+    assert saved.stat().st_size > 0
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 async def test_a_second_signal_does_not_cut_the_wait_for_a_submission_short(
     settings: Settings,

@@ -102,6 +102,27 @@ def test_every_function_class_and_constant_that_a_guide_names_exists(document: P
     assert not unknown
 
 
+@pytest.mark.parametrize("document", INSIDE, ids=lambda path: path.name)
+def test_what_a_guide_says_is_in_a_file_is_in_that_file(document: Path) -> None:
+    told = re.findall(
+        r"`(?:\w+\.)?(\w+)(?:\(\))?` in\s`?\[?(minimax\w*(?:/\w+)*\.py)",
+        document.read_text(encoding="utf-8"),
+    )
+    for name, file in told:
+        names = [
+            word
+            for node in ast.parse((ROOT / file).read_text("utf-8")).body
+            for word in within(node)
+        ]
+        assert name in names, (name, file)
+
+
+def within(node: ast.stmt) -> list[str]:
+    """What a statement defines, the members of a class included."""
+    inner = node.body if isinstance(node, ast.ClassDef) else []
+    return [name for one in (node, *inner) for name in defined(one)]
+
+
 OF_OTHERS = {"AppData", "MiniMax", "StdioServerParameters"}
 """Of Windows, of the person's home folder, of the MCP library."""
 
