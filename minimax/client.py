@@ -34,6 +34,7 @@ from minimax.errors import (
     advice_for,
 )
 from minimax.models import (
+    CancelReply,
     CloneReply,
     DesignReply,
     FileReply,
@@ -176,10 +177,13 @@ class MiniMaxClient:
         reply = await self._ask(call, TasksReply, params=params)
         return sorted(reply.items, key=lambda task: task.created_at, reverse=True)
 
-    async def delete_video_v2(self, task_id: str) -> None:
-        """Cancel a queued MiniMax-H3 job; on a finished one this erases the record of the film."""
-        call = _Call("DELETE", f"/v2/video_generation/{task_id}", retry.DELETE)
-        await self._ask(call, Reply)
+    async def delete_video_v2(self, task_id: str) -> str:
+        """Cancel a queued MiniMax-H3 job; on a finished one this erases the record of the film.
+
+        Returns what was done: `cancelled`, or `deleted`.
+        """
+        call = _Call("DELETE", f"/v2/video_generation/{task_id}", retry.CANCEL, needs=_action)
+        return _action(await self._ask(call, CancelReply))
 
     @asynccontextmanager
     async def download(self, link: str) -> AsyncIterator[Download]:
@@ -406,6 +410,10 @@ def _audio(reply: SpeechReply) -> str:
 
 def _voice_id(reply: DesignReply) -> str:
     return reply.voice_id
+
+
+def _action(reply: CancelReply) -> str:
+    return reply.action or reply.status
 
 
 def _task_status(reply: TaskReply) -> str:

@@ -189,9 +189,11 @@ class _Watch:
         """Cancel it through the API that knows it."""
         client = await self._runtime.client()
         reply = await self.ask()
-        if self._generation is None:  # a final answer that was remembered
-            known = self._runtime.ledger.by_task(self.task_id)
-            self._generation = generations.named(known.api) if known else generations.ALL[0]
+        if self._generation is None or _is_final(reply):
+            raise RefusedError(
+                f"The job {self.task_id} has ended, so there is nothing to cancel.",
+                task_id=self.task_id,
+            )
         await self._generation.cancel(client, self.task_id)
         self._reply = reply.model_copy(update={"status": "cancelled"})
         self._note(self._reply)

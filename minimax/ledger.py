@@ -170,7 +170,6 @@ class Ledger:
                 verdict, job = found
                 self._claim(db, job)
             else:
-                self._forget_doubts(db, purchase.fingerprint)
                 verdict, job = Verdict.BUY, self._write(db, purchase)
             row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
             return verdict, job, dict(row)
@@ -233,15 +232,18 @@ class Ledger:
                     "UPDATE jobs SET state = ? WHERE id = ?", (State.UNKNOWN.value, row["id"])
                 )
 
-    def _forget_doubts(self, db: sqlite3.Connection, fingerprint: str) -> None:
-        db.execute(
-            "UPDATE jobs SET answered_at = ? WHERE fingerprint = ? AND state = ?",
-            (self._now(), fingerprint, State.UNKNOWN.value),
-        )
-
     def accepted(self, job: Job, task_id: str) -> None:
-        """MiniMax accepted; from now on the job has a name."""
+        """MiniMax accepted; from now on the job has a name, and settles earlier doubts."""
         self._set(job.id, state=State.ACCEPTED.value, task_id=task_id, status="queued")
+
+        def settle(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE jobs SET answered_at = ? WHERE state = ? AND id < ?"
+                " AND fingerprint = (SELECT fingerprint FROM jobs WHERE id = ?)",
+                (self._now(), State.UNKNOWN.value, job.id, job.id),
+            )
+
+        self._do(settle)
 
     def ended(self, job: Job, state: State) -> None:
         """The submission was refused, or is in doubt."""

@@ -136,6 +136,13 @@ class TaskReply(Reply):
     task: VideoTask = VideoTask()
 
 
+class CancelReply(Reply):
+    """Answer of the v2 delete: it cancels a queued job, and erases the record of an ended one."""
+
+    action: str = ""
+    status: str = ""
+
+
 class TasksReply(Reply):
     """Answer of the v2 list."""
 

@@ -62,17 +62,24 @@ def take(wish: Wish, *, settings: Settings, opened: ExitStack) -> Order:
 
 def _model_name(wish: Wish, mode: VideoMode, settings: Settings) -> str:
     if wish.model is not None:
-        _check_mode(wish.model, mode)
-        return wish.model
-    configured = settings.video_model
-    if configured is not None and _takes(configured, mode):
+        model = _spelled(wish.model)
+        _check_mode(model, mode)
+        return model
+    configured = _spelled(settings.video_model or "")
+    if configured and _takes(configured, mode):
         return configured
     return DEFAULT_VIDEO_MODELS[mode]
 
 
+def _spelled(model: str) -> str:
+    """A known model as MiniMax spells it; others as they were given."""
+    return next((name for name in VIDEO_MODELS if name.lower() == model.lower()), model)
+
+
 def _takes(model: str, mode: VideoMode) -> bool:
+    """Whether a model makes videos from this; one that is not known may take all its API does."""
     known = VIDEO_MODELS.get(model)
-    return known is None or mode in known.modes
+    return mode in (generations.of_model(model).modes if known is None else known.modes)
 
 
 def _check_mode(model: str, mode: VideoMode) -> None:

@@ -18,6 +18,7 @@ from minimax.clock import Clock
 from minimax.errors import MiniMaxError, Outcome, UnansweredError
 
 __all__ = [
+    "CANCEL",
     "CLONE",
     "CLONE_WITH_PREVIEW",
     "DELETE",
@@ -93,6 +94,10 @@ SUBMIT: Final = Policy(
 # Synthesis, designs and pictures are billed when they are made.
 MAKE: Final = Policy(
     name="make", retries_on=_SAFE, attempts=3, deadline_seconds=120, read_seconds=110
+)
+# On a job that has ended meanwhile, the same request erases a paid film: it is sent once.
+CANCEL: Final = Policy(
+    name="cancel", retries_on=frozenset(), attempts=1, deadline_seconds=30, read_seconds=25
 )
 # Deleting twice is deleting once, but the second answer is "no such voice".
 DELETE: Final = Policy(

@@ -232,7 +232,8 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
         "CLONE_WITH_PREVIEW": "cloning with a preview, which is billed",
         "SUBMIT": "ordering a video",
         "MAKE": "speech, designed voices, pictures",
-        "DELETE": "deleting a voice, cancelling an order",
+        "DELETE": "deleting a voice",
+        "CANCEL": "cancelling an order",
         "DOWNLOAD": "downloading a file that was made",
     }
 )

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 import minimax_server
-from minimax import generations, orders
+from minimax import generations, orders, runtime
 from minimax.errors import InputError, MaybeChargedError, RefusedError, UnansweredError
 from minimax.generations import v2
 from minimax.models import VIDEO_MODELS
 from minimax.rules import H3_PICTURE
+from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from minimax.wishes import Wish
@@ -21,6 +22,7 @@ from tests import samples
 from tests.conftest import KEY, VirtualTime
 from tests.inside import call, connected, failure, in_python
 from tests.samples import put
+from tests.wire import refuse, reply, wire
 
 pytestmark = pytest.mark.anyio
 
@@ -350,13 +352,76 @@ async def test_a_running_or_finished_job_is_left_alone(
     assert not [seen for seen in slow.requests if seen.method == "DELETE"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "no way to cancel Hailuo"), (60, "has ended, so there is nothing to cancel")],
+    ids=["queued", "finished"],
+)
 async def test_a_hailuo_job_cannot_be_cancelled(
-    settings: Settings, sandbox: Sandbox, time: VirtualTime
+    seconds: int, said: str, settings: Settings, time: VirtualTime
 ) -> None:
-    async with in_python(settings, sandbox, time):
+    slow = Sandbox(keys={KEY}, stages=SLOW)
+    async with serve(slow), in_python(settings, slow, time):
         job = await minimax_server.generate_video("x")
-        with pytest.raises(RefusedError, match="no way to cancel Hailuo"):
+        slow.clock.advance(seconds)
+        with pytest.raises(RefusedError, match=said):
             await minimax_server.cancel_video_generation(str(job["task_id"]))
+
+
+async def test_a_throttled_cancellation_is_not_repeated_and_may_come_too_late(
+    settings: Settings, time: VirtualTime
+) -> None:
+    """Sent again after a pause, the same request would erase a film that is finished by then."""
+    slow = Sandbox(keys={KEY}, stages=SLOW)
+    async with serve(slow), in_python(settings, slow, time):
+        job = await minimax_server.generate_video("x", model=H3)
+        slow.faults.add(Fault("/v2/video_generation/", method="DELETE", status=429))
+        with pytest.raises(RefusedError, match="Too many requests"):
+            await minimax_server.cancel_video_generation(str(job["task_id"]))
+    assert sum(seen.method == "DELETE" for seen in slow.requests) == 1
+
+
+async def test_a_cancellation_that_erased_a_film_is_not_told_as_one(
+    settings: Settings, time: VirtualTime
+) -> None:
+    queued = reply({"task": {"id": "7", "model": H3, "status": "queued"}})
+    erased = reply({"task_id": "7", "action": "deleted", "status": "deleted"})
+    async with wire(refuse(2013), queued, queued, erased) as api:
+        at = replace(settings, api_host=api.url)
+        async with runtime.hosted(Runtime(lambda: at, clock=time.clock)):
+            with pytest.raises(RefusedError, match="it was charged"):
+                await minimax_server.cancel_video_generation("7")
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("video-01", "references"),
+        ("MiniMax-H4", "subject_image"),
+        ("minimax-h3", "subject_image"),
+    ],
+)
+def test_a_picture_that_the_models_api_has_no_field_for_is_refused_and_never_dropped(
+    model: str, field: str, settings: Settings, home: Path
+) -> None:
+    picture = str(put(home / "a.png", samples.png()))
+    given: dict[str, Any] = {field: [picture] if field == "references" else picture}
+    with pytest.raises(InputError, match="makes no video from"):
+        taken(Wish(prompt="x", model=model, **given), settings)
+
+
+def test_a_configured_model_nobody_knows_does_not_take_what_its_api_cannot(
+    settings: Settings, home: Path
+) -> None:
+    picture = str(put(home / "a.png", samples.png()))
+    own = replace(settings, video_model="video-01")
+    assert taken(Wish(prompt="x", references=[picture]), own).model == H3
+    assert taken(Wish(prompt="x"), own).model == "video-01"
+
+
+def test_a_known_model_is_known_in_any_letter_case(settings: Settings) -> None:
+    order = taken(Wish(prompt="x", model="minimax-hailuo-02"), settings)
+    assert (order.model, order.list_price_usd) == ("MiniMax-Hailuo-02", 0.28)
 
 
 async def test_a_handle_whose_video_is_not_there_says_how_it_stands(

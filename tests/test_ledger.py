@@ -151,9 +151,17 @@ def test_an_accepted_job_comes_before_a_doubt_about_the_same_wish(ledger: Ledger
     assert ledger.begin(PURCHASE, second_charge_agreed=False)[1].id == accepted.id
 
 
-def test_an_agreement_settles_every_doubt_about_the_wish_and_none_about_another(
-    ledger: Ledger,
+@pytest.mark.parametrize(
+    ("accepted", "next_verdict"),
+    [
+        pytest.param(True, Verdict.BUY, id="accepted"),
+        pytest.param(False, Verdict.REFUSE, id="refused-by-MiniMax"),
+    ],
+)
+def test_an_agreement_that_bought_settles_every_doubt_about_the_wish_and_none_about_another(
+    ledger: Ledger, accepted: bool, next_verdict: Verdict
 ) -> None:
+    """The person agreed to one second charge, and has it only if MiniMax accepted."""
     other = replace(PURCHASE, fingerprint="g")
     for purchase in (PURCHASE, PURCHASE, other):
         verdict, job = ledger.begin(purchase, second_charge_agreed=True)
@@ -161,8 +169,12 @@ def test_an_agreement_settles_every_doubt_about_the_wish_and_none_about_another(
         ledger.ended(job, State.UNKNOWN)
     verdict, job = ledger.begin(PURCHASE, second_charge_agreed=True)
     assert verdict is Verdict.BUY
-    ledger.ended(job, State.REJECTED)
-    assert verdict_on_the_next(ledger) is Verdict.BUY
+    if accepted:
+        ledger.accepted(job, "1")
+        ledger.answered(job)
+    else:
+        ledger.ended(job, State.REJECTED)
+    assert verdict_on_the_next(ledger) is next_verdict
     assert ledger.begin(other, second_charge_agreed=False)[0] is Verdict.REFUSE
 
 

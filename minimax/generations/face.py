@@ -31,10 +31,12 @@ class Generation(Protocol):
 
     Attributes:
         name: How the ledger calls it.
+        modes: What a video may be made from, as far as this API has a field for it.
         picture_rules: What it takes as a picture.
     """
 
     name: str
+    modes: frozenset[VideoMode]
     picture_rules: Rules
 
     def serves(self, model: str) -> bool:

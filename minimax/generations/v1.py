@@ -22,6 +22,7 @@ class V1:
     """See `face.Generation`."""
 
     name = "v1"
+    modes = frozenset(VideoMode) - {VideoMode.REFERENCES}
     picture_rules = FRAME
 
     def serves(self, model: str) -> bool:  # noqa: ARG002

@@ -50,6 +50,7 @@ class V2:
     """See `face.Generation`."""
 
     name = "v2"
+    modes = frozenset(VideoMode) - {VideoMode.SUBJECT}
     picture_rules = H3_PICTURE
 
     def serves(self, model: str) -> bool:
@@ -113,7 +114,8 @@ class V2:
         task = await client.query_video_v2(task_id)
         if task.status.lower() != "queued":
             raise RefusedError(_not_cancelled(task_id, job_status(task.status)), task_id=task_id)
-        await client.delete_video_v2(task_id)
+        if await client.delete_video_v2(task_id) != "cancelled":
+            raise RefusedError(_too_late(task_id), task_id=task_id)
 
     async def recent(self, client: MiniMaxClient) -> list[Remote]:
         return [
@@ -171,6 +173,13 @@ def _as_status(task: VideoTask) -> StatusReply:
         status=task.status,
         file_id=f"{HANDLE}{task.id}" if completed else "",
         base_resp=BaseResp(status_code=task.error.code, status_msg=task.error.message),
+    )
+
+
+def _too_late(task_id: str) -> str:
+    return (
+        f"The job {task_id} ended at the very moment at which it was to be cancelled: it was "
+        "charged, and MiniMax has deleted its record. Look at MiniMax's own page for the video."
     )
 
 
