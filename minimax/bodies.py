@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
-__all__ = ["JsonBody", "Picture", "given"]
+__all__ = ["JsonBody", "Picture", "given", "uri_length"]
 
 CHUNK_BYTES: Final = 3 * 64 * 1024
 """A multiple of three, so that the base64 of the pieces is the base64 of the whole."""
@@ -58,7 +58,7 @@ class JsonBody:
     @property
     def length(self) -> int:
         """Bytes that will be sent."""
-        return sum(map(len, self._pieces)) + sum(map(_uri_length, self._pictures))
+        return sum(map(len, self._pieces)) + sum(map(uri_length, self._pictures))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The body in pieces, from the beginning each time."""
@@ -74,5 +74,6 @@ def _uri_head(picture: Picture) -> bytes:
     return f"data:{picture.media_type};base64,".encode()
 
 
-def _uri_length(picture: Picture) -> int:
+def uri_length(picture: Picture) -> int:
+    """Bytes that a picture takes in a body."""
     return len(_uri_head(picture)) + 4 * -(-picture.size // 3)

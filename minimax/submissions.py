@@ -9,11 +9,12 @@ import datetime
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-from minimax import jobs, orders, retry
+from minimax import jobs, orders, retry, uploads
 from minimax.bodies import Picture
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger import Job, Purchase, State, Verdict
@@ -49,7 +50,7 @@ async def submit(
         wish: What the caller wants.
         second_charge_agreed: Buy although an earlier identical attempt ended in doubt.
         dry_run: Only check and estimate.
-        within_seconds: Answer after this long at the latest; the submission goes on.
+        within_seconds: Answer after this long at the latest; what was begun goes on.
 
     Raises:
         InputError: MiniMax would refuse it; nothing was sent.
@@ -62,11 +63,19 @@ async def submit(
         if dry_run:
             return _estimate(runtime, order)
         purchase = await asyncio.to_thread(_purchase, runtime, order)
+        started = time.monotonic()
+        order = await uploads.made_to_fit(
+            runtime, wish, order, key=purchase.fingerprint, within_seconds=within_seconds
+        )
         return await _bought(
             _Attempt(runtime, order, purchase, opened),
             second_charge_agreed=second_charge_agreed,
-            within_seconds=within_seconds,
+            within_seconds=_left(within_seconds, time.monotonic() - started),
         )
+
+
+def _left(within_seconds: float | None, passed_seconds: float) -> float | None:
+    return None if within_seconds is None else max(0.0, within_seconds - passed_seconds)
 
 
 class _Attempt:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import minimax_server
-from minimax import generations, orders, runtime
+from minimax import generations, orders, runtime, submissions
 from minimax.errors import InputError, MaybeChargedError, RefusedError, UnansweredError
 from minimax.generations import v2
 from minimax.models import VIDEO_MODELS
@@ -223,17 +223,48 @@ async def test_the_configured_h3_model_is_used(settings: Settings, sandbox: Sand
         assert (await call(client, "generate_video", prompt="x"))["model"] == H3
 
 
+@pytest.fixture
+def too_large(home: Path, monkeypatch: pytest.MonkeyPatch) -> Wish:
+    """A wish whose pictures are too much for one request, but for the smallest."""
+    contents = [samples.png(n, n) for n in (400, 1600, 1700)]
+    rest_bytes = 500
+    monkeypatch.setattr(v2, "LARGEST_BODY_BYTES", rest_bytes + len(contents[0]) * 4 // 3)
+    pictures = [put(home / f"{n}.png", content) for n, content in enumerate(contents)]
+    return Wish(prompt="x", model=H3, references=[str(picture) for picture in pictures])
+
+
 async def test_pictures_that_make_a_request_too_large_are_uploaded_instead(
-    settings: Settings,
-    sandbox: Sandbox,
-    frames: list[str],
-    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: Wish
 ) -> None:
-    size = Path(frames[0]).stat().st_size
-    monkeypatch.setattr(v2, "LARGEST_BODY_BYTES", 2 * size + 600)
-    async with connected(settings, sandbox) as client:
-        await call(client, "generate_video", prompt="x", model=H3, references=[frames[0]] * 3)
-    assert 0 < sandbox.count("POST /v1/files/upload") < 3
+    async with in_python(settings, sandbox, time) as running:
+        await submissions.submit(running, too_large)
+    assert sandbox.count("POST /v1/files/upload") == 2
+    assert sandbox.billed("video") == 1
+
+
+async def test_a_picture_that_cannot_be_uploaded_is_no_order_and_no_doubt(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: Wish
+) -> None:
+    sandbox.faults.add(Fault("/v1/files/upload", status=502, times=3))
+    async with in_python(settings, sandbox, time) as running:
+        with pytest.raises(UnansweredError, match="no video was ordered and nothing was charged"):
+            await submissions.submit(running, too_large)
+        assert running.ledger.newest(9) == []
+        assert (await submissions.submit(running, too_large))["status"] == "queued"
+    assert sandbox.billed("video") == 1
+
+
+async def test_uploads_that_outlast_a_call_go_on_and_are_joined_before_anything_is_ordered(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: Wish
+) -> None:
+    sandbox.faults.add(Fault("/v1/files/upload", delay_seconds=0.3))
+    async with in_python(settings, sandbox, time) as running:
+        with pytest.raises(UnansweredError, match="No video has been ordered yet"):
+            await submissions.submit(running, too_large, within_seconds=0.05)
+        assert running.ledger.newest(9) == []
+        video = await submissions.submit(running, too_large, within_seconds=10)
+    assert not video["reused"]
+    assert sandbox.count("POST /v1/files/upload") == 2
     assert sandbox.billed("video") == 1
 
 

@@ -26,6 +26,7 @@ LAYERS = [
     {"runtime"},
     {"generations"},
     {"orders", "jobs", "results"},
+    {"uploads"},
     {"submissions", "films", "cloning", "speech", "voices", "pictures"},
     {"check", "demo"},
 ]

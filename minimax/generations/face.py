@@ -67,6 +67,16 @@ class Generation(Protocol):
         """The request, from a checked wish."""
         ...
 
+    def to_upload(self, body: Mapping[str, Any]) -> list[Input]:
+        """Pictures that make the request too large, to be uploaded before it."""
+        ...
+
+    def with_uploads(
+        self, body: Mapping[str, Any], file_ids: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """The request with uploads in place of the pictures whose digest is among `file_ids`."""
+        ...
+
     async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
         """Send a paid request once; returns the task id."""
         ...

@@ -8,6 +8,7 @@ from minimax.bodies import given
 from minimax.client import MiniMaxClient
 from minimax.errors import InputError, RefusedError
 from minimax.generations.face import Picture, Remote
+from minimax.media import Input
 from minimax.models import VIDEO_MODELS, StatusReply, VideoMode, VideoModel
 from minimax.rules import FRAME
 from minimax.wishes import Wish
@@ -64,6 +65,16 @@ class V1:
             "subject_reference": [{"type": "character", "image": subject}] if subject else None,
         }
         return given(**fields)
+
+    def to_upload(self, body: Mapping[str, Any]) -> list[Input]:  # noqa: ARG002
+        return []
+
+    def with_uploads(
+        self,
+        body: Mapping[str, Any],
+        file_ids: Mapping[str, str],  # noqa: ARG002
+    ) -> Mapping[str, Any]:
+        return body
 
     async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
         return await client.submit_video(body)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from minimax.arguments import check_choice, check_length
-from minimax.bodies import JsonBody, given
+from minimax.bodies import JsonBody, given, uri_length
 from minimax.client import MiniMaxClient
 from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.generations.face import Picture, Remote
@@ -90,8 +90,24 @@ class V2:
         }
         return given(**fields)
 
+    def to_upload(self, body: Mapping[str, Any]) -> list[Input]:
+        """The largest pictures, until the rest fits."""
+        left, found = JsonBody(body).length, []
+        urls = [item["image_url"]["url"] for item in body["content"] if "image_url" in item]
+        for picture in sorted((u for u in urls if isinstance(u, Input)), key=lambda p: -p.size):
+            if left <= LARGEST_BODY_BYTES:
+                break
+            found.append(picture)
+            left -= uri_length(picture)
+        return found
+
+    def with_uploads(
+        self, body: Mapping[str, Any], file_ids: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        return {**body, "content": [_with_upload(item, file_ids) for item in body["content"]]}
+
     async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
-        return await client.submit_video_v2(await _small_enough(client, body))
+        return await client.submit_video_v2(body)
 
     async def status(self, client: MiniMaxClient, task_id: str) -> StatusReply:
         return _as_status(await client.query_video_v2(task_id))
@@ -147,23 +163,10 @@ def _content(pictures: Mapping[str, list[Picture]]) -> Iterator[dict[str, Any]]:
             yield {"type": "image_url", "image_url": {"url": picture}, "role": role}
 
 
-async def _small_enough(client: MiniMaxClient, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The request with its largest pictures uploaded, until the rest fits."""
-    images = [item["image_url"] for item in body["content"] if item["type"] == "image_url"]
-    local = sorted((i for i in images if isinstance(i["url"], Input)), key=lambda i: i["url"].size)
-    while local and JsonBody(body).length > LARGEST_BODY_BYTES:
-        image = local.pop()
-        image["url"] = f"mm_file://{await _uploaded(client, image['url'])}"
-    return body
-
-
-async def _uploaded(client: MiniMaxClient, picture: Input) -> str:
-    return await client.upload_file(
-        picture,
-        name=picture.name,
-        media_type=picture.media_type,
-        purpose="video_generation_input",
-    )
+def _with_upload(item: dict[str, Any], file_ids: Mapping[str, str]) -> dict[str, Any]:
+    picture = item.get("image_url", {}).get("url")
+    file_id = file_ids.get(picture.digest()) if isinstance(picture, Input) else None
+    return item if file_id is None else {**item, "image_url": {"url": f"mm_file://{file_id}"}}
 
 
 def _as_status(task: VideoTask) -> StatusReply:

@@ -1,0 +1,88 @@
+"""Pictures that are too much for one request go to MiniMax before it; nothing is bought by that."""
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from minimax import orders
+from minimax.background import NotYet
+from minimax.client import MiniMaxClient
+from minimax.errors import MiniMaxError, Outcome, UnansweredError
+from minimax.media import Input
+from minimax.orders import Order
+from minimax.runtime import Runtime
+from minimax.wishes import Wish
+
+__all__ = ["made_to_fit"]
+
+PURPOSE: Final = "video_generation_input"
+
+
+async def made_to_fit(
+    runtime: Runtime, wish: Wish, order: Order, *, key: str, within_seconds: float | None
+) -> Order:
+    """The order with its largest pictures uploaded, where its request would be too large.
+
+    Args:
+        runtime: The loop's own.
+        wish: What the order was made from.
+        order: As it was taken.
+        key: The same for identical orders; they share the uploads.
+        within_seconds: Answer after this long at the latest; the uploads go on.
+
+    Raises:
+        UnansweredError: They take longer, or MiniMax did not answer; nothing was ordered.
+        MiniMaxError: MiniMax refused one or could not be reached; nothing was ordered.
+    """
+    if not order.generation.to_upload(order.body):
+        return order
+    runtime.background.start(("pictures", key), partial(_uploaded, runtime, wish))
+    try:
+        file_ids = await runtime.background.collect(
+            ("pictures", key), within_seconds=within_seconds
+        )
+    except NotYet:
+        raise UnansweredError(
+            "The pictures are still on their way to MiniMax; that goes on by itself. No video has "
+            "been ordered yet. Call generate_video again with exactly the same arguments: that "
+            "joins it.",
+            outcome=Outcome.NOT_SENT,
+        ) from None
+    body = await asyncio.to_thread(order.generation.with_uploads, order.body, file_ids)
+    return replace(order, body=dict(body))
+
+
+async def _uploaded(runtime: Runtime, wish: Wish) -> dict[str, str]:
+    """File ids by the digest of what was uploaded.
+
+    The pictures are opened anew: this outlives the call, whose own files are closed at its end.
+    """
+    file_ids: dict[str, str] = {}
+    with ExitStack() as opened:
+        order = await asyncio.to_thread(orders.take, wish, settings=runtime.settings, opened=opened)
+        client = await runtime.client()
+        for picture in order.generation.to_upload(order.body):
+            digest = await asyncio.to_thread(picture.digest)
+            if digest not in file_ids:
+                file_ids[digest] = await _upload(client, picture)
+    return file_ids
+
+
+async def _upload(client: MiniMaxClient, picture: Input) -> str:
+    try:
+        return await client.upload_file(
+            picture, name=picture.name, media_type=picture.media_type, purpose=PURPOSE
+        )
+    except MiniMaxError as error:
+        if error.outcome is not Outcome.UNKNOWN:
+            raise
+        raise UnansweredError(
+            "A picture could not be uploaded to MiniMax, so no video was ordered and nothing was "
+            "charged. Call again.",
+            outcome=Outcome.UNKNOWN,
+            code=error.code,
+            http_status=error.http_status,
+            trace_id=error.trace_id,
+        ) from None
