@@ -23,6 +23,7 @@ from minimax.clock import Clock
 from minimax.errors import (
     KEY_REFUSED,
     LINK_OVER,
+    MODERATION_CODES,
     KeyRefusedError,
     MiniMaxError,
     Outcome,
@@ -63,6 +64,8 @@ LARGEST_FILM_BYTES: Final = 2 * 1024**3
 """No video model makes more; a larger download is a mistake or an attack."""
 LISTED_TASKS: Final = 100
 CLIENT_NAME: Final = "minimax-server"
+TRANSPORT_ERRORS: Final = (httpx.HTTPError, OSError)
+"""A damaged TLS record comes out of httpx as the ssl module's own error, which is an OSError."""
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +123,8 @@ class MiniMaxClient:
 
     async def call_video_generation_status(self, task_id: str) -> StatusReply:
         """Ask once how a video job stands; `Fail` and moderation codes are its verdict."""
-        call = _Call("GET", "/v1/query/video_generation", retry.STATUS, verdict_in_reply=True)
+        path = "/v1/query/video_generation"
+        call = _Call("GET", path, retry.STATUS, verdict_in_reply=True, needs=_word_or_verdict)
         return await self._ask(call, StatusReply, params={"task_id": task_id})
 
     async def retrieve_file(self, file_id: str) -> str:
@@ -147,7 +151,7 @@ class MiniMaxClient:
 
     async def make_images(self, body: Mapping[str, Any]) -> ImageReply:
         """Make pictures; billed."""
-        call = _Call("POST", "/v1/image_generation", retry.MAKE)
+        call = _Call("POST", "/v1/image_generation", retry.MAKE, needs=_pictures)
         return await self._ask(call, ImageReply, json=body)
 
     async def list_voices(self, voice_type: str) -> VoicesReply:
@@ -245,7 +249,7 @@ class MiniMaxClient:
     ) -> httpx.Response:
         try:
             return await pool.send(request, stream=stream)
-        except httpx.HTTPError as error:
+        except TRANSPORT_ERRORS as error:
             raise _transport_error(error, request.url.host) from None
 
     def _read(self, response: httpx.Response, call: "_Call", reply_type: type[ReplyT]) -> ReplyT:
@@ -260,7 +264,7 @@ class MiniMaxClient:
             reply = reply_type.model_validate(payload)
         except ValidationError:
             raise answers.unreadable(answer) from None
-        if call.needs is not None and not call.needs(reply):
+        if not call.is_answered_by(reply, verdict_given="base_resp" in (payload or {})):
             raise answers.unreadable(answer)
         return reply
 
@@ -332,7 +336,8 @@ class _Call:
     """One endpoint: where it is and how it behaves.
 
     Attributes:
-        needs: What an answer must hold to be one; without it the outcome is not known.
+        needs: What an answer must hold to be one; without it the outcome is not known. Where it
+            is None, MiniMax's verdict is needed, which v1 always gives and v2 never.
     """
 
     method: str
@@ -340,7 +345,13 @@ class _Call:
     policy: Policy
     fresh_connection: bool = False
     verdict_in_reply: bool = False
-    needs: Callable[[Any], str] | None = None
+    needs: Callable[[Any], object] | None = None
+
+    def is_answered_by(self, reply: Reply, *, verdict_given: bool) -> bool:
+        """Whether this is MiniMax's answer, and not some other success."""
+        if self.needs is not None:
+            return bool(self.needs(reply))
+        return verdict_given or not self.path.startswith("/v1/")
 
 
 class _Pools:
@@ -369,17 +380,29 @@ class _Pools:
 
     def _pool(self, name: str, *, kept_alive: int) -> httpx.AsyncClient:
         if name not in self._made:
-            self._tls = self._tls or httpx.create_ssl_context(trust_env=self._trust_env)
-            self._made[name] = httpx.AsyncClient(
-                verify=self._tls,
-                trust_env=self._trust_env,
-                follow_redirects=False,
-                limits=httpx.Limits(
-                    max_connections=MOST_CONNECTIONS, max_keepalive_connections=kept_alive
-                ),
-                headers={"User-Agent": CLIENT_NAME},
-            )
+            try:
+                self._made[name] = self._new(kept_alive=kept_alive)
+            except (ImportError, ValueError, OSError, httpx.InvalidURL):
+                raise UnreachableError(
+                    "The proxy or the certificates that this environment names cannot be used: "
+                    "check HTTPS_PROXY and ALL_PROXY (an http:// proxy, not socks) and "
+                    "SSL_CERT_FILE. Nothing was sent.",
+                    outcome=Outcome.REJECTED,
+                ) from None
         return self._made[name]
+
+    def _new(self, *, kept_alive: int) -> httpx.AsyncClient:
+        self._tls = self._tls or httpx.create_ssl_context(trust_env=self._trust_env)
+        limits = httpx.Limits(
+            max_connections=MOST_CONNECTIONS, max_keepalive_connections=kept_alive
+        )
+        return httpx.AsyncClient(
+            verify=self._tls,
+            trust_env=self._trust_env,
+            follow_redirects=False,
+            limits=limits,
+            headers={"User-Agent": CLIENT_NAME},
+        )
 
     async def aclose(self) -> None:
         while self._made:
@@ -412,6 +435,14 @@ def _voice_id(reply: DesignReply) -> str:
     return reply.voice_id
 
 
+def _word_or_verdict(reply: StatusReply) -> bool:
+    return bool(reply.status) or reply.base_resp.status_code in MODERATION_CODES
+
+
+def _pictures(reply: ImageReply) -> bool:
+    return bool(reply.data.image_urls) or reply.metadata.failed_count > 0
+
+
 def _action(reply: CancelReply) -> str:
     return reply.action or reply.status
 
@@ -423,7 +454,7 @@ def _task_status(reply: TaskReply) -> str:
 # --- reading answers ---------------------------------------------------------------------------
 
 
-def _transport_error(error: httpx.HTTPError, host: str) -> MiniMaxError:
+def _transport_error(error: httpx.HTTPError | OSError, host: str) -> MiniMaxError:
     if isinstance(error, httpx.ProxyError):
         return UnreachableError(
             "The proxy that HTTPS_PROXY or ALL_PROXY names could not be used. Check those "
@@ -514,5 +545,5 @@ async def _raw_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
             if received > LARGEST_FILM_BYTES:
                 raise _too_much()
             yield chunk
-    except httpx.HTTPError as error:
+    except TRANSPORT_ERRORS as error:
         raise _transport_error(error, response.request.url.host) from None

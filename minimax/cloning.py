@@ -258,6 +258,6 @@ async def _result(
         next_step=runtime.next_step(
             f"The voice {voice_id} is ready. MiniMax deletes it unless it speaks within 7 days, "
             "charges for the clone when it first speaks, and lists it only from then on."
-            f"{results.trouble(problem)}"
+            f"{results.trouble(problem, link='demo_audio_url')}"
         ),
     )

@@ -9,7 +9,7 @@ from typing import Final
 from minimax import downloads, generations, kinds, media, places
 from minimax.arguments import checked_id
 from minimax.background import NotYet
-from minimax.errors import INVALID_PARAMETER, RefusedError
+from minimax.errors import INVALID_PARAMETER, RefusedError, StorageError
 from minimax.models import VideoFile
 from minimax.runtime import Runtime
 
@@ -77,7 +77,19 @@ class _Film:
 
     async def __call__(self) -> media.SavedFile:
         """Download it."""
-        saved = await downloads.fetch(
+        try:
+            saved = await self._fetched()
+        except StorageError as error:
+            raise StorageError(
+                f"{error} The video is still at MiniMax: call again with the same file_id, which "
+                "costs nothing.",
+                outcome=error.outcome,
+            ) from None
+        self._runtime.ledger.saved(self.file_id, saved.path)
+        return saved
+
+    async def _fetched(self) -> media.SavedFile:
+        return await downloads.fetch(
             await self._runtime.client(),
             self.link,
             stem=self._stem,
@@ -86,8 +98,6 @@ class _Film:
             clock=self._runtime.clock,
             on_bytes=self._note,
         )
-        self._runtime.ledger.saved(self.file_id, saved.path)
-        return saved
 
     def _note(self, received_bytes: int, total_bytes: int | None) -> None:
         self._received_bytes, self._total_bytes = received_bytes, total_bytes

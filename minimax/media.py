@@ -472,18 +472,15 @@ def _is_whole(file: BinaryIO, size: int, media_type: str) -> bool:
 def not_media(what: str) -> StorageError:
     """The error for content that is not what was expected; nothing of it is kept."""
     return StorageError(
-        f"What the download link delivered {what}, so nothing was saved. Call again; "
-        "the file at MiniMax is not affected.",
-        outcome=Outcome.UNKNOWN,
+        f"What was delivered {what}, so nothing was saved.", outcome=Outcome.UNKNOWN
     )
 
 
 def _cannot_write(error: OSError) -> StorageError:
     reason = _WRITE_TROUBLES.get(error.errno or 0, "the disk reports an error")
     return StorageError(
-        f"The file could not be saved: {reason}. Nothing half-written was left behind, and the "
-        "file is still at MiniMax: mend this and call again with the same id; nothing is charged "
-        "for that. The folder is set with MINIMAX_MCP_BASE_PATH."
+        f"The file could not be saved: {reason}. Nothing half-written was left behind. The folder "
+        "is set with MINIMAX_MCP_BASE_PATH."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from minimax import kinds, media, results
 from minimax.arguments import check_choice, check_length
 from minimax.bodies import given
-from minimax.errors import RESULT_BLOCKED, MiniMaxError, RefusedError
+from minimax.errors import MiniMaxError, RefusedError
 from minimax.media import SavedFile
 from minimax.models import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply, Pictures
 from minimax.rules import PORTRAIT
@@ -65,7 +65,7 @@ async def _made(runtime: Runtime, request: PictureRequest, folder: Path) -> Pict
             _what_now(saved, urls)
             + _held_back(reply.metadata.failed_count)
             + f" List price: ${IMAGE_PRICE_USD * len(urls):.4f} ({PRICES_AS_OF})."
-            + results.trouble(problem)
+            + results.trouble(problem, link="image_urls")
         ),
     )
 
@@ -76,10 +76,7 @@ async def _reply(runtime: Runtime, request: PictureRequest) -> ImageReply:
         body = await asyncio.to_thread(_body, runtime, request, opened)
         reply = await results.billed(client.make_images(body), what="The picture")
     if not reply.data.image_urls:
-        raise RefusedError(
-            "MiniMax's content check held every picture back. Reword the prompt.",
-            code=None if reply.metadata.failed_count else RESULT_BLOCKED,
-        )
+        raise RefusedError("MiniMax's content check held every picture back. Reword the prompt.")
     return reply
 
 

@@ -109,9 +109,17 @@ async def attempted(saving: Awaitable[SavedFile]) -> Attempted:
         return None, error
 
 
-def trouble(error: MiniMaxError | None) -> str:
-    """What a paid result says where only the saving failed."""
-    return "" if error is None else f" It could not be saved here: {error}"
+def trouble(error: MiniMaxError | None, *, link: str | None = None) -> str:
+    """What a paid result says where only the saving failed.
+
+    Args:
+        error: Why; None where nothing failed.
+        link: The result's key that still leads to it, if one does.
+    """
+    if error is None:
+        return ""
+    way_out = f" {link} still leads to it for a while." if link else ""
+    return f" It could not be saved here: {error}{way_out} Making it anew is charged again."
 
 
 async def save_preview(runtime: Runtime, audio: str, *, voice_id: str, folder: Path) -> Attempted:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
@@ -143,18 +143,26 @@ def _api_key(text: str | None) -> SecretStr | None:
 def _api_host(text: str | None) -> str | None:
     if text is None:
         return None
-    parts = urlsplit(text if "://" in text else f"https://{text}")
-    host = parts.hostname or ""
-    allowed = any(host == domain or host.endswith(f".{domain}") for domain in KEY_DOMAINS)
-    secure = parts.scheme == "https" and allowed
-    local = parts.scheme in ("http", "https") and is_loopback(host)
-    if not (secure or local) or parts.username or parts.query:
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        usable = _is_api_host(parts) and parts.port != 0
+    except ValueError:  # brackets of a placeholder, a port that is no number
+        usable = False
+    if not usable:
         raise SettingsError(
             "MINIMAX_API_HOST is not one of MiniMax's API hosts. Use https://api.minimax.io "
             "(global keys) or https://api.minimaxi.com (mainland keys). The key is sent to "
             "MiniMax only, over https."
         )
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_api_host(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    allowed = any(host == domain or host.endswith(f".{domain}") for domain in KEY_DOMAINS)
+    secure = parts.scheme == "https" and allowed
+    local = parts.scheme in ("http", "https") and is_loopback(host)
+    return (secure or local) and not parts.username and not parts.query
 
 
 def _resource_mode(values: Mapping[str, str]) -> ResourceMode:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from minimax import results
 from minimax.arguments import check_choice
 from minimax.bodies import given
-from minimax.errors import InputError, MiniMaxError
+from minimax.errors import InputError, MiniMaxError, StorageError
 from minimax.media import SavedFile
 from minimax.models import (
     CLONE_PRICE_USD,
@@ -184,7 +184,7 @@ async def _result(
             _what_now(sound)
             + _fee(first_use=first_use)
             + _doubt(request, reply)
-            + results.trouble(problem)
+            + results.trouble(problem, link="audio_url")
         ),
     )
 
@@ -205,8 +205,11 @@ async def _saved_sound(
     saved, problem = await results.attempted(
         results.save_audio(runtime, reply.data.audio, stem=stem, folder=folder, raw_type=raw_type)
     )
-    if problem is not None and not linked:  # then there is nothing to give at all
-        raise problem
+    if problem is not None and not linked:
+        raise StorageError(
+            "The speech was made and is charged, but there is no link to it."
+            f"{results.trouble(problem)}"
+        )
     return saved, problem
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -119,6 +120,29 @@ async def test_a_failed_job_is_an_answer_and_no_error(
         found = await client.call_video_generation_status("7")
     assert (found.status, found.base_resp.status_code) == (word, code)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("body", [{}, {"error": "service unavailable"}, {"code": 500}])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda c: c.call_video_generation_status("7"), id="status"),
+        pytest.param(lambda c: c.clone_voice({}, policy=retry.CLONE), id="clone"),
+        pytest.param(lambda c: c.delete_voice("v", voice_type="voice_cloning"), id="delete"),
+        pytest.param(lambda c: c.list_voices("all"), id="voices"),
+        pytest.param(lambda c: c.make_images({}), id="images"),
+    ],
+)
+async def test_a_success_that_is_no_answer_of_minimaxs_is_none(
+    ask: Callable[[MiniMaxClient], Awaitable[Any]],
+    body: dict[str, Any],
+    settings: Settings,
+    time: VirtualTime,
+) -> None:
+    async with connected(settings, time, reply(body)) as (client, _):
+        with pytest.raises(UnansweredError) as caught:
+            await ask(client)
+    assert caught.value.outcome is Outcome.UNKNOWN
 
 
 async def test_a_refused_question_is_an_error_and_never_looks_like_a_running_job(
@@ -381,6 +405,39 @@ async def test_a_proxy_that_is_down_is_named(
     with pytest.raises(UnreachableError, match="HTTPS_PROXY"):
         await client.list_voices("all")
     await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("ALL_PROXY", "socks5://127.0.0.1:1", id="socks"),
+        pytest.param("HTTPS_PROXY", "nonsense://127.0.0.1:1", id="no-proxy-at-all"),
+        pytest.param("SSL_CERT_FILE", "/nowhere/certificates.pem", id="no-certificates"),
+    ],
+)
+async def test_an_environment_that_cannot_be_used_is_named_and_nothing_was_sent(
+    name: str, value: str, settings: Settings, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    client = MiniMaxClient(settings, clock=time.clock)
+    with pytest.raises(UnreachableError, match=f"{name}.*Nothing was sent") as caught:
+        await client.submit_video({"model": "m"})
+    await client.aclose()
+    assert caught.value.outcome is Outcome.REJECTED
+
+
+async def test_a_damaged_tls_record_is_a_doubt_and_no_crash(
+    settings: Settings, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(*_: object, **__: object) -> None:
+        raise ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]")
+
+    monkeypatch.setattr("httpx.AsyncClient.send", damaged)
+    async with connected(settings, time, ok(task_id="1")) as (client, _):
+        with pytest.raises(UnansweredError) as caught:
+            await client.submit_video({"model": "m"})
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert "SSL" not in str(caught.value)
 
 
 async def test_a_loopback_host_is_never_reached_through_a_proxy(

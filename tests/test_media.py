@@ -500,7 +500,7 @@ async def test_trouble_while_writing_is_said_and_leaves_nothing(
     monkeypatch.setattr(media._Part, "write", trouble)
     with pytest.raises(StorageError, match=said) as caught:
         await save(out, samples.mp4())
-    assert "call again with the same id" in str(caught.value)
+    assert "MINIMAX_MCP_BASE_PATH" in str(caught.value)
     assert "raw library text" not in str(caught.value)
     assert names(out) == []
 

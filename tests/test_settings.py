@@ -80,6 +80,8 @@ def test_hosts_of_minimax_and_loopback_are_accepted(
         "https://user@api.minimax.io",
         "http://192.168.0.1",
         "file:///etc/passwd",
+        "https://api.minimax.io:abc",
+        "https://[your-region].minimax.io",
     ],
 )
 def test_a_host_that_must_not_get_the_key_is_refused_by_name(tmp_path: Path, given: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import minimax_server
 from minimax import speech
-from minimax.errors import MaybeChargedError, RefusedError
+from minimax.errors import MaybeChargedError, RefusedError, StorageError
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
 from tests import samples
@@ -207,6 +207,26 @@ async def test_speech_that_cannot_be_saved_is_still_handed_over_as_a_link(
     assert spoken["path"] is None
     assert str(spoken["audio_url"]).startswith("http")
     assert "could not be saved" in spoken["next_step"]
+    assert "audio_url still leads to it" in spoken["next_step"]
+    assert "Making it anew is charged again" in spoken["next_step"]
+
+
+async def test_speech_without_a_link_that_cannot_be_saved_says_that_it_is_charged(
+    settings: Settings, time: VirtualTime
+) -> None:
+    put(settings.base_path, b"a file where the folder should be")
+    async with wire(ok(data={"audio": "ff" * 900})) as api, in_python(settings, api, time):
+        with pytest.raises(StorageError, match=r"is charged.*Making it anew is charged again"):
+            await minimax_server.text_to_audio("Hello.", "English_Graceful_Lady")
+
+
+async def test_an_empty_answer_about_pictures_is_a_doubt_and_no_moderation(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with wire(ok(data=None)) as api, in_python(settings, api, time):
+        with pytest.raises(MaybeChargedError, match="may have made and charged it"):
+            await minimax_server.text_to_image("a lake")
+    assert len(api.requests) == 1
 
 
 async def test_in_url_mode_speech_and_pictures_are_links(

@@ -8,6 +8,7 @@ import pytest
 import minimax_server
 from minimax import cloning, downloads, films
 from minimax.background import Background
+from minimax.errors import StorageError
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
@@ -39,6 +40,20 @@ async def test_a_long_download_goes_on_and_is_joined(
     assert "same arguments" in first["next_step"]
     assert second["status"] == "saved"
     assert sum(seen.path.startswith("/download/") for seen in sandbox.requests) == 1
+
+
+async def test_a_film_that_cannot_be_saved_is_still_at_minimax_and_says_so(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime
+) -> None:
+    async with in_python(settings, sandbox, time):
+        job = await minimax_server.generate_video("x")
+        status = await minimax_server.query_video_generation(str(job["task_id"]))
+        put(settings.base_path, b"a file where the folder should be")
+        with pytest.raises(StorageError, match=r"call again with the same file_id.*costs nothing"):
+            await minimax_server.retrieve_video_file(str(status["file_id"]))
+        settings.base_path.unlink()
+        saved = await minimax_server.retrieve_video_file(str(status["file_id"]))
+    assert saved["status"] == "saved"
 
 
 async def test_a_long_clone_goes_on_under_one_voice_id_and_is_joined(
