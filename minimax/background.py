@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
-from minimax.errors import MiniMaxError
+from minimax.errors import MiniMaxError, Outcome
 
 __all__ = ["Background", "NotYet"]
 
-T = TypeVar("T")
 Work = Callable[[], Coroutine[Any, Any, Any]]
 """Called once, to begin it; an object may keep what callers should know meanwhile."""
 WorkT = TypeVar("WorkT", bound=Work)
@@ -33,13 +32,24 @@ class NotYet(Exception):  # noqa: N818 - not an error: the work goes on
 class _Running:
     work: Work
     task: asyncio.Task[Any]
+    paid: bool
+
+    @property
+    def failed_for_free(self) -> bool:
+        """Whether it has failed, and doing it again can cost nothing twice."""
+        if not self.task.done():
+            return False
+        error = None if self.task.cancelled() else self.task.exception()
+        in_doubt = self.paid and getattr(error, "outcome", Outcome.UNKNOWN) is Outcome.UNKNOWN
+        return self.task.cancelled() or (error is not None and not in_doubt)
 
 
 class Background:
     """The running work of one loop, by what it is about.
 
     A cancelled caller leaves its work running. Finished work that nobody has collected is kept, so
-    that the next identical call gets its result instead of doing it again.
+    that the next identical call gets its result instead of doing it again; a failure is kept only
+    where doing it again could be paid for twice.
     """
 
     def __init__(self) -> None:
@@ -65,8 +75,8 @@ class Background:
             paid: The end of the server waits for it a little.
         """
         running = self._of.get(key)
-        if running is None:
-            running = self._of[key] = _Running(work, self._begun(work, paid=paid))
+        if running is None or running.failed_for_free:
+            running = self._of[key] = _Running(work, self._begun(work, paid=paid), paid)
         return cast("WorkT", running.work)
 
     def _begun(self, work: Work, *, paid: bool) -> asyncio.Task[Any]:
@@ -93,14 +103,18 @@ class Background:
         task = self._of[key].task
         try:
             async with asyncio.timeout(within_seconds):
-                result = await _finished(task, tick)
+                await _ended(task, tick)
         except TimeoutError:
-            raise NotYet from None
-        except Exception:
-            self._forget(key, task)
-            raise
+            if not task.done():
+                raise NotYet from None
         self._forget(key, task)
-        return result
+        return task.result()
+
+    def forget(self, key: Hashable) -> None:
+        """Let go of work that has ended, if there is any; its result is known otherwise."""
+        task = self.task(key)
+        if task is not None and task.done():
+            self._forget(key, task)
 
     def _forget(self, key: Hashable, task: "asyncio.Task[Any]") -> None:
         """Another caller may have collected it before, and begun new work under the same key."""
@@ -119,12 +133,12 @@ class Background:
         self._of.clear()
 
 
-async def _finished(task: "asyncio.Task[T]", tick: Tick | None) -> T:
-    """A task's result; being cancelled leaves the task alone."""
+async def _ended(task: "asyncio.Task[Any]", tick: Tick | None) -> None:
+    """Wait for the end of a task; being cancelled leaves it alone."""
     while True:
         done, _ = await asyncio.wait({task}, timeout=TICK_SECONDS if tick else None)
         if done:
-            return task.result()
+            return
         if tick is not None:
             await tick()
 

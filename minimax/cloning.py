@@ -67,7 +67,10 @@ async def clone(
         MiniMaxError: MiniMax refused or could not be reached.
     """
     _check(request)
-    key, billed = ("clone", request), request.preview_text is not None
+    recording = await asyncio.to_thread(
+        media.stamp, request.audio, field="audio", settings=runtime.settings
+    )
+    key, billed = ("clone", request, recording), request.preview_text is not None
     cloning = runtime.background.start(key, _Cloning(runtime, request), paid=billed)
     try:
         voice: ClonedVoice = await runtime.background.collect(key, within_seconds=within_seconds)

@@ -46,6 +46,7 @@ async def fetch(
     folder = await asyncio.to_thread(places.output_place, output_directory, settings=settings)
     film = _Film(runtime, ident, folder)
     saved = await asyncio.to_thread(film.found)
+    runtime.background.forget(film.key)  # what lies there, or does not, says how it ended
     if saved is not None:
         return _file(runtime, film, saved)
     film = runtime.background.start(film.key, film)

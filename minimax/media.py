@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final, Self, cast
+from typing import IO, BinaryIO, Final, Self, cast
 from urllib.parse import urlsplit
 
 from minimax import kinds, net, places
@@ -39,6 +39,7 @@ __all__ = [
     "open_picture",
     "receive",
     "save",
+    "stamp",
     "stem_for",
 ]
 
@@ -152,6 +153,22 @@ def open_picture(
     return opened.enter_context(open_input(text, field=field, rules=rules, settings=settings))
 
 
+def stamp(source: str, *, field: str, settings: Settings) -> tuple[int, int] | None:
+    """Changes when a local file does, so that two under one name are told apart; else None.
+
+    Raises:
+        InputError: It may not be used.
+    """
+    text = places.without_decoration(source)
+    if places.is_url(text):
+        return None
+    try:
+        facts = places.input_place(text, field=field, settings=settings).stat()
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns
+
+
 async def receive(url: str, *, field: str, rules: Rules) -> Input:
     """Fetch an https URL that somebody gave, into a file without a name, and check it likewise.
 
@@ -163,13 +180,31 @@ async def receive(url: str, *, field: str, rules: Rules) -> Input:
     try:
         async with net.fetch(url, max_bytes=rules.most_bytes) as chunks:
             async for chunk in chunks:
-                await asyncio.to_thread(file.write, chunk)
+                await asyncio.to_thread(_write_all, file, chunk)
         file.seek(0)
         name = PurePosixPath(urlsplit(url).path).name or field
         return _checked(cast("BinaryIO", file), name=name, field=field, rules=rules)
+    except OSError as error:
+        file.close()
+        raise _cannot_keep(error, field) from None
     except BaseException:
         file.close()
         raise
+
+
+def _cannot_keep(error: OSError, field: str) -> StorageError:
+    return StorageError(
+        f"{field}: the file could not be kept on this computer while it was fetched: "
+        f"{_reason(error)}. Make room in the folder for temporary files, then call again. Nothing "
+        "was sent."
+    )
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    """An unbuffered write may be short before the disk is full."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _decoded(text: str, field: str, rules: Rules) -> tuple[str, BinaryIO]:
@@ -312,13 +347,28 @@ def stem_for(prefix: str, ident: str) -> str:
 def find_saved(stem: str, *, types: frozenset[str], folder: Path) -> SavedFile | None:
     """A complete file that an earlier call saved under this stem, if there is one."""
     for media_type in sorted(types):
-        path = folder / f"{stem}.{kinds.EXTENSIONS[media_type]}"
-        with contextlib.suppress(OSError), _open_without_links(path) as file:
-            facts = os.fstat(file.fileno())
-            whole = stat.S_ISREG(facts.st_mode) and _is_whole(file, facts.st_size, media_type)
-            if whole:
-                return SavedFile(path=path, bytes=facts.st_size, media_type=media_type)
+        for name in _names(stem, kinds.EXTENSIONS[media_type]):
+            try:
+                found = _whole_file(folder / name, media_type)
+            except OSError:
+                break  # no such file, so none with a higher number either
+            if found is not None:
+                return found
     return None
+
+
+def _whole_file(path: Path, media_type: str) -> SavedFile | None:
+    with _open_without_links(path) as file:
+        facts = os.fstat(file.fileno())
+        whole = stat.S_ISREG(facts.st_mode) and _is_whole(file, facts.st_size, media_type)
+    return SavedFile(path=path, bytes=facts.st_size, media_type=media_type) if whole else None
+
+
+def _names(stem: str, extension: str) -> Iterator[str]:
+    """The names that a file may be published under, in the order in which they are tried."""
+    yield f"{stem}.{extension}"
+    for number in range(2, MOST_NAMESAKES + 1):
+        yield f"{stem}-{number}.{extension}"
 
 
 async def save(
@@ -399,11 +449,8 @@ class _Part:
         return name if self._folder_fd is not None else str(self._folder / name)
 
     def write(self, block: bytes) -> None:
-        left = memoryview(block)
-        while left:  # an unbuffered write may be short before the disk is full
-            written = self._file.write(left)
-            left = left[written:]
-            self._size += written
+        _write_all(self._file, block)
+        self._size += len(block)
 
     def publish(self, types: frozenset[str], raw_type: str | None) -> SavedFile:
         self._file.seek(0)
@@ -418,9 +465,7 @@ class _Part:
         return SavedFile(path=self._folder / name, bytes=self._size, media_type=media_type)
 
     def _publish_under_free_name(self, extension: str) -> str:
-        for number in range(1, MOST_NAMESAKES + 1):
-            tail = "" if number == 1 else f"-{number}"
-            name = f"{self._stem}{tail}.{extension}"
+        for name in _names(self._stem, extension):
             with contextlib.suppress(FileExistsError):
                 self._publish_as(name)
                 return name
@@ -477,11 +522,14 @@ def not_media(what: str) -> StorageError:
 
 
 def _cannot_write(error: OSError) -> StorageError:
-    reason = _WRITE_TROUBLES.get(error.errno or 0, "the disk reports an error")
     return StorageError(
-        f"The file could not be saved: {reason}. Nothing half-written was left behind. The folder "
-        "is set with MINIMAX_MCP_BASE_PATH."
+        f"The file could not be saved: {_reason(error)}. Nothing half-written was left behind. The "
+        "folder is set with MINIMAX_MCP_BASE_PATH."
     )
+
+
+def _reason(error: OSError) -> str:
+    return _WRITE_TROUBLES.get(error.errno or 0, "the disk reports an error")
 
 
 _WRITE_TROUBLES: Final = {

@@ -9,7 +9,7 @@ from typing import Any, Final
 from minimax import results
 from minimax.arguments import check_choice
 from minimax.bodies import given
-from minimax.errors import InputError, MiniMaxError, StorageError
+from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
 from minimax.media import SavedFile
 from minimax.models import (
     CLONE_PRICE_USD,
@@ -208,7 +208,8 @@ async def _saved_sound(
     if problem is not None and not linked:
         raise StorageError(
             "The speech was made and is charged, but there is no link to it."
-            f"{results.trouble(problem)}"
+            f"{results.trouble(problem)}",
+            outcome=Outcome.UNKNOWN,  # an identical call would be charged
         )
     return saved, problem
 

@@ -5,7 +5,8 @@ import base64
 import errno
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from minimax import kinds, media, places
+from minimax import kinds, media, net, places
 from minimax.errors import InputError, MiniMaxError, StorageError
 from minimax.media import Input
 from minimax.rules import CLONE_AUDIO, FRAME, MIB, Rules
@@ -505,18 +506,44 @@ async def test_trouble_while_writing_is_said_and_leaves_nothing(
     assert names(out) == []
 
 
-@posix_only
-async def test_a_file_size_limit_leaves_no_leftover(out: Path) -> None:
+@contextmanager
+def no_file_beyond(most_bytes: int) -> Iterator[None]:
+    """What a full disk does: the last write that fits is a short one, the next one fails."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
     try:
-        with pytest.raises(StorageError, match="larger than this system"):
-            await save(out, samples.mp4(b"x" * 3_000_000))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@posix_only
+async def test_a_file_size_limit_leaves_no_leftover(out: Path) -> None:
+    with no_file_beyond(100_000), pytest.raises(StorageError, match="larger than this system"):
+        await save(out, samples.mp4(b"x" * 3_000_000))
     assert names(out) == []
+
+
+@posix_only
+@pytest.mark.parametrize("most_bytes", [100_000, len(samples.wav(60)) - 1000])
+async def test_a_fetched_recording_that_the_disk_cannot_hold_is_refused_and_never_cut(
+    most_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def fetched(*_: object, **__: object) -> AsyncIterator[AsyncIterator[bytes]]:
+        yield in_pieces(samples.wav(60), 65_536)
+
+    monkeypatch.setattr(net, "fetch", fetched)
+    with no_file_beyond(most_bytes), pytest.raises(StorageError, match="could not be kept") as said:
+        await media.receive("https://x.example/a.wav", field="audio", rules=CLONE_AUDIO)
+    assert "Errno" not in str(said.value)
+
+
+async def in_pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
 
 
 async def test_a_broken_stream_and_a_cancelled_one_leave_no_part_file(out: Path) -> None:
@@ -551,6 +578,9 @@ async def test_a_complete_file_is_found_again_and_a_cut_one_is_not(out: Path) ->
     assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) == saved
     os.truncate(saved.path, 50)
     assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) is None
+    anew = await save(out, samples.mp4())
+    assert anew.path.name == "video-1-2.mp4"
+    assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) == anew
 
 
 @pytest.mark.parametrize(

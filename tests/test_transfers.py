@@ -8,7 +8,13 @@ import pytest
 import minimax_server
 from minimax import cloning, downloads, films
 from minimax.background import Background
-from minimax.errors import StorageError
+from minimax.errors import (
+    MaybeChargedError,
+    Outcome,
+    RefusedError,
+    StorageError,
+    UnansweredError,
+)
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
@@ -126,6 +132,76 @@ async def test_who_collects_late_does_not_forget_work_that_was_begun_since() -> 
     assert await late == "first"
     assert background.task("key") is begun
     await background.aclose()
+
+
+async def test_a_timeout_of_the_work_itself_is_its_end_and_not_for_ever_under_way() -> None:
+    background = Background()
+
+    async def times_out() -> None:
+        raise TimeoutError("a network share")
+
+    background.start("key", times_out)
+    with pytest.raises(TimeoutError, match="a network share"):
+        await background.collect("key", within_seconds=5)
+    assert background.tasks == []
+
+
+@pytest.mark.parametrize(
+    ("paid", "error", "begun"),
+    [
+        pytest.param(False, UnansweredError("x", outcome=Outcome.UNKNOWN), 2, id="free"),
+        pytest.param(True, RefusedError("x"), 2, id="refused"),
+        pytest.param(True, MaybeChargedError("x", outcome=Outcome.UNKNOWN), 1, id="in-doubt"),
+        pytest.param(True, KeyError("x"), 1, id="crashed"),
+    ],
+)
+async def test_a_failure_that_nobody_was_told_is_told_only_where_money_hangs_on_it(
+    paid: bool, error: Exception, begun: int
+) -> None:
+    background, times = Background(), 0
+
+    async def fails() -> None:
+        nonlocal times
+        times += 1
+        raise error
+
+    for _ in range(2):
+        background.start("key", fails, paid=paid)
+        await asyncio.wait(background.tasks)
+    with pytest.raises(type(error)):
+        await background.collect("key", within_seconds=5)
+    assert times == begun
+
+
+async def test_a_film_that_was_moved_before_anyone_was_told_is_downloaded_again(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime
+) -> None:
+    async with in_python(settings, sandbox, time) as running:
+        job = await minimax_server.generate_video("x")
+        status = await minimax_server.query_video_generation(str(job["task_id"]))
+        file_id = str(status["file_id"])
+        sandbox.faults.add(Fault("/download/", delay_seconds=0.2))
+        await films.fetch(running, file_id, within_seconds=0.02)
+        await finished(running)
+        [film] = settings.base_path.glob("*.mp4")
+        film.rename(film.with_name("holiday.mp4"))
+        again = await films.fetch(running, file_id, within_seconds=5)
+    assert Path(str(again["path"])).exists()
+
+
+async def test_another_recording_under_the_same_name_is_another_voice(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
+) -> None:
+    recording = put(home / "a.wav", samples.wav(12))
+    request = cloning.CloneRequest(audio=str(recording))
+    async with in_python(settings, sandbox, time) as running:
+        sandbox.faults.add(Fault("/v1/files/upload", delay_seconds=0.2))
+        first = await cloning.clone(running, request, within_seconds=0.02)
+        await finished(running)
+        put(recording, samples.wav(14))
+        second = await cloning.clone(running, request, within_seconds=5)
+    assert first["voice_id"] != second["voice_id"]
+    assert sandbox.count("POST /v1/files/upload") == 2
 
 
 async def test_a_lost_recording_is_uploaded_anew_also_beside_a_fresh_prompt_clip(
