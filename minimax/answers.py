@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from minimax import retry
 from minimax.errors import (
+    BALANCE_TOO_LOW,
+    INPUT_BLOCKED,
     INVALID_PARAMETER,
     KEY_CODES,
     MODERATION_CODES,
@@ -33,7 +35,13 @@ __all__ = [
 ]
 
 NO_RECORD: Final = "record not found"
-_CODE_IN_MESSAGE: Final = re.compile(r"\((\d{4,5})\)\s*$")
+_CODE_IN_MESSAGE: Final = re.compile(r"\((\d{4,5})\)\W*$")
+_CODES_OF_TYPES: Final[Mapping[str, int]] = {
+    "bad_request_error": INVALID_PARAMETER,
+    "insufficient_balance_error": BALANCE_TOO_LOW,
+    "unprocessable_entity_error": INPUT_BLOCKED,
+}
+"""What v2's error types stand for, where the message names no code."""
 _TRACE_ID: Final = re.compile(r"[0-9a-fA-F-]{8,64}")
 
 
@@ -99,7 +107,8 @@ def _v2_verdict(payload: Mapping[str, Any]) -> tuple[int, str]:
         return 0, ""
     said = str(error.get("message") or "")
     found = _CODE_IN_MESSAGE.search(said)
-    return (int(found.group(1)) if found else 0), said
+    code = int(found.group(1)) if found else _CODES_OF_TYPES.get(str(error.get("type")), 0)
+    return code, said
 
 
 # --- refusals ----------------------------------------------------------------------------------
@@ -121,7 +130,7 @@ def refusal(answer: Answer, code: int, said: str, *, endpoint: str) -> MiniMaxEr
         endpoint: As `errors.ENDPOINT_CODES` knows it.
     """
     if not code:
-        return _http_refusal(answer)
+        return _http_refusal(answer, said)
     # v2 calls an unknown task an unknown error, with HTTP 500.
     no_task = code == UNKNOWN_ERROR and NO_RECORD in said.lower()
     advice = advice_for(INVALID_PARAMETER if no_task else code, endpoint=endpoint)
@@ -146,12 +155,13 @@ def outcome_of(status: int) -> Outcome:
     return Outcome.UNKNOWN if doubtful else Outcome.REJECTED
 
 
-def _http_refusal(answer: Answer) -> MiniMaxError:
+def _http_refusal(answer: Answer, said: str) -> MiniMaxError:
     outcome = outcome_of(answer.status)
+    words = f" MiniMax says {quoted(said)}." if said else ""
     if outcome is Outcome.UNKNOWN:
-        text = "MiniMax is in trouble. Try again later."
+        text = f"MiniMax is in trouble. Try again later.{words}"
         return UnansweredError(text, outcome=outcome, **facts(answer))
-    return RefusedError(_http_text(answer), outcome=outcome, **facts(answer))
+    return RefusedError(f"{_http_text(answer)}{words}", outcome=outcome, **facts(answer))
 
 
 def _http_text(answer: Answer) -> str:

@@ -50,7 +50,7 @@ from minimax.models import (
     VoicesReply,
 )
 from minimax.retry import Policy
-from minimax.settings import GLOBAL_HOST, MAINLAND_HOST, Settings, is_loopback
+from minimax.settings import API_HOSTS, GLOBAL_HOST, MAINLAND_HOST, Settings, is_loopback
 
 __all__ = ["Download", "MiniMaxClient"]
 
@@ -287,7 +287,7 @@ class MiniMaxClient:
     def _key_advice(self, code: int) -> str:
         advice = advice_for(code or KEY_REFUSED)
         remedy = advice.remedy if advice else ""
-        other = GLOBAL_HOST if self._host == MAINLAND_HOST else MAINLAND_HOST
+        other = GLOBAL_HOST if self._host in API_HOSTS[1:] else MAINLAND_HOST
         return (
             f"{self._host} does not accept this API key; nothing was charged. Keys belong to one "
             f"region: a key of the other region needs MINIMAX_API_HOST={other}. {remedy}"

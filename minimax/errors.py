@@ -69,6 +69,7 @@ class Advice:
 
 UNKNOWN_ERROR: Final = 1000
 KEY_REFUSED: Final = 1004
+BALANCE_TOO_LOW: Final = 1008
 INPUT_BLOCKED: Final = 1026
 RESULT_BLOCKED: Final = 1027
 INVALID_PARAMETER: Final = 2013
@@ -104,7 +105,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _REJECTED,
             "Check MINIMAX_API_KEY: the whole key, without 'Bearer' and without a group id.",
         ),
-        1008: Advice(
+        BALANCE_TOO_LOW: Advice(
             "The balance is too low; nothing was started and nothing charged.",
             _REJECTED,
             f"Top up under Billing at {_CONSOLE}. A subscription's quota and the pay-as-you-go "

@@ -38,8 +38,12 @@ def _id_text(value: Any) -> str:
     return "" if value in (0, "0") else str(value)
 
 
-def _number_or_zero(value: Any) -> Any:
-    return 0 if value == "" else value
+def _number_or_zero(value: Any) -> int:
+    """Numbers come as such, as texts, with a fraction, or as ""; none of it may spoil a reply."""
+    try:
+        return round(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def _texts(value: Any) -> Any:

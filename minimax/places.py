@@ -133,7 +133,7 @@ def _from_file_url(text: str, field: str) -> str:
 
 def _expanded(text: str, base: Path) -> Path:
     if text == "~" or text.startswith(("~/", "~\\")):
-        return Path.home() / text[2:]
+        return Path(os.path.expanduser("~")) / text[2:]  # noqa: PTH111 - never raises
     return base / text
 
 
@@ -151,7 +151,10 @@ def _is_private(place: PurePath, folder: PurePath) -> bool:
 
 
 def _is_below_library(place: PurePath) -> bool:
-    home = Path(os.path.realpath(Path.home()))
+    try:
+        home = Path(os.path.realpath(Path.home()))
+    except RuntimeError:  # this user has none
+        return False
     if not place.is_relative_to(home):
         return False
     below = [part.casefold() for part in place.relative_to(home).parts]

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from minimax import results
+from minimax import results, retry
 from minimax.arguments import check_choice
 from minimax.bodies import given
 from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
@@ -224,19 +224,23 @@ async def _saved_subtitles(
         return await results.save_text(
             await _srt(runtime, url), stem=stem, folder=folder, media_type="application/x-subrip"
         )
-    except (MiniMaxError, ValueError, TypeError, KeyError):
+    except (MiniMaxError, ValueError, TypeError, KeyError, OverflowError):
         return None  # the speech is there; subtitles are an extra
 
 
 async def _srt(runtime: Runtime, url: str) -> str:
     client = await runtime.client()
-    data = bytearray()
-    async with client.download(url) as download:
-        async for chunk in download.chunks:
-            data += chunk
-            if len(data) > LARGEST_SUBTITLES_BYTES:
-                raise ValueError("too long for subtitles")
-    return srt_text(json.loads(data))
+
+    async def received() -> bytes:
+        data = bytearray()
+        async with client.download(url) as download:
+            async for chunk in download.chunks:
+                data += chunk
+                if len(data) > LARGEST_SUBTITLES_BYTES:
+                    raise ValueError("too long for subtitles")
+        return bytes(data)
+
+    return srt_text(json.loads(await retry.run(retry.DOWNLOAD, received, clock=runtime.clock)))
 
 
 def srt_text(items: list[dict[str, Any]]) -> str:

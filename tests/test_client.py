@@ -397,6 +397,22 @@ async def test_a_host_that_was_chosen_is_not_left(
     assert mainland.connections == 0
 
 
+@pytest.mark.parametrize(
+    ("host", "other"),
+    [
+        ("https://api.minimax.io", "https://api.minimaxi.com"),
+        ("https://api.minimaxi.com", "https://api.minimax.io"),
+        ("https://api.minimax.cn", "https://api.minimax.io"),
+    ],
+)
+async def test_a_refused_key_is_told_the_host_of_the_other_region(
+    host: str, other: str, settings: Settings
+) -> None:
+    client = MiniMaxClient(replace(settings, api_host=host))
+    assert f"MINIMAX_API_HOST={other}." in client._key_advice(2049)
+    await client.aclose()
+
+
 async def test_a_proxy_that_is_down_is_named(
     settings: Settings, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -519,6 +519,17 @@ def no_file_beyond(most_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def test_a_user_without_a_home_folder_can_use_the_folders_that_are_named(
+    settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    recording = put(home / "a.wav", samples.wav())
+    monkeypatch.setattr(Path, "home", homeless)
+    media.open_input(str(recording), field="audio", rules=CLONE_AUDIO, settings=settings).close()
+
+
 @posix_only
 async def test_a_file_size_limit_leaves_no_leftover(out: Path) -> None:
     with no_file_beyond(100_000), pytest.raises(StorageError, match="larger than this system"):

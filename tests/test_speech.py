@@ -220,6 +220,30 @@ async def test_speech_without_a_link_that_cannot_be_saved_says_that_it_is_charge
             await minimax_server.text_to_audio("Hello.", "English_Graceful_Lady")
 
 
+@pytest.mark.parametrize("length", [4210, "4210", 4209.7, None, "", "soon", 1e999], ids=repr)
+async def test_an_odd_fact_beside_the_sound_does_not_spoil_what_was_paid_for(
+    length: Any, settings: Settings, time: VirtualTime
+) -> None:
+    sound = (b"ID3" + bytes(900)).hex()
+    async with (
+        wire(ok(data={"audio": sound}, extra_info={"audio_length": length})) as api,
+        in_python(settings, api, time),
+    ):
+        spoken = await minimax_server.text_to_audio("Hello.")
+    assert spoken["path"]
+    assert spoken["duration_ms"] in (4210, None)
+
+
+async def test_subtitles_that_come_at_the_second_try_are_saved(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime
+) -> None:
+    async with in_python(settings, sandbox, time):
+        sandbox.faults.add(Fault("/download/", when="after", times=1, status=200, body=b"ID3x"))
+        sandbox.faults.add(Fault("/download/", status=503))
+        spoken = await minimax_server.text_to_audio("Hello. How are you?", subtitles=True)
+    assert spoken["subtitle_path"]
+
+
 async def test_an_empty_answer_about_pictures_is_a_doubt_and_no_moderation(
     settings: Settings, time: VirtualTime
 ) -> None:

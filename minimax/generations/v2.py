@@ -11,7 +11,7 @@ from typing import Any, Final
 from minimax.arguments import check_choice, check_length
 from minimax.bodies import JsonBody, given, uri_length
 from minimax.client import MiniMaxClient
-from minimax.errors import InputError, RefusedError, UnansweredError
+from minimax.errors import InputError, RefusedError, UnansweredError, quoted
 from minimax.generations.face import Picture, Remote
 from minimax.media import Input
 from minimax.models import (
@@ -120,8 +120,8 @@ class V2:
         if job_status(task.status) == "completed":
             raise UnansweredError("MiniMax names no link for this video yet. Call again.")
         raise RefusedError(
-            f"The video of job {task_id} is not there: MiniMax says {task.status}. Follow it with "
-            "query_video_generation.",
+            f"The video of job {task_id} is not there: MiniMax says {quoted(task.status)}. "
+            "Follow it with query_video_generation.",
             task_id=task_id,
         )
 
