@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final
 from minimax.client import MiniMaxClient
 from minimax.errors import MiniMaxError, SettingsError
 from minimax.ledger import Ledger
-from minimax.settings import Settings
+from minimax.settings import Settings, read_env_file
 
 __all__ = ["run"]
 
@@ -53,11 +54,18 @@ def host_block(server_file: Path, *, key_in_file: bool = False) -> dict[str, obj
 def _command(server_file: Path) -> dict[str, object]:
     folder = server_file.parent
     if not (folder / "pyproject.toml").exists():  # installed, in a place that may be cleaned away
-        return {"command": shutil.which("uvx") or "uvx", "args": ["minimax-server"]}
+        return {"command": _full_path("uvx"), "args": ["minimax-server"]}
     return {
-        "command": shutil.which("uv") or "uv",
+        "command": _full_path("uv"),
         "args": ["run", "--directory", str(folder), server_file.name],
     }
+
+
+def _full_path(name: str) -> str:
+    """Where uv lies; what it starts is told that, also where it is not on the PATH."""
+    uv = os.environ.get("UV")
+    beside = Path(uv).with_name(Path(uv).name.replace("uv", name, 1)) if uv else None
+    return str(beside) if beside and beside.exists() else shutil.which(name) or name
 
 
 def _answers() -> list[tuple[bool, str]]:
@@ -70,7 +78,7 @@ def _answers() -> list[tuple[bool, str]]:
 
 def _key_is_in_file() -> bool:
     try:
-        return Settings.from_env(environ={}).api_key is not None
+        return bool(read_env_file().get("MINIMAX_API_KEY", "").strip())
     except SettingsError:
         return False
 
@@ -80,7 +88,8 @@ def _key(settings: Settings) -> tuple[bool, str]:
         return False, (
             "key: MINIMAX_API_KEY is not set. Make a key at platform.minimax.io > API keys, and "
             "put it into the block below or into a .env file beside minimax_server.py. Without "
-            'one, put "--sandbox" behind the file name in the block: no key, no cost.'
+            'one, put "--sandbox" behind the file name in the block and take its env part out: no '
+            "key, no cost."
         )
     try:
         host = asyncio.run(_host_of_key(settings))

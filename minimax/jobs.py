@@ -104,6 +104,7 @@ class _Watch:
         self._runtime = runtime
         self._asking = asyncio.Lock()
         self._reply: StatusReply | None = None
+        self._trouble: MiniMaxError | None = None
         self.due_at = 0.0
         self._generation: Generation | None = None
         self._bought_here = False
@@ -116,22 +117,29 @@ class _Watch:
             return await self._ask()
 
     async def news(self) -> StatusReply:
-        """The last answer, or a new one where it is time to ask again.
+        """The last answer or trouble, or a new one where it is time to ask again.
 
         However many calls wait for one job, side by side or one after the other, it is asked about
         in one rhythm.
         """
         async with self._asking:
-            if self._reply is not None and self.clock.now() < self.due_at:
-                return self._reply
-            return await self._ask()
+            if self.clock.now() >= self.due_at:
+                return await self._ask()
+            if self._trouble is not None:
+                raise self._trouble
+            return self._reply or await self._ask()
 
     async def _ask(self) -> StatusReply:
-        if self._reply is None or not _is_final(self._reply):
-            try:
-                self._reply = await self._asked()
-            finally:
-                self.due_at = self.clock.now() + self._next_pause()
+        if self._reply is not None and _is_final(self._reply):
+            return self._reply
+        self._trouble = None
+        try:
+            self._reply = await self._asked()
+        except MiniMaxError as error:
+            self._trouble = error if error.outcome is not Outcome.REJECTED else None
+            raise
+        finally:
+            self.due_at = self.clock.now() + self._next_pause()
         return self._reply
 
     async def _asked(self) -> StatusReply:

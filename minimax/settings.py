@@ -17,7 +17,15 @@ from pydantic import SecretStr
 
 from minimax.errors import SettingsError
 
-__all__ = ["API_HOSTS", "GLOBAL_HOST", "MAINLAND_HOST", "ResourceMode", "Settings", "is_loopback"]
+__all__ = [
+    "API_HOSTS",
+    "GLOBAL_HOST",
+    "MAINLAND_HOST",
+    "ResourceMode",
+    "Settings",
+    "is_loopback",
+    "read_env_file",
+]
 
 GLOBAL_HOST: Final = "https://api.minimax.io"
 MAINLAND_HOST: Final = "https://api.minimaxi.com"
@@ -78,15 +86,16 @@ class Settings:
             SettingsError: A value cannot be used; the message names the variable.
         """
         values = _merged(os.environ if environ is None else environ, env_file)
+        _warn_if_shared(env_file)
         base_path = _folder("MINIMAX_MCP_BASE_PATH", values) or _home() / "MiniMax"
-        state_dir = _folder("MINIMAX_MCP_STATE_DIR", values) or _default_state_dir()
+        api_host = _api_host(values.get("MINIMAX_API_HOST"))
         return cls(
-            api_key=_api_key(values.get("MINIMAX_API_KEY")),
-            api_host=_api_host(values.get("MINIMAX_API_HOST")),
+            api_key=None if sandbox else _api_key(values.get("MINIMAX_API_KEY")),
+            api_host=api_host,
             base_path=_real(base_path),
             input_paths=_input_paths(values, base_path),
             resource_mode=_resource_mode(values),
-            state_dir=state_dir / "sandbox" if sandbox else state_dir,
+            state_dir=_state_dir(values, api_host, sandbox=sandbox),
             video_model=values.get("MINIMAX_VIDEO_MODEL"),
             log_level=_log_level(values),
             sandbox=sandbox,
@@ -99,12 +108,17 @@ def is_loopback(host: str | None) -> bool:
 
 
 def _merged(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
-    values = {**_read_env_file(env_file), **{k: v for k, v in environ.items() if v.strip()}}
+    values = {**read_env_file(env_file), **{k: v for k, v in environ.items() if v.strip()}}
     values.setdefault("MINIMAX_LOG_LEVEL", values.get("FASTMCP_LOG_LEVEL", ""))
     return {name: value.strip() for name, value in values.items() if value.strip()}
 
 
-def _read_env_file(env_file: Path) -> dict[str, str]:
+def read_env_file(env_file: Path = ENV_FILE) -> dict[str, str]:
+    """What stands in a `.env` file; nothing where there is none.
+
+    Raises:
+        SettingsError: It cannot be read.
+    """
     if not env_file.is_file():
         return {}
     from dotenv import dotenv_values  # noqa: PLC0415 - only where the file exists
@@ -116,13 +130,12 @@ def _read_env_file(env_file: Path) -> dict[str, str]:
             "The .env file beside minimax_server.py cannot be read. Save it as plain UTF-8 text "
             "that your user may read, or delete it."
         ) from None
-    _warn_if_shared(env_file)
     return {name: value for name, value in found.items() if value is not None}
 
 
 def _warn_if_shared(env_file: Path) -> None:
     readable_by_others = 0o077
-    if os.name == "posix" and env_file.stat().st_mode & readable_by_others:
+    if os.name == "posix" and env_file.is_file() and env_file.stat().st_mode & readable_by_others:
         logging.getLogger(__name__).warning(
             "Other users of this machine can read the .env file. Run: chmod 600 .env"
         )
@@ -212,6 +225,14 @@ def _home() -> Path:
             "This user has no home folder. Set MINIMAX_MCP_BASE_PATH, MINIMAX_MCP_INPUT_PATHS "
             "and MINIMAX_MCP_STATE_DIR to absolute folders."
         ) from None
+
+
+def _state_dir(values: Mapping[str, str], api_host: str | None, *, sandbox: bool) -> Path:
+    """The ledger's folder; jobs of a sandbox, built in or alone, never stand among real ones."""
+    given = _folder("MINIMAX_MCP_STATE_DIR", values)
+    alone = given is None and api_host is not None and is_loopback(urlsplit(api_host).hostname)
+    folder = given or _default_state_dir()
+    return folder / "sandbox" if sandbox or alone else folder
 
 
 def _default_state_dir() -> Path:

@@ -19,7 +19,7 @@ from anyio.from_thread import start_blocking_portal
 from dotenv import dotenv_values
 
 import minimax_server
-from minimax import models
+from minimax import check, models
 from minimax.clock import Clock
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
@@ -51,7 +51,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
     monkeypatch.setattr("asyncio.sleep", skip)
     monkeypatch.setattr("minimax.runtime.Clock", lambda: Clock(now=made.clock.now, sleep=skip))
-    monkeypatch.setattr("minimax.settings._read_env_file", lambda _: {})
+    monkeypatch.setattr("minimax.settings.read_env_file", lambda *_: {})
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(made)) as url,
@@ -130,8 +130,17 @@ def test_example_1_tells_how_the_video_stands(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sandbox.clock.advance(age_seconds)
-    run(program(README, "video_task_123"), names)
+    run(program(README, 'query_video_generation("video_task_123")'), names)
     assert said in capsys.readouterr().out
+
+
+def test_a_piece_for_the_prompt_has_no_blank_line_inside_a_block() -> None:
+    """There a blank line ends the block, and what follows is an error."""
+    pieces = [block for block in PYTHON if re.search(r"(?m)^ *[^ #\n].*\bawait\b", block.text)]
+    at_top = [block for block in pieces if "asyncio.run(" not in block.text]
+    assert len(at_top) > 5
+    broken = re.compile(r"\n\n+(?:[ \t]|elif\b|else\b|except\b|finally\b)")
+    assert [str(block) for block in at_top if broken.search(block.text)] == []
 
 
 def test_example_2_ends_with_the_file_id(
@@ -155,7 +164,7 @@ def test_example_3_buys_one_video_and_saves_it(
     ("document", "mark", "said"),
     [
         (README, "for i in range(60)", "Failed: "),
-        (README, "video_task_123", "Error: "),
+        (README, 'query_video_generation("video_task_123")', "Error: "),
         (POLLING, "wait_seconds=45", "failed"),
     ],
     ids=["example 2", "example 1", "waiting"],
@@ -242,10 +251,23 @@ def test_the_demo_shows_what_the_readme_says_and_leaves_the_files_that_it_names(
     assert all(path.is_file() and path.is_relative_to(home / "MiniMax") for path in files)
 
 
+def test_check_prints_the_full_path_of_the_uv_that_runs_it_also_where_path_has_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("uv", "uvx"):
+        samples.put(tmp_path / "bin" / name, b"")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("UV", str(tmp_path / "bin" / "uv"))
+    for server_file, name in ((ROOT / "minimax_server.py", "uv"), (tmp_path / "x.py", "uvx")):
+        block: Any = check.host_block(server_file)
+        assert block["mcpServers"]["minimax"]["command"] == str(tmp_path / "bin" / name)
+
+
 def test_check_says_that_the_key_is_missing_and_prints_the_readmes_block(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("minimax.settings._read_env_file", lambda _: {})
+    monkeypatch.setattr("minimax.settings.read_env_file", lambda *_: {})
+    monkeypatch.setattr("minimax.check.read_env_file", lambda *_: {})
     assert minimax_server.main(["check"]) == 1
     printed = capsys.readouterr().out
     assert "MINIMAX_API_KEY is not set" in printed

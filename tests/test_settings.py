@@ -144,6 +144,20 @@ def test_an_unreadable_env_file_is_named(tmp_path: Path) -> None:
         Settings.from_env(environ={}, env_file=file)
 
 
+def test_the_sandbox_judges_no_key_and_keeps_a_ledger_of_its_own(tmp_path: Path) -> None:
+    env = {"MINIMAX_API_KEY": "paste your key here"}
+    settings = Settings.from_env(sandbox=True, environ=env, env_file=tmp_path / "none")
+    assert settings.api_key is None
+    assert settings.state_dir == load(tmp_path).state_dir / "sandbox"
+
+
+def test_jobs_of_a_sandbox_that_runs_alone_do_not_stand_among_real_ones(tmp_path: Path) -> None:
+    env = {"MINIMAX_API_HOST": "http://127.0.0.1:8765"}
+    assert load(tmp_path, env).state_dir == load(tmp_path).state_dir / "sandbox"
+    named = env | {"MINIMAX_MCP_STATE_DIR": str(tmp_path)}
+    assert load(tmp_path, named).state_dir == tmp_path
+
+
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
 def test_an_env_file_that_others_can_read_is_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -281,6 +281,26 @@ async def test_22_ten_waits_that_are_throttled_for_half_a_minute_all_recover(
     assert len(api.requests) <= 10 * MOST_ASKS
 
 
+async def test_ten_waits_for_one_job_ask_as_often_as_one_while_minimax_is_in_trouble(
+    settings: Settings, count_requests: Callable[[World], None]
+) -> None:
+    asked = []
+    for waiters in (1, 10):
+        world = World(at_random(4))
+        count_requests(world)
+        async with wire(refuse(1033)) as api:
+            at = replace(settings, api_host=api.url)
+            async with runtime.hosted(Runtime(lambda at=at: at, clock=world.clock)):  # type: ignore[misc]
+                await world.run(*(gave_up() for _ in range(waiters)))
+        asked.append(len(api.requests))
+    assert asked[0] == asked[1]
+
+
+async def gave_up() -> None:
+    with pytest.raises(MiniMaxError):
+        await minimax_server.query_video_generation("7", wait_seconds=10)
+
+
 # --- what is told meanwhile --------------------------------------------------------------------
 
 
