@@ -180,7 +180,7 @@ def _http_text(answer: Answer) -> str:
 def unreadable(answer: Answer) -> UnansweredError:
     """The error for a success that holds nothing to go by."""
     return UnansweredError(
-        "MiniMax's answer could not be read, or lacks what it should hold.",
+        "MiniMax's answer could not be read, or lacks what it should hold. Call again.",
         outcome=Outcome.UNKNOWN,
         **facts(answer),
     )

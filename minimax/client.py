@@ -474,7 +474,8 @@ def _transport_error(error: httpx.HTTPError | OSError, host: str) -> MiniMaxErro
             outcome=Outcome.NOT_SENT,
         )
     return UnansweredError(
-        f"The connection to {host} broke before an answer came.", outcome=Outcome.UNKNOWN
+        f"The connection to {host} broke before an answer came. Call again.",
+        outcome=Outcome.UNKNOWN,
     )
 
 
