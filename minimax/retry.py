@@ -128,7 +128,7 @@ async def run(policy: Policy, attempt: Callable[[], Awaitable[T]], *, clock: Clo
             return await retrying(attempt)
     except TimeoutError:
         raise UnansweredError(
-            f"MiniMax did not answer within {policy.deadline_seconds:.0f} seconds.",
+            f"MiniMax did not answer within {policy.deadline_seconds:.0f} seconds. Call again.",
             outcome=Outcome.UNKNOWN,
         ) from None
 
