@@ -25,6 +25,7 @@ from minimax.errors import (
 from minimax.models import ClonedVoice, CloneReply
 from minimax.rules import CLONE_AUDIO, PROMPT_AUDIO, Rules
 from minimax.runtime import Runtime
+from minimax.settings import Settings
 
 __all__ = ["CloneRequest", "clone"]
 
@@ -67,16 +68,27 @@ async def clone(
         MiniMaxError: MiniMax refused or could not be reached.
     """
     _check(request)
-    recording = await asyncio.to_thread(
-        media.stamp, request.audio, field="audio", settings=runtime.settings
-    )
-    key, billed = ("clone", request, recording), request.preview_text is not None
+    key = ("clone", request, await asyncio.to_thread(_stamps, request, runtime.settings))
+    billed = request.preview_text is not None
     cloning = runtime.background.start(key, _Cloning(runtime, request), paid=billed)
     try:
         voice: ClonedVoice = await runtime.background.collect(key, within_seconds=within_seconds)
     except NotYet:
         return _uploading(runtime, cloning.voice_id)
     return voice
+
+
+def _stamps(request: CloneRequest, settings: Settings) -> tuple[tuple[int, int] | None, ...]:
+    """What tells other recordings under the same names apart."""
+    sources = {"audio": request.audio, "prompt_audio": request.prompt_audio}
+    local = {
+        field: source
+        for field, source in sources.items()
+        if source is not None and not FILE_ID.fullmatch(places.without_decoration(source))
+    }
+    return tuple(
+        media.stamp(source, field=field, settings=settings) for field, source in local.items()
+    )
 
 
 def _uploads(_: Runtime) -> dict[tuple[str, str], int]:

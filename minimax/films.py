@@ -45,8 +45,8 @@ async def fetch(
         return _link(runtime, ident, await _minted(runtime, ident))
     folder = await asyncio.to_thread(places.output_place, output_directory, settings=settings)
     film = _Film(runtime, ident, folder)
-    saved = await asyncio.to_thread(film.found)
     runtime.background.forget(film.key)  # what lies there, or does not, says how it ended
+    saved = await asyncio.to_thread(film.found)
     if saved is not None:
         return _file(runtime, film, saved)
     film = runtime.background.start(film.key, film)

@@ -136,7 +136,9 @@ class _Watch:
         try:
             self._reply = await self._asked()
         except MiniMaxError as error:
-            self._trouble = error if error.outcome is not Outcome.REJECTED else None
+            refused = error.outcome is Outcome.REJECTED
+            self._trouble = None if refused else error
+            self._reply = None if refused else self._reply
             raise
         finally:
             self.due_at = self.clock.now() + self._next_pause()
@@ -202,9 +204,16 @@ class _Watch:
                 f"The job {self.task_id} has ended, so there is nothing to cancel.",
                 task_id=self.task_id,
             )
-        await self._generation.cancel(client, self.task_id)
-        self._reply = reply.model_copy(update={"status": "cancelled"})
+        cancelled = await self._generation.cancel(client, self.task_id)
+        self._reply = reply.model_copy(update={"status": "cancelled" if cancelled else "failed"})
         self._note(self._reply)
+        if not cancelled:
+            raise RefusedError(
+                f"The job {self.task_id} ended at the very moment at which it was to be cancelled: "
+                "it may have been charged, and MiniMax has deleted its record. Look at MiniMax's "
+                "own page for the video.",
+                task_id=self.task_id,
+            )
 
     def _next_pause(self) -> float:
         self._pause_seconds = min(LONGEST_PAUSE_SECONDS, self._pause_seconds * PAUSE_GROWTH)

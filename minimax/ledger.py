@@ -144,6 +144,7 @@ class Ledger:
         self._in_memory: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         self._held: dict[int, dict[str, Any]] = {}
+        self._agreed: dict[int, list[int]] = {}
         self.trouble: str | None = None
         try:
             _make_private(self._file)
@@ -170,13 +171,32 @@ class Ledger:
                 verdict, job = found
                 self._claim(db, job)
             else:
+                doubts = self._doubts(db, purchase.fingerprint) if second_charge_agreed else []
                 verdict, job = Verdict.BUY, self._write(db, purchase)
+                self._agreed[job.id] = doubts
             row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
             return verdict, job, dict(row)
 
         verdict, job, row = self._do(decide)
         self._held[job.id] = row
         return verdict, job
+
+    def owes(self, fingerprint: str) -> Verdict | None:
+        """What `begin` would say about earlier attempts; None where there are none. Claims none."""
+
+        def look(db: sqlite3.Connection) -> Verdict | None:
+            self._settle_the_dead(db)
+            found = self._earlier(db, fingerprint)
+            return None if found is None else found[0]
+
+        return self._do(look)
+
+    def _doubts(self, db: sqlite3.Connection, fingerprint: str) -> list[int]:
+        rows = db.execute(
+            "SELECT id FROM jobs WHERE fingerprint = ? AND state = ? AND answered_at IS NULL",
+            (fingerprint, State.UNKNOWN.value),
+        )
+        return [row["id"] for row in rows]
 
     def _earlier(self, db: sqlite3.Connection, fingerprint: str) -> tuple[Verdict, Job] | None:
         rows = db.execute(
@@ -233,17 +253,10 @@ class Ledger:
                 )
 
     def accepted(self, job: Job, task_id: str) -> None:
-        """MiniMax accepted; from now on the job has a name, and settles earlier doubts."""
+        """MiniMax accepted: the job has a name, and the doubts that were agreed on are settled."""
         self._set(job.id, state=State.ACCEPTED.value, task_id=task_id, status="queued")
-
-        def settle(db: sqlite3.Connection) -> None:
-            db.execute(
-                "UPDATE jobs SET answered_at = ? WHERE state = ? AND id < ?"
-                " AND fingerprint = (SELECT fingerprint FROM jobs WHERE id = ?)",
-                (self._now(), State.UNKNOWN.value, job.id, job.id),
-            )
-
-        self._do(settle)
+        for doubt in self._agreed.pop(job.id, []):
+            self._set(doubt, answered_at=self._now())
 
     def ended(self, job: Job, state: State) -> None:
         """The submission was refused, or is in doubt."""

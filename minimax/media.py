@@ -180,24 +180,24 @@ async def receive(url: str, *, field: str, rules: Rules) -> Input:
     try:
         async with net.fetch(url, max_bytes=rules.most_bytes) as chunks:
             async for chunk in chunks:
-                await asyncio.to_thread(_write_all, file, chunk)
+                await _kept(file, chunk, field)
         file.seek(0)
         name = PurePosixPath(urlsplit(url).path).name or field
         return _checked(cast("BinaryIO", file), name=name, field=field, rules=rules)
-    except OSError as error:
-        file.close()
-        raise _cannot_keep(error, field) from None
     except BaseException:
         file.close()
         raise
 
 
-def _cannot_keep(error: OSError, field: str) -> StorageError:
-    return StorageError(
-        f"{field}: the file could not be kept on this computer while it was fetched: "
-        f"{_reason(error)}. Make room in the folder for temporary files, then call again. Nothing "
-        "was sent."
-    )
+async def _kept(file: IO[bytes], chunk: bytes, field: str) -> None:
+    try:
+        await asyncio.to_thread(_write_all, file, chunk)
+    except OSError as error:
+        raise StorageError(
+            f"{field}: the file could not be kept on this computer while it was fetched: "
+            f"{_reason(error)}. Make room in the folder for temporary files, then call again. "
+            "Nothing was sent."
+        ) from None
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:
@@ -350,8 +350,10 @@ def find_saved(stem: str, *, types: frozenset[str], folder: Path) -> SavedFile |
         for name in _names(stem, kinds.EXTENSIONS[media_type]):
             try:
                 found = _whole_file(folder / name, media_type)
+            except FileNotFoundError:
+                break  # nor one with a higher number
             except OSError:
-                break  # no such file, so none with a higher number either
+                continue
             if found is not None:
                 return found
     return None

@@ -446,7 +446,7 @@ def _plain_words(host: str) -> Iterator[None]:
         raise StorageError(f"{host} stopped answering. Try again later. {_INSTEAD}") from None
     except httpx.ConnectError as error:
         raise _unconnected(host, error) from None
-    except httpx.HTTPError:
+    except (httpx.HTTPError, ssl.SSLError):  # a damaged record comes out as it is
         raise StorageError(
             f"The connection to {host} broke off before the file was complete. Try again. "
             f"{_INSTEAD}"

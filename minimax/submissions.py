@@ -64,9 +64,11 @@ async def submit(
             return _estimate(runtime, order)
         purchase = await asyncio.to_thread(_purchase, runtime, order)
         started = time.monotonic()
-        order = await uploads.made_to_fit(
-            runtime, wish, order, key=purchase.fingerprint, within_seconds=within_seconds
-        )
+        owed = runtime.ledger.owes(purchase.fingerprint)
+        if owed is None or (owed is Verdict.REFUSE and second_charge_agreed):
+            order = await uploads.made_to_fit(
+                runtime, wish, order, key=purchase.fingerprint, within_seconds=within_seconds
+            )
         return await _bought(
             _Attempt(runtime, order, purchase, opened),
             second_charge_agreed=second_charge_agreed,

@@ -22,6 +22,7 @@ from tests import samples
 from tests.conftest import KEY, VirtualTime
 from tests.inside import call, connected, failure, in_python
 from tests.samples import put
+from tests.shop import given_up
 from tests.wire import refuse, reply, wire
 
 pytestmark = pytest.mark.anyio
@@ -238,6 +239,35 @@ async def test_pictures_that_make_a_request_too_large_are_uploaded_instead(
 ) -> None:
     async with in_python(settings, sandbox, time) as running:
         await submissions.submit(running, too_large)
+    assert sandbox.count("POST /v1/files/upload") == 2
+    assert sandbox.billed("video") == 1
+
+
+@pytest.mark.parametrize(
+    ("lost", "outcome"),
+    [
+        pytest.param({"delay_seconds": 0.2}, "handed over", id="accepted"),
+        pytest.param({"reset": True}, "in doubt", id="in-doubt"),
+    ],
+)
+async def test_what_was_bought_before_is_told_before_anything_is_uploaded_again(
+    lost: dict[str, Any],
+    outcome: str,
+    settings: Settings,
+    sandbox: Sandbox,
+    time: VirtualTime,
+    too_large: Wish,
+) -> None:
+    sandbox.faults.add(Fault("/v2/video_generation", when="after", **lost))
+    async with in_python(settings, sandbox, time) as running:
+        await given_up(submissions.submit(running, too_large), once=lambda: sandbox.billed("video"))
+        await asyncio.wait(running.background.tasks)
+        sandbox.faults.add(Fault("/v1/files/upload", status=502, times=None))
+        if outcome == "handed over":
+            assert (await submissions.submit(running, too_large))["reused"]
+        else:
+            with pytest.raises(MaybeChargedError):
+                await submissions.submit(running, too_large)
     assert sandbox.count("POST /v1/files/upload") == 2
     assert sandbox.billed("video") == 1
 
@@ -479,8 +509,9 @@ async def test_a_cancellation_that_erased_a_film_is_not_told_as_one(
     async with wire(refuse(2013), queued, queued, erased) as api:
         at = replace(settings, api_host=api.url)
         async with runtime.hosted(Runtime(lambda: at, clock=time.clock)):
-            with pytest.raises(RefusedError, match="it was charged"):
+            with pytest.raises(RefusedError, match="it may have been charged"):
                 await minimax_server.cancel_video_generation("7")
+            assert (await minimax_server.query_video_generation("7"))["status"] == "failed"
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,17 @@ def test_an_agreement_that_bought_settles_every_doubt_about_the_wish_and_none_ab
     assert ledger.begin(other, second_charge_agreed=False)[0] is Verdict.REFUSE
 
 
+def test_a_doubt_about_another_variant_is_not_settled_by_one_that_was_accepted(
+    ledger: Ledger,
+) -> None:
+    """Two were wanted and sent side by side; nobody has agreed to pay for a third."""
+    lost, accepted = begun(ledger), begun(ledger)
+    ledger.ended(lost, State.UNKNOWN)
+    ledger.accepted(accepted, "1")
+    ledger.answered(accepted)
+    assert verdict_on_the_next(ledger) is Verdict.REFUSE
+
+
 # --- for how long, and whose -------------------------------------------------------------------
 
 

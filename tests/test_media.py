@@ -594,6 +594,17 @@ async def test_a_complete_file_is_found_again_and_a_cut_one_is_not(out: Path) ->
     assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) == anew
 
 
+@posix_only
+async def test_a_link_under_the_first_name_does_not_hide_the_file_under_the_second(
+    out: Path, home: Path
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "video-1.mp4").symlink_to(put(home / "nas.mp4", samples.mp4()))
+    saved = await save(out, samples.mp4())
+    assert saved.path.name == "video-1-2.mp4"
+    assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) == saved
+
+
 @pytest.mark.parametrize(
     ("ident", "expected"),
     [("318204477100233", "video-318204477100233"), ("a_b-c", "video-a_b-c")],

@@ -892,6 +892,21 @@ async def test_a_listener_that_speaks_plain_http_ends_the_fetch(tls: Tls) -> Non
             await body_of(f"https://{NAME}:{port}/", guard=home_guard(tls))
 
 
+async def test_a_damaged_tls_record_is_a_broken_connection_and_no_full_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def damaged(*_: object) -> None:
+        raise ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]")
+
+    async def found(_name: str, _port: int) -> list[str]:
+        return ["93.184.216.34"]
+
+    monkeypatch.setattr("httpx.AsyncHTTPTransport.handle_async_request", damaged)
+    with pytest.raises(StorageError, match="broke off"):
+        async with net.fetch("https://x.example/a", max_bytes=9, guard=Guard(resolve=found)):
+            pass
+
+
 async def test_a_host_without_a_listener_is_said_in_plain_words(closed_port: int, tls: Tls) -> None:
     with told(StorageError, f"^{NAME} does not accept connections. Check the URL."):
         await body_of(f"https://{NAME}:{closed_port}/?{SECRET}", guard=home_guard(tls))

@@ -341,6 +341,19 @@ async def test_a_clone_with_a_billed_preview_is_not_repeated_in_doubt(
     assert sandbox.count("POST /v1/voice_clone") == 1
 
 
+async def test_a_voice_is_cloned_from_an_earlier_upload_wherever_inputs_may_come_from(
+    settings: Settings, sandbox: Sandbox, recording: Path, home: Path
+) -> None:
+    (home / "only").mkdir()
+    elsewhere = replace(settings, input_paths=(home / "only",))
+    async with connected(settings, sandbox) as client:
+        voice = await call(client, "voice_clone", audio=str(recording))
+    async with connected(elsewhere, sandbox) as client:
+        again = await call(client, "voice_clone", audio=voice["file_id"])
+    assert again["status"] == "cloned"
+    assert sandbox.count("POST /v1/files/upload") == 1
+
+
 async def test_a_preview_that_cannot_be_saved_does_not_hide_the_voice(
     settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
 ) -> None:

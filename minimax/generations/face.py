@@ -89,8 +89,8 @@ class Generation(Protocol):
         """A fresh download link."""
         ...
 
-    async def cancel(self, client: MiniMaxClient, task_id: str) -> None:
-        """Cancel a job, if it is certain that nothing but a queued job is touched.
+    async def cancel(self, client: MiniMaxClient, task_id: str) -> bool:
+        """Cancel a job that was queued a moment ago; False where it had ended in that moment.
 
         Raises:
             RefusedError: It cannot be cancelled; the text says what can be done instead.

@@ -85,7 +85,7 @@ class V1:
     async def link(self, client: MiniMaxClient, file_id: str) -> str:
         return await client.retrieve_file(file_id)
 
-    async def cancel(self, client: MiniMaxClient, task_id: str) -> None:  # noqa: ARG002
+    async def cancel(self, client: MiniMaxClient, task_id: str) -> bool:  # noqa: ARG002
         raise RefusedError(
             f"The job {task_id} cannot be cancelled: MiniMax has no way to cancel Hailuo and "
             "01-series jobs. It goes on and is charged; its video can be fetched when it is "

@@ -125,13 +125,12 @@ class V2:
             task_id=task_id,
         )
 
-    async def cancel(self, client: MiniMaxClient, task_id: str) -> None:
+    async def cancel(self, client: MiniMaxClient, task_id: str) -> bool:
         """Only a task that was queued a moment ago: on a finished one it erases the paid film."""
         task = await client.query_video_v2(task_id)
         if task.status.lower() != "queued":
             raise RefusedError(_not_cancelled(task_id, job_status(task.status)), task_id=task_id)
-        if await client.delete_video_v2(task_id) != "cancelled":
-            raise RefusedError(_too_late(task_id), task_id=task_id)
+        return await client.delete_video_v2(task_id) == "cancelled"
 
     async def recent(self, client: MiniMaxClient) -> list[Remote]:
         return [
@@ -176,13 +175,6 @@ def _as_status(task: VideoTask) -> StatusReply:
         status=task.status,
         file_id=f"{HANDLE}{task.id}" if completed else "",
         base_resp=BaseResp(status_code=task.error.code, status_msg=task.error.message),
-    )
-
-
-def _too_late(task_id: str) -> str:
-    return (
-        f"The job {task_id} ended at the very moment at which it was to be cancelled: it was "
-        "charged, and MiniMax has deleted its record. Look at MiniMax's own page for the video."
     )
 
 
