@@ -226,12 +226,11 @@ def _taken_after_doubt(request: CloneRequest, refusal: RefusedError) -> CloneRep
     """
     if request.voice_id is None:
         return CloneReply()
-    raise RefusedError(
+    raise RefusedError.after(
+        refusal,
         f"The voice_id {request.voice_id} is taken. An earlier attempt of this call got no answer, "
         "so this may be the voice just cloned, or an older one of the same id. Speak with it to "
         "hear which, or call again with another voice_id.",
-        code=refusal.code,
-        trace_id=refusal.trace_id,
     )
 
 

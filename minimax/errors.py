@@ -305,6 +305,18 @@ class MiniMaxError(Exception):
         self.task_id = task_id
         super().__init__(message + self._asked_wait() + self._reference())
 
+    @classmethod
+    def after(cls, error: "MiniMaxError", message: str, *, task_id: str | None = None) -> Self:
+        """What `error` means where it is known what was asked for; with its outcome and ids."""
+        return cls(
+            message,
+            outcome=error.outcome,
+            code=error.code,
+            http_status=error.http_status,
+            trace_id=error.trace_id,
+            task_id=task_id,
+        )
+
     def _asked_wait(self) -> str:
         if self.retry_after_seconds is None:
             return ""
@@ -349,18 +361,6 @@ class UnansweredError(MiniMaxError):
 
 class MaybeChargedError(UnansweredError):
     """A paid request was sent, and whether MiniMax accepted and charged it is not known."""
-
-    @classmethod
-    def after(cls, error: MiniMaxError, message: str, *, task_id: str | None = None) -> Self:
-        """What `error` means for somebody's money, with its code and trace id."""
-        return cls(
-            message,
-            outcome=Outcome.UNKNOWN,
-            code=error.code,
-            http_status=error.http_status,
-            trace_id=error.trace_id,
-            task_id=task_id,
-        )
 
 
 class StorageError(MiniMaxError):

@@ -78,11 +78,8 @@ async def _upload(client: MiniMaxClient, picture: Input) -> str:
     except MiniMaxError as error:
         if error.outcome is not Outcome.UNKNOWN:
             raise
-        raise UnansweredError(
+        raise UnansweredError.after(
+            error,
             "A picture could not be uploaded to MiniMax, so no video was ordered and nothing was "
             "charged. Call again.",
-            outcome=Outcome.UNKNOWN,
-            code=error.code,
-            http_status=error.http_status,
-            trace_id=error.trace_id,
         ) from None

@@ -153,11 +153,10 @@ async def delete(
     except RefusedError as refusal:
         if refusal.code != INVALID_PARAMETER:  # so it calls an unknown voice; T2A says 2054
             raise
-        raise RefusedError(
+        raise RefusedError.after(
+            refusal,
             f"There is no voice {voice_id!r} of the type {voice_type}; nothing was deleted. Check "
             "the exact id with list_voices, and give voice_type=voice_generation for a designed "
             "voice.",
-            code=refusal.code,
-            trace_id=refusal.trace_id,
         ) from None
     return DeletedVoice(voice_id=voice_id, deleted=True)
