@@ -14,6 +14,7 @@ from minimax.media import SavedFile
 from minimax.models import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply, Pictures
 from minimax.rules import PORTRAIT
 from minimax.runtime import Runtime
+from minimax.settings import Settings
 
 __all__ = ["PictureRequest", "make"]
 
@@ -50,7 +51,14 @@ async def make(
     """
     check_length("prompt", request.prompt, LONGEST_PROMPT)
     check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
-    return await results.made(runtime, request, _made, within_seconds=within_seconds)
+    subject = await asyncio.to_thread(_subject_stamp, request, runtime.settings)
+    return await results.made(runtime, request, _made, within_seconds=within_seconds, about=subject)
+
+
+def _subject_stamp(request: PictureRequest, settings: Settings) -> tuple[int, int] | None:
+    if request.subject_image is None:
+        return None
+    return media.stamp(request.subject_image, field="subject_image", settings=settings)
 
 
 async def _made(runtime: Runtime, request: PictureRequest, folder: Path) -> Pictures:

@@ -1,7 +1,7 @@
 """What several tools do with a reply that costs money and brings media."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -69,6 +69,7 @@ async def made(
     make: Callable[[Runtime, RequestT, Path], Coroutine[Any, Any, T]],
     *,
     within_seconds: float | None,
+    about: Hashable = None,
 ) -> T:
     """The result of billed work that outlives its call; an identical call joins it.
 
@@ -77,6 +78,7 @@ async def made(
         request: What is wanted.
         make: Makes it, and saves it to the folder that it is given.
         within_seconds: Answer after this long at the latest.
+        about: What else must be the same in an identical call, like the content of a file.
 
     Raises:
         InputError: The folder is outside the base path; nothing was sent.
@@ -86,9 +88,10 @@ async def made(
     folder = await asyncio.to_thread(
         places.output_place, request.output_directory, settings=runtime.settings
     )
-    runtime.background.start(request, partial(make, runtime, request, folder), paid=True)
+    key = (request, about)
+    runtime.background.start(key, partial(make, runtime, request, folder), paid=True)
     try:
-        result: T = await runtime.background.collect(request, within_seconds=within_seconds)
+        result: T = await runtime.background.collect(key, within_seconds=within_seconds)
     except NotYet:
         raise UnansweredError(
             "MiniMax is still at it; that goes on by itself and nothing is lost. Call again with "

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import minimax_server
-from minimax import cloning, downloads, films
+from minimax import cloning, downloads, films, pictures
 from minimax.background import Background
 from minimax.errors import (
     MaybeChargedError,
@@ -202,6 +202,21 @@ async def test_another_recording_under_the_same_name_is_another_voice(
         second = await cloning.clone(running, request, within_seconds=5)
     assert first["voice_id"] != second["voice_id"]
     assert sandbox.count("POST /v1/files/upload") == 2
+
+
+async def test_another_face_under_the_same_name_makes_other_pictures(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
+) -> None:
+    face = put(home / "face.png", samples.png(400, 400))
+    request = pictures.PictureRequest(prompt="x", subject_image=str(face))
+    async with in_python(settings, sandbox, time) as running:
+        sandbox.faults.add(Fault("/v1/image_generation", when="after", delay_seconds=0.2))
+        with pytest.raises(UnansweredError, match="joins it"):
+            await pictures.make(running, request, within_seconds=0.02)
+        await finished(running)
+        put(face, samples.png(400, 500))
+        await pictures.make(running, request, within_seconds=5)
+    assert sandbox.billed("image") == 2
 
 
 async def test_a_lost_recording_is_uploaded_anew_also_beside_a_fresh_prompt_clip(
