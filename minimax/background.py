@@ -39,9 +39,11 @@ class _Running:
         """Whether it has failed, and doing it again can cost nothing twice."""
         if not self.task.done():
             return False
-        error = None if self.task.cancelled() else self.task.exception()
-        in_doubt = self.paid and getattr(error, "outcome", Outcome.UNKNOWN) is Outcome.UNKNOWN
-        return self.task.cancelled() or (error is not None and not in_doubt)
+        if self.task.cancelled():
+            return True
+        error = self.task.exception()
+        known = isinstance(error, MiniMaxError) and error.outcome is not Outcome.UNKNOWN
+        return error is not None and (known or not self.paid)
 
 
 class Background:

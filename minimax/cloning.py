@@ -84,11 +84,17 @@ def _stamps(request: CloneRequest, settings: Settings) -> tuple[tuple[int, int] 
     local = {
         field: source
         for field, source in sources.items()
-        if source is not None and not FILE_ID.fullmatch(places.without_decoration(source))
+        if source is not None and _file_id(source) is None
     }
     return tuple(
         media.stamp(source, field=field, settings=settings) for field, source in local.items()
     )
+
+
+def _file_id(source: str) -> int | None:
+    """The id of an earlier upload, where it is one and no place."""
+    text = places.without_decoration(source)
+    return int(text) if FILE_ID.fullmatch(text) else None
 
 
 def _uploads(_: Runtime) -> dict[tuple[str, str], int]:
@@ -143,9 +149,10 @@ class _Cloning:
         self, opened: ExitStack, source: str, field: str, rules: Rules
     ) -> media.Input | int:
         """An opened recording, or the file id of an earlier upload."""
+        file_id = _file_id(source)
+        if file_id is not None:
+            return file_id
         text = places.without_decoration(source)
-        if FILE_ID.fullmatch(text):
-            return int(text)
         if text[:6].lower() == "https:" or text[:5].lower() == "http:":
             self._refuse_links_in_sandbox(field)
             return opened.enter_context(await media.receive(text, field=field, rules=rules))

@@ -39,6 +39,7 @@ __all__ = [
     "plain",
     "quoted",
     "redacted",
+    "shortened",
 ]
 
 SHOWN_CHARACTERS: Final = 300
@@ -387,8 +388,12 @@ def plain(text: str) -> str:
     What comes back is data to show; it must not be able to steer a terminal or a model.
     """
     visible = "".join(" " if _is_unprintable(char) else char for char in text)
-    line = redacted(" ".join(visible.split()))
-    return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
+    return shortened(redacted(" ".join(visible.split())), SHOWN_CHARACTERS)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or as much of its beginning as fits into `most` characters with a mark."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _is_unprintable(char: str) -> bool:

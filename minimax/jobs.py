@@ -18,6 +18,7 @@ from minimax.errors import (
     advice_for,
     plain,
     quoted,
+    shortened,
 )
 from minimax.generations import Generation, Remote
 from minimax.ledger import Job, State
@@ -59,7 +60,7 @@ FILE_ID_PAUSE_SECONDS: Final = 2.0
 """A job may be finished a moment before its file has an id."""
 POLL_AFTER_SECONDS: Final = 10
 SHOWN_PROMPT: Final = 200
-"""Characters of a prompt in a list."""
+"""Characters of a prompt in a list; a hundred whole ones would flood a model's context."""
 
 
 # --- asking and waiting ------------------------------------------------------------------------
@@ -136,9 +137,10 @@ class _Watch:
         try:
             self._reply = await self._asked()
         except MiniMaxError as error:
-            refused = error.outcome is Outcome.REJECTED
-            self._trouble = None if refused else error
-            self._reply = None if refused else self._reply
+            if error.outcome is Outcome.REJECTED:
+                self._reply = None
+            else:
+                self._trouble = error
             raise
         finally:
             self.due_at = self.clock.now() + self._next_pause()
@@ -395,20 +397,13 @@ def _listed(job: Job) -> ListedTask:
         task_id=job.task_id,
         status=status,
         model=job.model,
-        prompt=_shortened(job.prompt),
+        prompt=None if job.prompt is None else shortened(job.prompt, SHOWN_PROMPT),
         created_at=_iso(job.created_at),
         file_id=job.file_id,
         path=job.path,
         answered=job.answered_at is not None,
         next_step=_what_to_do(status, job.task_id, job.file_id),
     )
-
-
-def _shortened(prompt: str | None) -> str | None:
-    """Enough to know a job by; a hundred whole prompts would flood a model's context."""
-    if prompt is None or len(prompt) <= SHOWN_PROMPT:
-        return prompt
-    return prompt[: SHOWN_PROMPT - 1] + "…"
 
 
 def _iso(unix_seconds: float) -> str:

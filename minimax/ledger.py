@@ -235,8 +235,7 @@ class Ledger:
             "resolution": purchase.resolution,
             "price_usd": purchase.price_usd,
         }
-        names, marks = ", ".join(values), ", ".join("?" * len(values))
-        db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
+        _insert(db, values)
         row = db.execute("SELECT * FROM jobs WHERE id = last_insert_rowid()").fetchone()
         return _job(row)
 
@@ -369,11 +368,7 @@ class Ledger:
             # No row may be taken for one of the file, whose submission may be under way.
             memory.execute("INSERT INTO sqlite_sequence VALUES ('jobs', ?)", (FIRST_ID_IN_MEMORY,))
         for row in self._held.values():  # what this process has bought is known without the file
-            names, marks = ", ".join(row), ", ".join("?" * len(row))
-            memory.execute(
-                f"INSERT OR REPLACE INTO jobs ({names}) VALUES ({marks})",  # noqa: S608
-                tuple(row.values()),
-            )
+            _insert(memory, row)
         self._in_memory = memory
 
     def _copied_into(self, memory: sqlite3.Connection) -> bool:
@@ -418,6 +413,12 @@ def _memory() -> sqlite3.Connection:
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     memory.row_factory = sqlite3.Row
     return memory
+
+
+def _insert(db: sqlite3.Connection, values: dict[str, Any]) -> None:
+    """Write a row; one that names its id replaces the row of that id."""
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    db.execute(f"INSERT OR REPLACE INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
 
 
 def _make_private(file: Path) -> None:

@@ -64,8 +64,9 @@ async def submit(
             return _estimate(runtime, order)
         purchase = await asyncio.to_thread(_purchase, runtime, order)
         started = time.monotonic()
-        owed = runtime.ledger.owes(purchase.fingerprint)
-        if owed is None or (owed is Verdict.REFUSE and second_charge_agreed):
+        if order.generation.to_upload(order.body) and _is_to_be_bought(
+            runtime, purchase, second_charge_agreed=second_charge_agreed
+        ):
             order = await uploads.made_to_fit(
                 runtime, wish, order, key=purchase.fingerprint, within_seconds=within_seconds
             )
@@ -74,6 +75,12 @@ async def submit(
             second_charge_agreed=second_charge_agreed,
             within_seconds=_left(within_seconds, time.monotonic() - started),
         )
+
+
+def _is_to_be_bought(runtime: Runtime, purchase: Purchase, *, second_charge_agreed: bool) -> bool:
+    """Whether an earlier attempt is not what the call gets; the ledger's verdict comes later."""
+    owed = runtime.ledger.owes(purchase.fingerprint)
+    return owed is None or (owed is Verdict.REFUSE and second_charge_agreed)
 
 
 def _left(within_seconds: float | None, passed_seconds: float) -> float | None:

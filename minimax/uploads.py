@@ -23,12 +23,12 @@ PURPOSE: Final = "video_generation_input"
 async def made_to_fit(
     runtime: Runtime, wish: Wish, order: Order, *, key: str, within_seconds: float | None
 ) -> Order:
-    """The order with its largest pictures uploaded, where its request would be too large.
+    """The order with its largest pictures uploaded.
 
     Args:
         runtime: The loop's own.
         wish: What the order was made from.
-        order: As it was taken.
+        order: As it was taken; its request would be too large.
         key: The same for identical orders; they share the uploads.
         within_seconds: Answer after this long at the latest; the uploads go on.
 
@@ -36,13 +36,10 @@ async def made_to_fit(
         UnansweredError: They take longer, or MiniMax did not answer; nothing was ordered.
         MiniMaxError: MiniMax refused one or could not be reached; nothing was ordered.
     """
-    if not order.generation.to_upload(order.body):
-        return order
-    runtime.background.start(("pictures", key), partial(_uploaded, runtime, wish))
+    work = ("pictures", key)
+    runtime.background.start(work, partial(_uploaded, runtime, wish))
     try:
-        file_ids = await runtime.background.collect(
-            ("pictures", key), within_seconds=within_seconds
-        )
+        file_ids = await runtime.background.collect(work, within_seconds=within_seconds)
     except NotYet:
         raise UnansweredError(
             "The pictures are still on their way to MiniMax; that goes on by itself. No video has "

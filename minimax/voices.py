@@ -8,7 +8,7 @@ from typing import Final
 from minimax import results
 from minimax.arguments import check_length, check_voice_id
 from minimax.bodies import given
-from minimax.errors import INVALID_PARAMETER, RefusedError, plain
+from minimax.errors import INVALID_PARAMETER, RefusedError, plain, shortened
 from minimax.models import (
     DESIGN_PRICE_USD,
     PRICES_AS_OF,
@@ -71,15 +71,10 @@ def _listed(voices: Sequence[Voice]) -> list[ListedVoice]:
         ListedVoice(
             voice_id=voice.voice_id,
             name=plain(voice.voice_name) or None,
-            description=_shortened(" ".join(voice.description)),
+            description=shortened(plain(" ".join(voice.description)), SHOWN_DESCRIPTION) or None,
         )
         for voice in voices
     ]
-
-
-def _shortened(text: str) -> str | None:
-    line = plain(text)
-    return (line if len(line) <= SHOWN_DESCRIPTION else line[: SHOWN_DESCRIPTION - 1] + "…") or None
 
 
 def _about(total: int, limit: int) -> str:

@@ -31,14 +31,19 @@ async def finished(running: Runtime) -> None:
     await asyncio.wait(running.background.tasks, timeout=10)
 
 
+async def ordered_film() -> str:
+    """The file id of a film that is ready to be fetched."""
+    job = await minimax_server.generate_video("x")
+    status = await minimax_server.query_video_generation(str(job["task_id"]))
+    return str(status["file_id"])
+
+
 async def test_a_long_download_goes_on_and_is_joined(
     settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
     async with in_python(settings, sandbox, time) as running:
-        job = await minimax_server.generate_video("x")
-        status = await minimax_server.query_video_generation(str(job["task_id"]))
+        file_id = await ordered_film()
         sandbox.faults.add(Fault("/download/", delay_seconds=0.3))
-        file_id = str(status["file_id"])
         first = await films.fetch(running, file_id, within_seconds=0.05)
         await finished(running)
         second = await films.fetch(running, file_id, within_seconds=5)
@@ -52,13 +57,12 @@ async def test_a_film_that_cannot_be_saved_is_still_at_minimax_and_says_so(
     settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
     async with in_python(settings, sandbox, time):
-        job = await minimax_server.generate_video("x")
-        status = await minimax_server.query_video_generation(str(job["task_id"]))
+        file_id = await ordered_film()
         put(settings.base_path, b"a file where the folder should be")
         with pytest.raises(StorageError, match=r"call again with the same file_id.*costs nothing"):
-            await minimax_server.retrieve_video_file(str(status["file_id"]))
+            await minimax_server.retrieve_video_file(file_id)
         settings.base_path.unlink()
-        saved = await minimax_server.retrieve_video_file(str(status["file_id"]))
+        saved = await minimax_server.retrieve_video_file(file_id)
     assert saved["status"] == "saved"
 
 
@@ -177,9 +181,7 @@ async def test_a_film_that_was_moved_before_anyone_was_told_is_downloaded_again(
     settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
     async with in_python(settings, sandbox, time) as running:
-        job = await minimax_server.generate_video("x")
-        status = await minimax_server.query_video_generation(str(job["task_id"]))
-        file_id = str(status["file_id"])
+        file_id = await ordered_film()
         sandbox.faults.add(Fault("/download/", delay_seconds=0.2))
         await films.fetch(running, file_id, within_seconds=0.02)
         await finished(running)
