@@ -22,11 +22,12 @@ from mcp_types import Completion, CompletionArgument, ToolAnnotations
 from pydantic import BeforeValidator, Field
 
 from minimax import __version__, logs, runtime
+from minimax.catalog import SPEECH_PRICES_USD_PER_MILLION, VIDEO_MODELS, price_list
 from minimax.errors import InputError, MiniMaxError, SettingsError
-from minimax.models import (
+from minimax.runtime import Backend, Runtime
+from minimax.settings import Settings
+from minimax.tool_results import (
     LONGEST_WAIT_SECONDS,
-    SPEECH_PRICES_USD_PER_MILLION,
-    VIDEO_MODELS,
     CancelledJob,
     ClonedVoice,
     DeletedVoice,
@@ -38,10 +39,7 @@ from minimax.models import (
     VideoFile,
     VideoStatus,
     VoiceList,
-    price_list,
 )
-from minimax.runtime import Backend, Runtime
-from minimax.settings import Settings
 from minimax.tools import Toolbox
 from minimax.wishes import Wish
 
@@ -529,9 +527,9 @@ async def text_to_image(
     Their paths can be given to generate_video as first_frame and last_frame. blocked counts
     pictures that MiniMax's content check held back.
     """
-    from minimax import pictures  # noqa: PLC0415 - start-up must not pay for it
+    from minimax import image  # noqa: PLC0415 - start-up must not pay for it
 
-    request = pictures.PictureRequest(
+    request = image.PictureRequest(
         prompt=prompt,
         aspect_ratio=aspect_ratio,
         n=n,
@@ -540,7 +538,7 @@ async def text_to_image(
         prompt_optimizer=prompt_optimizer,
         output_directory=output_directory,
     )
-    return await pictures.make(await runtime.current(), request, within_seconds=_patience(ctx))
+    return await image.make(await runtime.current(), request, within_seconds=_patience(ctx))
 
 
 def _patience(ctx: Context[Any, Any] | None) -> float | None:

@@ -20,8 +20,8 @@ from minimax.errors import (
     RefusedError,
     UnansweredError,
     advice_for,
-    quoted,
 )
+from minimax.safe_text import quoted
 
 __all__ = [
     "NO_RECORD",

@@ -19,6 +19,21 @@ from pydantic import ValidationError
 
 from minimax import answers, bodies, retry
 from minimax.answers import Answer
+from minimax.catalog import (
+    CancelReply,
+    CloneReply,
+    DesignReply,
+    FileReply,
+    ImageReply,
+    Reply,
+    SpeechReply,
+    StatusReply,
+    SubmitReply,
+    TaskReply,
+    TasksReply,
+    VideoTask,
+    VoicesReply,
+)
 from minimax.clock import Clock
 from minimax.errors import (
     KEY_REFUSED,
@@ -33,21 +48,6 @@ from minimax.errors import (
     UnansweredError,
     UnreachableError,
     advice_for,
-)
-from minimax.models import (
-    CancelReply,
-    CloneReply,
-    DesignReply,
-    FileReply,
-    ImageReply,
-    Reply,
-    SpeechReply,
-    StatusReply,
-    SubmitReply,
-    TaskReply,
-    TasksReply,
-    VideoTask,
-    VoicesReply,
 )
 from minimax.retry import Policy
 from minimax.settings import API_HOSTS, GLOBAL_HOST, MAINLAND_HOST, Settings, is_loopback

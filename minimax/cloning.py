@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minimax import media, places, results, retry
-from minimax.arguments import check_length, check_voice_id
+from minimax import delivery, media, places, retry
 from minimax.background import NotYet
 from minimax.bodies import given
+from minimax.catalog import CloneReply
 from minimax.errors import (
     INVALID_PARAMETER,
     SAMPLE_UNUSABLE,
@@ -22,10 +22,11 @@ from minimax.errors import (
     Outcome,
     RefusedError,
 )
-from minimax.models import ClonedVoice, CloneReply
 from minimax.rules import CLONE_AUDIO, PROMPT_AUDIO, Rules
 from minimax.runtime import Runtime
 from minimax.settings import Settings
+from minimax.tool_results import ClonedVoice
+from minimax.validation import check_length, check_voice_id
 
 __all__ = ["CloneRequest", "clone"]
 
@@ -267,7 +268,7 @@ def _uploading(runtime: Runtime, voice_id: str) -> ClonedVoice:
 async def _result(
     runtime: Runtime, reply: CloneReply, *, voice_id: str, file_id: str
 ) -> ClonedVoice:
-    saved, problem = await results.save_preview(
+    saved, problem = await delivery.save_preview(
         runtime, reply.demo_audio, voice_id=voice_id, folder=runtime.settings.base_path
     )
     return ClonedVoice(
@@ -279,6 +280,6 @@ async def _result(
         next_step=runtime.next_step(
             f"The voice {voice_id} is ready. MiniMax deletes it unless it speaks within 7 days, "
             "charges for the clone when it first speaks, and lists it only from then on."
-            f"{results.trouble(problem, link='demo_audio_url')}"
+            f"{delivery.trouble(problem, link='demo_audio_url')}"
         ),
     )

@@ -15,17 +15,17 @@ from typing import Any, Final, Self
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
-from minimax.errors import SettingsError
-from minimax.models import (
+from minimax.catalog import (
     CLONE_PRICE_USD,
     DEFAULT_VIDEO_MODELS,
     IMAGE_PRICE_USD,
-    LONGEST_WAIT_SECONDS,
     PRICES_AS_OF,
     VIDEO_MODELS,
     VideoMode,
 )
+from minimax.errors import SettingsError
 from minimax.settings import Settings
+from minimax.tool_results import LONGEST_WAIT_SECONDS
 
 __all__ = ["run"]
 

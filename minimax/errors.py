@@ -14,8 +14,6 @@ Every error carries the facts as fields; its text says what happened, what that 
 files, and what to do next. Texts are our own: no library message, no key, no signed link.
 """
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -36,14 +34,7 @@ __all__ = [
     "UnansweredError",
     "UnreachableError",
     "advice_for",
-    "plain",
-    "quoted",
-    "redacted",
-    "shortened",
 ]
-
-SHOWN_CHARACTERS: Final = 300
-"""Longest piece of another service's text that we pass on."""
 
 
 class Outcome(Enum):
@@ -366,35 +357,3 @@ class MaybeChargedError(UnansweredError):
 
 class StorageError(MiniMaxError):
     """A file could not be written or fetched on this machine."""
-
-
-_KEY_LIKE: Final = re.compile(r"(?:Bearer\s+\S+)|(?:\b(?:sk-|eyJ)[\w.\-]{6,})", re.IGNORECASE)
-_LINK_SECRET: Final = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
-
-
-def redacted(text: str) -> str:
-    """The text without what looks like a key and without the signed part of links."""
-    return _LINK_SECRET.sub(r"\1?[signature removed]", _KEY_LIKE.sub("[key removed]", text))
-
-
-def quoted(text: str) -> str:
-    """Another service's words, made `plain` and put in quotes."""
-    return "'" + plain(text).replace("'", '"') + "'"
-
-
-def plain(text: str) -> str:
-    """Another service's words as one harmless line: no secrets, no control characters, capped.
-
-    What comes back is data to show; it must not be able to steer a terminal or a model.
-    """
-    visible = "".join(" " if _is_unprintable(char) else char for char in text)
-    return shortened(redacted(" ".join(visible.split())), SHOWN_CHARACTERS)
-
-
-def shortened(text: str, most: int) -> str:
-    """The text, or as much of its beginning as fits into `most` characters with a mark."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _is_unprintable(char: str) -> bool:
-    return unicodedata.category(char)[0] in "CZ"

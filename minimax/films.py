@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from minimax import downloads, generations, kinds, media, places
-from minimax.arguments import checked_id
+from minimax import delivery, generations, kinds, media, places
 from minimax.background import NotYet
 from minimax.errors import INVALID_PARAMETER, RefusedError, StorageError
-from minimax.models import VideoFile
 from minimax.runtime import Runtime
+from minimax.tool_results import VideoFile
+from minimax.validation import checked_id
 
 __all__ = ["Report", "fetch"]
 
@@ -65,7 +65,7 @@ class _Film:
     def __init__(self, runtime: Runtime, file_id: str, folder: Path) -> None:
         self.file_id = file_id
         self.key = ("film", file_id, folder)
-        self.link = downloads.Link(lambda: _minted(runtime, file_id))
+        self.link = delivery.RenewableLink(lambda: _minted(runtime, file_id))
         self._runtime = runtime
         self._folder = folder
         self._stem = media.stem_for("video", file_id)
@@ -90,7 +90,7 @@ class _Film:
         return saved
 
     async def _fetched(self) -> media.SavedFile:
-        return await downloads.fetch(
+        return await delivery.download_link(
             await self._runtime.client(),
             self.link,
             stem=self._stem,
@@ -138,7 +138,7 @@ def _file(runtime: Runtime, film: _Film, saved: media.SavedFile) -> VideoFile:
 
 
 def _link_life(url: str | None) -> str:
-    return "" if url is None else f" (video_url works {downloads.life_text(url)})"
+    return "" if url is None else f" (video_url works {delivery.link_life_text(url)})"
 
 
 def _downloading(runtime: Runtime, film: _Film) -> VideoFile:
@@ -165,7 +165,7 @@ def _link(runtime: Runtime, file_id: str, url: str) -> VideoFile:
         bytes=None,
         media_type=None,
         next_step=runtime.next_step(
-            f"Give the person the link; it works {downloads.life_text(url)} and needs no key. "
+            f"Give the person the link; it works {delivery.link_life_text(url)} and needs no key. "
             "Call this again for a fresh one."
         ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
 from minimax import generations
-from minimax.arguments import checked_id
+from minimax.catalog import StatusReply, job_status
 from minimax.client import MiniMaxClient
 from minimax.errors import (
     INVALID_PARAMETER,
@@ -16,23 +16,20 @@ from minimax.errors import (
     RefusedError,
     UnansweredError,
     advice_for,
-    plain,
-    quoted,
-    shortened,
 )
 from minimax.generations import Generation, Remote
 from minimax.ledger import Job, State
-from minimax.models import (
+from minimax.runtime import Runtime
+from minimax.safe_text import plain, quoted, shortened
+from minimax.tool_results import (
     LONGEST_WAIT_SECONDS,
     CancelledJob,
     JobStatus,
     ListedTask,
-    StatusReply,
     TaskList,
     VideoStatus,
-    job_status,
 )
-from minimax.runtime import Runtime
+from minimax.validation import checked_id
 
 __all__ = [
     "POLL_AFTER_SECONDS",

@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from minimax.models import JobStatus
+from minimax.tool_results import JobStatus
 
 T = TypeVar("T")
 

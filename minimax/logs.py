@@ -4,7 +4,7 @@ import logging
 import sys
 from typing import Final
 
-from minimax.errors import redacted
+from minimax.safe_text import redacted
 
 __all__ = ["configure"]
 

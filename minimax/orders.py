@@ -7,10 +7,10 @@ from itertools import groupby
 from typing import Any
 
 from minimax import generations, media
+from minimax.catalog import DEFAULT_VIDEO_MODELS, VIDEO_MODELS, Size, VideoMode, VideoModel
 from minimax.errors import InputError
 from minimax.generations import Generation
 from minimax.generations.face import Picture
-from minimax.models import DEFAULT_VIDEO_MODELS, VIDEO_MODELS, Size, VideoMode, VideoModel
 from minimax.rules import Rules
 from minimax.settings import Settings
 from minimax.wishes import Wish, mode_of

@@ -6,19 +6,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from minimax import results, retry
-from minimax.arguments import check_choice
+from minimax import delivery, retry
 from minimax.bodies import given
+from minimax.catalog import CLONE_PRICE_USD, DESIGN_PRICE_USD, PRICES_AS_OF, SpeechReply
 from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
 from minimax.media import SavedFile
-from minimax.models import (
-    CLONE_PRICE_USD,
-    DESIGN_PRICE_USD,
-    PRICES_AS_OF,
-    Speech,
-    SpeechReply,
-)
 from minimax.runtime import Runtime
+from minimax.tool_results import Speech
+from minimax.validation import check_choice
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_VOICE", "SpeechRequest", "speak"]
 
@@ -76,7 +71,7 @@ async def speak(
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
     _check(request)
-    return await results.made(runtime, request, _spoken, within_seconds=within_seconds)
+    return await delivery.made(runtime, request, _spoken, within_seconds=within_seconds)
 
 
 # --- checking ----------------------------------------------------------------------------------
@@ -114,7 +109,7 @@ def _check_emotion(request: SpeechRequest) -> None:
 async def _spoken(runtime: Runtime, request: SpeechRequest, folder: Path) -> Speech:
     client = await runtime.client()
     first_use = await runtime.own(_KnownVoices).is_first_use(request.voice_id)
-    reply = await results.billed(client.speak(_body(request)), what="The speech")
+    reply = await delivery.billed(client.speak(_body(request)), what="The speech")
     runtime.own(_KnownVoices).spoke(request.voice_id)
     return await _result(runtime, request, reply, folder, first_use=first_use)
 
@@ -175,7 +170,7 @@ async def _result(
     subtitles = await _saved_subtitles(runtime, reply, stem, folder)
     return Speech(
         path=str(sound.path) if sound else None,
-        audio_url=reply.data.audio if results.is_link(reply.data.audio) else None,
+        audio_url=reply.data.audio if delivery.is_link(reply.data.audio) else None,
         voice_id=request.voice_id,
         duration_ms=reply.extra_info.audio_length or None,
         characters=reply.extra_info.usage_characters or None,
@@ -184,7 +179,7 @@ async def _result(
             _what_now(sound)
             + _fee(first_use=first_use)
             + _doubt(request, reply)
-            + results.trouble(problem, link="audio_url")
+            + delivery.trouble(problem, link="audio_url")
         ),
     )
 
@@ -196,19 +191,19 @@ def _stamp(request: SpeechRequest, reply: SpeechReply) -> str:
 
 async def _saved_sound(
     runtime: Runtime, request: SpeechRequest, reply: SpeechReply, stem: str, folder: Path
-) -> results.Attempted:
+) -> delivery.Attempted:
     """The sound as a file; what cannot be saved must not hide what was paid for."""
-    linked = results.is_link(reply.data.audio)
+    linked = delivery.is_link(reply.data.audio)
     if runtime.settings.resource_mode == "url" and linked:
         return None, None
     raw_type = RAW_TYPES.get(request.format)
-    saved, problem = await results.attempted(
-        results.save_audio(runtime, reply.data.audio, stem=stem, folder=folder, raw_type=raw_type)
+    saved, problem = await delivery.attempted(
+        delivery.save_audio(runtime, reply.data.audio, stem=stem, folder=folder, raw_type=raw_type)
     )
     if problem is not None and not linked:
         raise StorageError(
             "The speech was made and is charged, but there is no link to it."
-            f"{results.trouble(problem)}",
+            f"{delivery.trouble(problem)}",
             outcome=Outcome.UNKNOWN,  # an identical call would be charged
         )
     return saved, problem
@@ -221,7 +216,7 @@ async def _saved_subtitles(
     if not url or runtime.settings.resource_mode == "url":
         return None
     try:
-        return await results.save_text(
+        return await delivery.save_text(
             await _srt(runtime, url), stem=stem, folder=folder, media_type="application/x-subrip"
         )
     except (MiniMaxError, ValueError, TypeError, KeyError, OverflowError):

@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from minimax import jobs, orders, retry, uploads
 from minimax.bodies import Picture
+from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger import Job, Purchase, State, Verdict
-from minimax.models import PRICES_AS_OF, SubmittedVideo
 from minimax.orders import Order
 from minimax.runtime import Runtime
+from minimax.tool_results import SubmittedVideo
 from minimax.wishes import Wish
 
 __all__ = ["submit"]

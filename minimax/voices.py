@@ -5,20 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from minimax import results
-from minimax.arguments import check_length, check_voice_id
+from minimax import delivery
 from minimax.bodies import given
-from minimax.errors import INVALID_PARAMETER, RefusedError, plain, shortened
-from minimax.models import (
-    DESIGN_PRICE_USD,
-    PRICES_AS_OF,
-    DeletedVoice,
-    DesignedVoice,
-    ListedVoice,
-    Voice,
-    VoiceList,
-)
+from minimax.catalog import DESIGN_PRICE_USD, PRICES_AS_OF, Voice
+from minimax.errors import INVALID_PARAMETER, RefusedError
 from minimax.runtime import Runtime
+from minimax.safe_text import plain, shortened
+from minimax.tool_results import DeletedVoice, DesignedVoice, ListedVoice, VoiceList
+from minimax.validation import check_length, check_voice_id
 
 __all__ = ["DesignRequest", "delete", "design", "found", "ids"]
 
@@ -110,7 +104,7 @@ async def design(
     """
     check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
     check_voice_id(request.voice_id)
-    return await results.made(runtime, request, _designed, within_seconds=within_seconds)
+    return await delivery.made(runtime, request, _designed, within_seconds=within_seconds)
 
 
 async def _designed(runtime: Runtime, request: DesignRequest, folder: Path) -> DesignedVoice:
@@ -118,8 +112,8 @@ async def _designed(runtime: Runtime, request: DesignRequest, folder: Path) -> D
     body = given(
         prompt=request.prompt, preview_text=request.preview_text, voice_id=request.voice_id
     )
-    reply = await results.billed(client.design_voice(body), what="The voice")
-    saved, problem = await results.save_preview(
+    reply = await delivery.billed(client.design_voice(body), what="The voice")
+    saved, problem = await delivery.save_preview(
         runtime, reply.trial_audio, voice_id=reply.voice_id, folder=folder
     )
     return DesignedVoice(
@@ -128,7 +122,7 @@ async def _designed(runtime: Runtime, request: DesignRequest, folder: Path) -> D
         next_step=runtime.next_step(
             f"The voice {reply.voice_id} is ready. MiniMax deletes it unless it speaks within 7 "
             f"days, and charges ${DESIGN_PRICE_USD:.2f} (list price, {PRICES_AS_OF}) when it first "
-            f"speaks.{results.trouble(problem)}"
+            f"speaks.{delivery.trouble(problem)}"
         ),
     )
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from minimax.catalog import VideoMode
 from minimax.errors import InputError
-from minimax.models import VideoMode
 
 __all__ = ["Wish", "mode_of"]
 

@@ -16,10 +16,10 @@ import pytest
 import minimax_server
 from minimax import runtime
 from minimax.ledger import FILE_NAME, Ledger
-from minimax.models import SubmittedVideo
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
+from minimax.tool_results import SubmittedVideo
 from tests.conftest import KEY, VirtualTime
 from tests.host import Host, host
 

@@ -19,7 +19,7 @@ from anyio.from_thread import start_blocking_portal
 from dotenv import dotenv_values
 
 import minimax_server
-from minimax import check, models
+from minimax import catalog, check
 from minimax.clock import Clock
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
@@ -323,23 +323,23 @@ def test_a_row_of_the_tool_table_names_true_arguments_and_prices(row: list[str])
 
 
 def prices(model: str) -> list[float]:
-    return [price for price in models.VIDEO_MODELS[model].sizes.values() if price is not None]
+    return [price for price in catalog.VIDEO_MODELS[model].sizes.values() if price is not None]
 
 
 def test_the_prices_are_those_of_the_code() -> None:
-    hailuo = [price for name in models.VIDEO_MODELS if "Hailuo" in name for price in prices(name)]
-    h3 = [price for name in models.VIDEO_MODELS if "-H3" in name for price in prices(name)]
-    speech = models.SPEECH_PRICES_USD_PER_MILLION.values()
+    hailuo = [price for name in catalog.VIDEO_MODELS if "Hailuo" in name for price in prices(name)]
+    h3 = [price for name in catalog.VIDEO_MODELS if "-H3" in name for price in prices(name)]
+    speech = catalog.SPEECH_PRICES_USD_PER_MILLION.values()
     told = " ".join(costs for *_, costs in rows(README, "tool"))
     assert re.findall(r"\$[\d.]+", told) == [
-        f"${models.CLONE_PRICE_USD:.2f}",
+        f"${catalog.CLONE_PRICE_USD:.2f}",
         f"${min(speech):.0f}",
         f"${max(speech):.0f}",
-        f"${models.DESIGN_PRICE_USD:.2f}",
+        f"${catalog.DESIGN_PRICE_USD:.2f}",
         *(f"${price:.2f}" for price in (min(hailuo), max(hailuo), min(h3), max(h3))),
-        f"${models.IMAGE_PRICE_USD}",
+        f"${catalog.IMAGE_PRICE_USD}",
     ]
-    assert models.PRICES_AS_OF in README.read_text(encoding="utf-8")
+    assert catalog.PRICES_AS_OF in README.read_text(encoding="utf-8")
 
 
 def settings_read() -> set[str]:

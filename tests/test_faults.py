@@ -35,10 +35,10 @@ from minimax.errors import (
     UnansweredError,
     UnreachableError,
 )
-from minimax.models import LONGEST_WAIT_SECONDS, VideoFile, VideoStatus
 from minimax.runtime import Runtime
 from minimax.sandbox import Sandbox, serve
 from minimax.settings import Settings
+from minimax.tool_results import LONGEST_WAIT_SECONDS, VideoFile, VideoStatus
 from tests import samples
 from tests.conftest import KEY, VirtualTime
 from tests.host import host

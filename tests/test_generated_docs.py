@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minimax import errors, jobs, models, retry
+from minimax import catalog, errors, jobs, retry
 from minimax.sandbox import control
 from tests import generated_docs, test_layers
 from tests.host import ROOT
@@ -154,7 +154,7 @@ def test_the_table_of_states_holds_every_word_that_is_known() -> None:
         for ours, v1, v2, _ in rows(POLLING, "status")
         for word in code_spans(v1 + v2)
     }
-    assert told == set(models._STATUS_WORDS.items())
+    assert told == set(catalog._STATUS_WORDS.items())
 
 
 def test_the_picture_of_the_layers_is_the_one_that_is_held() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 import minimax_server
 from minimax import generations, orders, runtime, submissions
+from minimax.catalog import VIDEO_MODELS
 from minimax.errors import InputError, MaybeChargedError, RefusedError, UnansweredError
 from minimax.generations import v2
-from minimax.models import VIDEO_MODELS
 from minimax.rules import H3_PICTURE
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve

@@ -25,10 +25,10 @@ from minimax import ledger as ledger_module
 from minimax import runtime
 from minimax.errors import MaybeChargedError, MiniMaxError, RefusedError, UnansweredError
 from minimax.ledger import Job, Ledger, State
-from minimax.models import SubmittedVideo
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
+from minimax.tool_results import SubmittedVideo
 from tests import samples
 from tests.conftest import KEY, VirtualTime
 from tests.samples import put

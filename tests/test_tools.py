@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 import minimax_server
 from minimax import orders, submissions, tools
+from minimax.catalog import VIDEO_MODELS, VideoMode
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
-from minimax.models import VIDEO_MODELS, VideoMode
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
 from minimax.wishes import Wish

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import minimax_server
-from minimax import cloning, downloads, films, pictures
+from minimax import cloning, delivery, films, image
 from minimax.background import Background
 from minimax.errors import (
     MaybeChargedError,
@@ -115,7 +115,7 @@ async def test_a_download_reports_its_bytes(
     ],
 )
 def test_a_link_says_how_long_it_still_works(url: str, said: str) -> None:
-    assert downloads.life_text(url, unix_now=1000.0) == said
+    assert delivery.link_life_text(url, unix_now=1000.0) == said
 
 
 async def test_who_collects_late_does_not_forget_work_that_was_begun_since() -> None:
@@ -210,14 +210,14 @@ async def test_another_face_under_the_same_name_makes_other_pictures(
     settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
 ) -> None:
     face = put(home / "face.png", samples.png(400, 400))
-    request = pictures.PictureRequest(prompt="x", subject_image=str(face))
+    request = image.PictureRequest(prompt="x", subject_image=str(face))
     async with in_python(settings, sandbox, time) as running:
         sandbox.faults.add(Fault("/v1/image_generation", when="after", delay_seconds=0.2))
         with pytest.raises(UnansweredError, match="joins it"):
-            await pictures.make(running, request, within_seconds=0.02)
+            await image.make(running, request, within_seconds=0.02)
         await finished(running)
         put(face, samples.png(400, 500))
-        await pictures.make(running, request, within_seconds=5)
+        await image.make(running, request, within_seconds=5)
     assert sandbox.billed("image") == 2
 
 

@@ -24,11 +24,11 @@ import minimax_server
 from minimax import runtime
 from minimax.clock import Clock
 from minimax.errors import KeyRefusedError, MiniMaxError, RefusedError
-from minimax.models import VideoStatus
 from minimax.runtime import Runtime
 from minimax.sandbox import Clock as SandboxClock
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
+from minimax.tool_results import VideoStatus
 from tests.conftest import VirtualTime
 from tests.wire import ok, refuse, wire
 

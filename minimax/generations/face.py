@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from minimax.catalog import StatusReply, VideoMode, VideoModel
 from minimax.client import MiniMaxClient
 from minimax.media import Input
-from minimax.models import StatusReply, VideoMode, VideoModel
 from minimax.rules import Rules
 from minimax.wishes import Wish
 

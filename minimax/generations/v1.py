@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from minimax.arguments import check_length
 from minimax.bodies import given
+from minimax.catalog import VIDEO_MODELS, StatusReply, VideoMode, VideoModel
 from minimax.client import MiniMaxClient
 from minimax.errors import InputError, RefusedError
 from minimax.generations.face import Picture, Remote
 from minimax.media import Input
-from minimax.models import VIDEO_MODELS, StatusReply, VideoMode, VideoModel
 from minimax.rules import FRAME
+from minimax.validation import check_length
 from minimax.wishes import Wish
 
 __all__ = ["V1"]

@@ -8,21 +8,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from minimax.arguments import check_choice, check_length
 from minimax.bodies import JsonBody, given, uri_length
+from minimax.catalog import BaseResp, StatusReply, VideoMode, VideoModel, VideoTask, job_status
 from minimax.client import MiniMaxClient
-from minimax.errors import InputError, RefusedError, UnansweredError, quoted
+from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.generations.face import Picture, Remote
 from minimax.media import Input
-from minimax.models import (
-    BaseResp,
-    StatusReply,
-    VideoMode,
-    VideoModel,
-    VideoTask,
-    job_status,
-)
 from minimax.rules import H3_PICTURE, MIB
+from minimax.safe_text import quoted
+from minimax.validation import check_choice, check_length
 from minimax.wishes import Wish
 
 __all__ = ["V2"]

@@ -1,22 +1,39 @@
-"""What several tools do with a reply that costs money and brings media."""
+"""Media that MiniMax made become files here; a link that has expired is renewed once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
-from minimax import downloads, kinds, media, places
+from minimax import kinds, media, places, retry
 from minimax.background import NotYet
-from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
+from minimax.clock import Clock
+from minimax.errors import (
+    LINK_OVER,
+    MaybeChargedError,
+    MiniMaxError,
+    Outcome,
+    RefusedError,
+    UnansweredError,
+)
 from minimax.media import SavedFile
 from minimax.runtime import Runtime
 
+if TYPE_CHECKING:
+    from minimax.client import Download, MiniMaxClient
+
 __all__ = [
     "Attempted",
+    "OnBytes",
+    "RenewableLink",
     "attempted",
     "billed",
+    "download_link",
     "is_link",
+    "link_life_text",
     "made",
     "save_audio",
     "save_link",
@@ -101,6 +118,82 @@ async def made(
     return result
 
 
+# --- downloading -------------------------------------------------------------------------------
+
+OnBytes = Callable[[int, int | None], None]
+"""Told how many bytes have come, and of how many, if that was announced."""
+
+
+class RenewableLink:
+    """A signed link that can be minted anew."""
+
+    def __init__(self, mint: Callable[[], Awaitable[str]]) -> None:
+        self._mint = mint
+        self.url: str | None = None
+
+    async def get(self) -> str:
+        """The link, minted on first use."""
+        if self.url is None:
+            self.url = await self._mint()
+        return self.url
+
+    def forget(self) -> None:
+        """It is over; the next use mints another one."""
+        self.url = None
+
+
+def link_life_text(url: str, *, unix_now: float | None = None) -> str:
+    """How long a signed link still works, as far as the link itself says (`Expires`)."""
+    expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
+    if not (expires.isascii() and expires.isdigit()):
+        return "for about an hour"
+    left_seconds = int(expires) - (time.time() if unix_now is None else unix_now)
+    return f"for {max(0, int(left_seconds // 60))} more minutes"
+
+
+async def download_link(
+    client: "MiniMaxClient",
+    link: RenewableLink,
+    *,
+    stem: str,
+    types: frozenset[str],
+    folder: Path,
+    clock: Clock,
+    raw_type: str | None = None,
+    on_bytes: OnBytes | None = None,
+) -> SavedFile:
+    """Download to `folder`: from the beginning again after a cut, under a new link once.
+
+    Raises:
+        StorageError: The disk would not take it, or it is not what was expected.
+        MiniMaxError: The download failed for good; the file at MiniMax is not affected.
+    """
+
+    async def attempt() -> SavedFile:
+        async with client.download(await link.get()) as download:
+            chunks = _count_bytes(download, on_bytes)
+            return await media.save(
+                chunks, stem=stem, types=types, folder=folder, raw_type=raw_type
+            )
+
+    try:
+        return await retry.run(retry.DOWNLOAD, attempt, clock=clock)
+    except RefusedError as refusal:
+        if refusal.http_status not in LINK_OVER:
+            raise
+    link.forget()
+    return await retry.run(retry.DOWNLOAD, attempt, clock=clock)
+
+
+async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncIterator[bytes]:
+    received = 0
+    async for chunk in download.chunks:
+        received += len(chunk)
+        if on_bytes is not None:
+            on_bytes(received, download.total_bytes)
+        yield chunk
+
+
 # --- saving ------------------------------------------------------------------------------------
 
 
@@ -174,9 +267,9 @@ async def save_link(
     async def same_link() -> str:
         return url
 
-    return await downloads.fetch(
+    return await download_link(
         await runtime.client(),
-        downloads.Link(same_link),
+        RenewableLink(same_link),
         stem=stem,
         types=types,
         folder=folder,

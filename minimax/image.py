@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from minimax import kinds, media, results
-from minimax.arguments import check_choice, check_length
+from minimax import delivery, kinds, media
 from minimax.bodies import given
+from minimax.catalog import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply
 from minimax.errors import MiniMaxError, RefusedError
 from minimax.media import SavedFile
-from minimax.models import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply, Pictures
 from minimax.rules import PORTRAIT
 from minimax.runtime import Runtime
 from minimax.settings import Settings
+from minimax.tool_results import Pictures
+from minimax.validation import check_choice, check_length
 
 __all__ = ["PictureRequest", "make"]
 
@@ -52,7 +53,9 @@ async def make(
     check_length("prompt", request.prompt, LONGEST_PROMPT)
     check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
     subject = await asyncio.to_thread(_subject_stamp, request, runtime.settings)
-    return await results.made(runtime, request, _made, within_seconds=within_seconds, about=subject)
+    return await delivery.made(
+        runtime, request, _made, within_seconds=within_seconds, about=subject
+    )
 
 
 def _subject_stamp(request: PictureRequest, settings: Settings) -> tuple[int, int] | None:
@@ -73,7 +76,7 @@ async def _made(runtime: Runtime, request: PictureRequest, folder: Path) -> Pict
             _what_now(saved, urls)
             + _held_back(reply.metadata.failed_count)
             + f" List price: ${IMAGE_PRICE_USD * len(urls):.4f} ({PRICES_AS_OF})."
-            + results.trouble(problem, link="image_urls")
+            + delivery.trouble(problem, link="image_urls")
         ),
     )
 
@@ -82,7 +85,7 @@ async def _reply(runtime: Runtime, request: PictureRequest) -> ImageReply:
     client = await runtime.client()
     with ExitStack() as opened:
         body = await asyncio.to_thread(_body, runtime, request, opened)
-        reply = await results.billed(client.make_images(body), what="The picture")
+        reply = await delivery.billed(client.make_images(body), what="The picture")
     if not reply.data.image_urls:
         raise RefusedError("MiniMax's content check held every picture back. Reword the prompt.")
     return reply
@@ -120,7 +123,7 @@ async def _saved(
     for number, url in enumerate(reply.data.image_urls, 1):
         stem = f"{media.stem_for('image', reply.id)}-{number}"
         try:
-            file = await results.save_link(
+            file = await delivery.save_link(
                 runtime, url, stem=stem, types=kinds.IMAGE_TYPES, folder=folder
             )
         except MiniMaxError as error:

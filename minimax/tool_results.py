@@ -1,0 +1,170 @@
+"""What each tool returns: one TypedDict per tool, with every key always present."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+__all__ = [
+    "LONGEST_WAIT_SECONDS",
+    "CancelledJob",
+    "ClonedVoice",
+    "DeletedVoice",
+    "DesignedVoice",
+    "JobStatus",
+    "ListedTask",
+    "SubmittedVideo",
+    "TaskList",
+    "VideoFile",
+    "VideoStatus",
+]
+
+LONGEST_WAIT_SECONDS: Final = 45
+"""Of one query; hosts cut a call at 60 seconds, and the last ask must fit in as well."""
+
+
+JobStatus = Literal["queued", "processing", "completed", "failed"]
+
+
+class ClonedVoice(TypedDict):
+    """Result of voice_clone."""
+
+    voice_id: Annotated[str, Field(description="Give this to text_to_audio to speak.")]
+    status: Annotated[
+        Literal["cloned", "uploading"], Field(description="uploading: call again to join it.")
+    ]
+    file_id: Annotated[str | None, Field(description="The uploaded recording at MiniMax.")]
+    demo_audio_url: Annotated[str | None, Field(description="Link to the preview, if asked for.")]
+    demo_audio_path: Annotated[str | None, Field(description="The preview saved here.")]
+    next_step: str
+
+
+class SubmittedVideo(TypedDict):
+    """Result of generate_video."""
+
+    task_id: Annotated[str | None, Field(description="Give this to query_video_generation.")]
+    status: Literal["queued"] | None
+    model: str
+    duration: Annotated[int | None, Field(description="Seconds; None: the model decides.")]
+    resolution: str | None
+    reused: Annotated[
+        bool, Field(description="True: an earlier, already paid job was handed over.")
+    ]
+    estimated_cost_usd: Annotated[float | None, Field(description="List price, if known.")]
+    poll_after_seconds: int | None
+    next_step: str
+
+
+class VideoStatus(TypedDict):
+    """Result of query_video_generation."""
+
+    task_id: str
+    status: JobStatus
+    provider_status: Annotated[str, Field(description="MiniMax's own word, as it came.")]
+    file_id: Annotated[str | None, Field(description="Give this to retrieve_video_file.")]
+    video_width: int | None
+    video_height: int | None
+    error: Annotated[str | None, Field(description="Why the job failed, if it did.")]
+    error_code: int | None
+    elapsed_seconds: Annotated[int | None, Field(description="How long this call waited.")]
+    poll_after_seconds: Annotated[int | None, Field(description="Ask again after this long.")]
+    next_step: str
+
+
+class VideoFile(TypedDict):
+    """Result of retrieve_video_file."""
+
+    file_id: str
+    status: Annotated[
+        Literal["saved", "downloading", "link"],
+        Field(description="downloading: call again to join it."),
+    ]
+    video_url: Annotated[str | None, Field(description="Works for about an hour, without a key.")]
+    path: Annotated[str | None, Field(description="The video on this computer.")]
+    bytes: int | None
+    media_type: str | None
+    next_step: str
+
+
+class CancelledJob(TypedDict):
+    """Result of cancel_video_generation."""
+
+    task_id: str
+    status: Literal["cancelled"]
+    charged: bool
+    next_step: str
+
+
+class ListedTask(TypedDict):
+    """One paid job of list_video_tasks."""
+
+    task_id: str | None
+    status: Literal["queued", "processing", "completed", "failed", "submitting", "unknown"]
+    model: str
+    prompt: Annotated[str | None, Field(description="Its beginning, up to 200 characters.")]
+    created_at: Annotated[str, Field(description="ISO 8601, UTC.")]
+    file_id: str | None
+    path: Annotated[str | None, Field(description="Where the video was saved, if it was.")]
+    answered: Annotated[bool, Field(description="False: its task_id never reached a caller.")]
+    next_step: str
+
+
+class TaskList(TypedDict):
+    """Result of list_video_tasks."""
+
+    tasks: Annotated[list[ListedTask], Field(description="Newest first.")]
+    next_step: str
+
+
+class Speech(TypedDict):
+    """Result of text_to_audio."""
+
+    path: Annotated[str | None, Field(description="The speech on this computer.")]
+    audio_url: Annotated[str | None, Field(description="Works for about a day, without a key.")]
+    voice_id: str
+    duration_ms: int | None
+    characters: Annotated[int | None, Field(description="Billed characters.")]
+    subtitle_path: str | None
+    next_step: str
+
+
+class ListedVoice(TypedDict):
+    """One voice of list_voices."""
+
+    voice_id: str
+    name: str | None
+    description: str | None
+
+
+class VoiceList(TypedDict):
+    """Result of list_voices."""
+
+    system: list[ListedVoice]
+    cloned: list[ListedVoice]
+    designed: list[ListedVoice]
+    total: Annotated[int, Field(description="How many match; the lists may be shorter.")]
+    next_step: str
+
+
+class DesignedVoice(TypedDict):
+    """Result of voice_design."""
+
+    voice_id: Annotated[str, Field(description="Give this to text_to_audio to speak.")]
+    preview_path: str | None
+    next_step: str
+
+
+class DeletedVoice(TypedDict):
+    """Result of delete_voice."""
+
+    voice_id: str
+    deleted: bool
+
+
+class Pictures(TypedDict):
+    """Result of text_to_image."""
+
+    paths: Annotated[list[str], Field(description="Pictures on this computer.")]
+    image_urls: Annotated[list[str], Field(description="Work for about a day, without a key.")]
+    blocked: Annotated[int, Field(description="Pictures that the content check held back.")]
+    next_step: str
