@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from minimax.client import MiniMaxClient
+from minimax.api.client import MiniMaxClient
 from minimax.errors import MiniMaxError, SettingsError
 from minimax.ledger import Ledger
 from minimax.settings import Settings, read_env_file

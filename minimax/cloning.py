@@ -8,20 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minimax import delivery, media, places, retry
+from minimax import delivery, media, places
+from minimax.api import policies
+from minimax.api.error_codes import INVALID_PARAMETER, SAMPLE_UNUSABLE, VOICE_ID_TAKEN
+from minimax.api.json_body import given
+from minimax.api.replies import CloneReply
 from minimax.background import NotYet
-from minimax.bodies import given
-from minimax.catalog import CloneReply
-from minimax.errors import (
-    INVALID_PARAMETER,
-    SAMPLE_UNUSABLE,
-    VOICE_ID_TAKEN,
-    InputError,
-    MaybeChargedError,
-    MiniMaxError,
-    Outcome,
-    RefusedError,
-)
+from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
 from minimax.rules import CLONE_AUDIO, PROMPT_AUDIO, Rules
 from minimax.runtime import Runtime
 from minimax.settings import Settings
@@ -214,7 +207,7 @@ def _body(request: CloneRequest) -> dict[str, Any]:
 
 async def _cloned(runtime: Runtime, request: CloneRequest, body: dict[str, Any]) -> CloneReply:
     client = await runtime.client()
-    policy = retry.CLONE_WITH_PREVIEW if request.preview_text else retry.CLONE
+    policy = policies.CLONE_WITH_PREVIEW if request.preview_text else policies.CLONE
     try:
         return await client.clone_voice(body, policy=policy)
     except RefusedError as refusal:

@@ -8,22 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from minimax import kinds, media, places, retry
+from minimax import kinds, media, places
+from minimax.api import policies, retry
+from minimax.api.signed_links import EXPIRED_LINK_STATUSES
 from minimax.background import NotYet
 from minimax.clock import Clock
-from minimax.errors import (
-    LINK_OVER,
-    MaybeChargedError,
-    MiniMaxError,
-    Outcome,
-    RefusedError,
-    UnansweredError,
-)
+from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.media import SavedFile
 from minimax.runtime import Runtime
 
 if TYPE_CHECKING:
-    from minimax.client import Download, MiniMaxClient
+    from minimax.api.client import MiniMaxClient
+    from minimax.api.signed_links import Download
 
 __all__ = [
     "Attempted",
@@ -177,12 +173,12 @@ async def download_link(
             )
 
     try:
-        return await retry.run(retry.DOWNLOAD, attempt, clock=clock)
+        return await retry.run(policies.DOWNLOAD, attempt, clock=clock)
     except RefusedError as refusal:
-        if refusal.http_status not in LINK_OVER:
+        if refusal.http_status not in EXPIRED_LINK_STATUSES:
             raise
     link.forget()
-    return await retry.run(retry.DOWNLOAD, attempt, clock=clock)
+    return await retry.run(policies.DOWNLOAD, attempt, clock=clock)
 
 
 async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncIterator[bytes]:

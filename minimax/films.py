@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from minimax import delivery, generations, kinds, media, places
+from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.background import NotYet
-from minimax.errors import INVALID_PARAMETER, RefusedError, StorageError
+from minimax.errors import RefusedError, StorageError
 from minimax.runtime import Runtime
 from minimax.tool_results import VideoFile
 from minimax.validation import checked_id

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import delivery, kinds, media
-from minimax.bodies import given
-from minimax.catalog import IMAGE_PRICE_USD, PRICES_AS_OF, ImageReply
+from minimax.api.json_body import given
+from minimax.api.replies import ImageReply
+from minimax.catalog import IMAGE_PRICE_USD, PRICES_AS_OF
 from minimax.errors import MiniMaxError, RefusedError
 from minimax.media import SavedFile
 from minimax.rules import PORTRAIT

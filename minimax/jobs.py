@@ -6,17 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
 from minimax import generations
-from minimax.catalog import StatusReply, job_status
-from minimax.client import MiniMaxClient
-from minimax.errors import (
-    INVALID_PARAMETER,
-    MODERATION_CODES,
-    MiniMaxError,
-    Outcome,
-    RefusedError,
-    UnansweredError,
-    advice_for,
-)
+from minimax.api.client import MiniMaxClient
+from minimax.api.error_codes import INVALID_PARAMETER, MODERATION_CODES, advice_for
+from minimax.api.replies import StatusReply, job_status
+from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.generations import Generation, Remote
 from minimax.ledger import Job, State
 from minimax.runtime import Runtime

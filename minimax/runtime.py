@@ -18,7 +18,7 @@ from minimax.clock import Clock
 from minimax.settings import Settings
 
 if TYPE_CHECKING:
-    from minimax.client import MiniMaxClient
+    from minimax.api.client import MiniMaxClient
     from minimax.ledger import Ledger
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Runtime:
 
     async def _open_client(self) -> "MiniMaxClient":
         # A quarter of the start-up time, so the first call pays for it.
-        from minimax.client import MiniMaxClient  # noqa: PLC0415
+        from minimax.api.client import MiniMaxClient  # noqa: PLC0415
 
         if self._backend is not None:
             host = await self._at_end.enter_async_context(self._backend())

@@ -6,9 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from minimax import delivery, retry
-from minimax.bodies import given
-from minimax.catalog import CLONE_PRICE_USD, DESIGN_PRICE_USD, PRICES_AS_OF, SpeechReply
+from minimax import delivery
+from minimax.api import policies, retry
+from minimax.api.json_body import given
+from minimax.api.replies import SpeechReply
+from minimax.catalog import CLONE_PRICE_USD, DESIGN_PRICE_USD, PRICES_AS_OF
 from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
 from minimax.media import SavedFile
 from minimax.runtime import Runtime
@@ -235,7 +237,7 @@ async def _srt(runtime: Runtime, url: str) -> str:
                     raise ValueError("too long for subtitles")
         return bytes(data)
 
-    return srt_text(json.loads(await retry.run(retry.DOWNLOAD, received, clock=runtime.clock)))
+    return srt_text(json.loads(await retry.run(policies.DOWNLOAD, received, clock=runtime.clock)))
 
 
 def srt_text(items: list[dict[str, Any]]) -> str:

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-from minimax import jobs, orders, retry, uploads
-from minimax.bodies import Picture
+from minimax import jobs, orders, uploads
+from minimax.api import policies
+from minimax.api.json_body import Picture
 from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger import Job, Purchase, State, Verdict
@@ -227,7 +228,7 @@ def _purchase(runtime: Runtime, order: Order) -> Purchase:
         duration=order.duration,
         resolution=order.resolution,
         price_usd=order.list_price_usd,
-        deadline_seconds=retry.SUBMIT.deadline_seconds + DEADLINE_MARGIN_SECONDS,
+        deadline_seconds=policies.SUBMIT.deadline_seconds + DEADLINE_MARGIN_SECONDS,
     )
 
 

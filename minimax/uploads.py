@@ -7,8 +7,8 @@ from functools import partial
 from typing import Final
 
 from minimax import orders
+from minimax.api.client import MiniMaxClient
 from minimax.background import NotYet
-from minimax.client import MiniMaxClient
 from minimax.errors import MiniMaxError, Outcome, UnansweredError
 from minimax.media import Input
 from minimax.orders import Order

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from minimax import delivery
-from minimax.bodies import given
-from minimax.catalog import DESIGN_PRICE_USD, PRICES_AS_OF, Voice
-from minimax.errors import INVALID_PARAMETER, RefusedError
+from minimax.api.error_codes import INVALID_PARAMETER
+from minimax.api.json_body import given
+from minimax.api.replies import Voice
+from minimax.catalog import DESIGN_PRICE_USD, PRICES_AS_OF
+from minimax.errors import RefusedError
 from minimax.runtime import Runtime
 from minimax.safe_text import plain, shortened
 from minimax.tool_results import DeletedVoice, DesignedVoice, ListedVoice, VoiceList

@@ -16,10 +16,12 @@ from typing import Any, Final
 from mcp.server.mcpserver.tools import Tool
 
 import minimax_server
-from minimax import answers, cloning, errors, films, retry
-from minimax.answers import Answer
-from minimax.errors import Advice, MiniMaxError, Outcome
-from minimax.retry import Policy
+from minimax import cloning, errors, films
+from minimax.api import error_codes, policies, responses, retry
+from minimax.api.error_codes import Advice
+from minimax.api.policies import Policy
+from minimax.api.responses import Answer
+from minimax.errors import MiniMaxError, Outcome
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 WIDTH: Final = 100
@@ -239,9 +241,9 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 POLICY_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        retry.STATUS.name: ENDPOINTS["STATUS"],
-        retry.STATUS_V2.name: ENDPOINTS["STATUS_V2"],
-        retry.CLONE.name: "cloning",
+        policies.STATUS.name: ENDPOINTS["STATUS"],
+        policies.STATUS_V2.name: ENDPOINTS["STATUS_V2"],
+        policies.CLONE.name: "cloning",
     }
 )
 REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -296,7 +298,7 @@ def errors_page() -> str:
             ),
             table(
                 ["request", "policy", "sent at most", "within", "repeated after"],
-                (_policy(name, getattr(retry, name)) for name in ENDPOINTS),
+                (_policy(name, getattr(policies, name)) for name in ENDPOINTS),
             ),
             paragraph(
                 "The pause is random, up to a bound that doubles with each attempt: from "
@@ -309,7 +311,7 @@ def errors_page() -> str:
             "## MiniMax's codes\n",
             table(
                 ["code", "meaning", "the server", "what to do next"],
-                ([str(code), *_advice(code, advice)] for code, advice in errors.CODES.items()),
+                ([str(code), *_advice(code, advice)] for code, advice in error_codes.CODES.items()),
             ),
             paragraph(
                 "A code that is not in the table is told as it came. With HTTP 200 its outcome "
@@ -320,7 +322,7 @@ def errors_page() -> str:
                 ["request", "code", "meaning", "what to do next"],
                 (
                     [POLICY_NAMES[name], str(code), advice.meaning, advice.remedy]
-                    for (name, code), advice in errors.ENDPOINT_CODES.items()
+                    for (name, code), advice in error_codes.ENDPOINT_CODES.items()
                 ),
             ),
             paragraph("Some codes start something of their own:"),
@@ -361,7 +363,7 @@ def _policy(name: str, policy: Policy) -> list[str]:
 
 
 def _advice(code: int, advice: Advice) -> list[str]:
-    doing = "looks at the other region" if code in errors.KEY_CODES else DOING[advice.outcome]
+    doing = "looks at the other region" if code in error_codes.KEY_CODES else DOING[advice.outcome]
     return [advice.meaning, doing, advice.remedy]
 
 
@@ -371,15 +373,15 @@ def _codes(found: Iterable[int]) -> str:
 
 def _specials() -> Iterator[str]:
     yield (
-        f"{_codes(errors.KEY_CODES)}: where MINIMAX_API_HOST is not set, one free call asks the "
+        f"{_codes(error_codes.KEY_CODES)}: where MINIMAX_API_HOST is not set, one free call asks the "
         "other region. If it knows the key, that region is used from then on, and you are told."
     )
     yield (
-        f"{_codes(errors.MODERATION_CODES)} in an answer about a video job: the verdict on that "
+        f"{_codes(error_codes.MODERATION_CODES)} in an answer about a video job: the verdict on that "
         "job, so its status is `failed`."
     )
     yield (
-        f"{errors.VOICE_ID_TAKEN} while cloning, after an attempt without an answer: a voice_id "
+        f"{error_codes.VOICE_ID_TAKEN} while cloning, after an attempt without an answer: a voice_id "
         "that was made here can only have been taken by that attempt, so the voice is there. More "
         "is told in [How cloning works](VOICE_CLONE_IMPLEMENTATION.md)."
     )
@@ -388,13 +390,13 @@ def _specials() -> Iterator[str]:
         "recording is uploaded anew and cloned, once."
     )
     yield (
-        f"{errors.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of a "
+        f"{error_codes.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of a "
         f"job that has only just ended, so it is asked again for {films.FILE_SETTLES_SECONDS:g} "
         "seconds."
     )
     yield (
-        f"{errors.UNKNOWN_ERROR} with the words {answers.NO_RECORD!r}, about a MiniMax-H3 job: the "
-        f"same as {errors.INVALID_PARAMETER}."
+        f"{error_codes.UNKNOWN_ERROR} with the words {responses.NO_RECORD!r}, about a MiniMax-H3 job: the "
+        f"same as {error_codes.INVALID_PARAMETER}."
     )
 
 
@@ -402,7 +404,7 @@ STATUSES: Final = (408, 429, 500, 302, 404, 400)
 
 
 def _http_row(status: int) -> list[str]:
-    error = answers.refusal(Answer(status, {}), 0, "", endpoint="")
+    error = responses.refusal(Answer(status, {}), 0, "", endpoint="")
     shown = {500: "500 and above", 302: "300 to 399", 400: "any other"}.get(status, str(status))
     return [shown, f"`{error.outcome.name}`", str(error).removesuffix(f" (HTTP {status})")]
 

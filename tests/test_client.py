@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from minimax import client as client_module
-from minimax import retry
-from minimax.client import MiniMaxClient
+from minimax.api import client as client_module
+from minimax.api import policies
+from minimax.api.client import MiniMaxClient
 from minimax.errors import (
     KeyRefusedError,
     MiniMaxError,
@@ -127,7 +127,7 @@ async def test_a_failed_job_is_an_answer_and_no_error(
     "ask",
     [
         pytest.param(lambda c: c.call_video_generation_status("7"), id="status"),
-        pytest.param(lambda c: c.clone_voice({}, policy=retry.CLONE), id="clone"),
+        pytest.param(lambda c: c.clone_voice({}, policy=policies.CLONE), id="clone"),
         pytest.param(lambda c: c.delete_voice("v", voice_type="voice_cloning"), id="delete"),
         pytest.param(lambda c: c.list_voices("all"), id="voices"),
         pytest.param(lambda c: c.make_images({}), id="images"),
@@ -303,7 +303,7 @@ async def test_an_unreachable_host_is_tried_three_times_and_nothing_was_sent(
 async def test_a_silent_server_is_given_up_on_by_the_read_limit(
     settings: Settings, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "SUBMIT", replace(retry.SUBMIT, read_seconds=0.05))
+    monkeypatch.setattr(policies, "SUBMIT", replace(policies.SUBMIT, read_seconds=0.05))
     async with connected(settings, time, hang) as (client, server):
         with pytest.raises(UnansweredError):
             await client.submit_video({"model": "m"})
@@ -318,7 +318,7 @@ async def test_a_dripping_server_is_given_up_on_by_the_deadline(
             await connection.send(bytes([byte]))
             await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(retry, "SUBMIT", replace(retry.SUBMIT, deadline_seconds=0.1))
+    monkeypatch.setattr(policies, "SUBMIT", replace(policies.SUBMIT, deadline_seconds=0.1))
     async with connected(settings, time, drip) as (client, _):
         with pytest.raises(UnansweredError) as caught:
             await client.submit_video({"model": "m"})

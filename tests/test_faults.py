@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import minimax_server
-from minimax import retry, runtime
+from minimax import runtime
+from minimax.api import policies
 from minimax.clock import Clock
 from minimax.errors import (
     KeyRefusedError,
@@ -232,7 +233,7 @@ async def test_a_submission_of_unknown_outcome_is_sent_once_and_the_doubt_is_tol
     time: VirtualTime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retry, "SUBMIT", replace(retry.SUBMIT, read_seconds=0.1))
+    monkeypatch.setattr(policies, "SUBMIT", replace(policies.SUBMIT, read_seconds=0.1))
     async with wired(settings, time, fault, ok(task_id="2")) as (running, api):
         with pytest.raises(MaybeChargedError, match="may have accepted and charged") as caught:
             await buy(running)

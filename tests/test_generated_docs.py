@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from minimax import catalog, errors, jobs, retry
+from minimax import errors, jobs
+from minimax.api import error_codes, policies, replies, retry
 from minimax.sandbox import control
 from tests import generated_docs, test_layers
 from tests.host import ROOT
@@ -40,7 +41,7 @@ def test_the_page_of_errors_tells_every_policy_class_and_code() -> None:
     classes = {name for name in errors.__all__ if name.endswith("Error")}
     assert set(generated_docs.REMEDIES) == classes
     told = {int(row[0]) for row in rows(DOCS / "ERRORS.md", "code")}
-    assert told == set(errors.CODES)
+    assert told == set(error_codes.CODES)
 
 
 # --- names in the guides -----------------------------------------------------------------------
@@ -143,7 +144,7 @@ def test_the_rhythm_of_asking_is_the_true_one() -> None:
 
 def test_the_policies_of_cloning_are_the_true_ones() -> None:
     for name, attempts, seconds, after_unknown in rows(CLONING, "policy"):
-        policy = getattr(retry, name.strip("`"))
+        policy = getattr(policies, name.strip("`"))
         assert (policy.attempts, policy.deadline_seconds) == (int(attempts), float(seconds))
         assert (errors.Outcome.UNKNOWN in policy.retries_on) is after_unknown.startswith("yes")
 
@@ -154,7 +155,7 @@ def test_the_table_of_states_holds_every_word_that_is_known() -> None:
         for ours, v1, v2, _ in rows(POLLING, "status")
         for word in code_spans(v1 + v2)
     }
-    assert told == set(catalog._STATUS_WORDS.items())
+    assert told == set(replies._STATUS_WORDS.items())
 
 
 def test_the_picture_of_the_layers_is_the_one_that_is_held() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimax import retry
+from minimax.api import policies, responses, retry
 from minimax.errors import MiniMaxError, Outcome, UnansweredError
 from tests.conftest import VirtualTime
 
@@ -39,17 +39,17 @@ class Attempts:
 @pytest.mark.parametrize(
     ("policy", "outcomes", "requests"),
     [
-        pytest.param(retry.UPLOAD, [U, U], 3, id="upload-after-503-twice"),
-        pytest.param(retry.UPLOAD, [N, T], 3, id="upload-not-sent-then-throttled"),
-        pytest.param(retry.STATUS, [U, U, U], 4, id="status-three-failures"),
-        pytest.param(retry.CLONE, [U, U], 3, id="clone-without-preview"),
-        pytest.param(retry.CLONE_WITH_PREVIEW, [N], 2, id="clone-with-preview-not-sent"),
-        pytest.param(retry.SUBMIT, [N, N], 3, id="submit-not-sent-twice"),
-        pytest.param(retry.SUBMIT, [T], 2, id="submit-throttled"),
+        pytest.param(policies.UPLOAD, [U, U], 3, id="upload-after-503-twice"),
+        pytest.param(policies.UPLOAD, [N, T], 3, id="upload-not-sent-then-throttled"),
+        pytest.param(policies.STATUS, [U, U, U], 4, id="status-three-failures"),
+        pytest.param(policies.CLONE, [U, U], 3, id="clone-without-preview"),
+        pytest.param(policies.CLONE_WITH_PREVIEW, [N], 2, id="clone-with-preview-not-sent"),
+        pytest.param(policies.SUBMIT, [N, N], 3, id="submit-not-sent-twice"),
+        pytest.param(policies.SUBMIT, [T], 2, id="submit-throttled"),
     ],
 )
 async def test_what_may_be_repeated_is_repeated_until_it_succeeds(
-    policy: retry.Policy, outcomes: list[Outcome], requests: int, time: VirtualTime
+    policy: policies.Policy, outcomes: list[Outcome], requests: int, time: VirtualTime
 ) -> None:
     attempts = Attempts(*outcomes)
     assert await retry.run(policy, attempts, clock=time.clock) == "done"
@@ -59,16 +59,16 @@ async def test_what_may_be_repeated_is_repeated_until_it_succeeds(
 @pytest.mark.parametrize(
     ("policy", "outcome", "requests"),
     [
-        pytest.param(retry.SUBMIT, U, 1, id="a-paid-submission-in-doubt"),
-        pytest.param(retry.SUBMIT, R, 1, id="a-refused-submission"),
-        pytest.param(retry.CLONE_WITH_PREVIEW, U, 1, id="a-billed-preview-in-doubt"),
-        pytest.param(retry.STATUS, R, 1, id="a-refused-question"),
-        pytest.param(retry.UPLOAD, U, 3, id="three-uploads-at-most"),
-        pytest.param(retry.STATUS, T, 4, id="four-questions-at-most"),
+        pytest.param(policies.SUBMIT, U, 1, id="a-paid-submission-in-doubt"),
+        pytest.param(policies.SUBMIT, R, 1, id="a-refused-submission"),
+        pytest.param(policies.CLONE_WITH_PREVIEW, U, 1, id="a-billed-preview-in-doubt"),
+        pytest.param(policies.STATUS, R, 1, id="a-refused-question"),
+        pytest.param(policies.UPLOAD, U, 3, id="three-uploads-at-most"),
+        pytest.param(policies.STATUS, T, 4, id="four-questions-at-most"),
     ],
 )
 async def test_the_last_error_comes_out_as_it_was_raised(
-    policy: retry.Policy, outcome: Outcome, requests: int, time: VirtualTime
+    policy: policies.Policy, outcome: Outcome, requests: int, time: VirtualTime
 ) -> None:
     attempts = Attempts(*[outcome] * 9)
     with pytest.raises(MiniMaxError, match="no") as caught:
@@ -80,15 +80,15 @@ async def test_the_last_error_comes_out_as_it_was_raised(
 async def test_waits_grow_with_full_jitter_and_are_longer_when_throttled(
     time: VirtualTime,
 ) -> None:
-    await retry.run(retry.STATUS, Attempts(U, U, U), clock=time.clock)
+    await retry.run(policies.STATUS, Attempts(U, U, U), clock=time.clock)
     assert time.slept == [0.5, 1.0, 2.0]
     time.slept.clear()
-    await retry.run(retry.STATUS, Attempts(T, T, T), clock=time.clock)
+    await retry.run(policies.STATUS, Attempts(T, T, T), clock=time.clock)
     assert time.slept == [2.0, 4.0, 8.0]
 
 
 async def test_retry_after_is_obeyed_where_it_fits(time: VirtualTime) -> None:
-    await retry.run(retry.SUBMIT, Attempts(T, retry_after_seconds=2.5), clock=time.clock)
+    await retry.run(policies.SUBMIT, Attempts(T, retry_after_seconds=2.5), clock=time.clock)
     assert time.slept == [2.5]
 
 
@@ -98,13 +98,13 @@ async def test_a_wait_that_does_not_fit_fails_now_and_says_how_long(
 ) -> None:
     attempts = Attempts(T, retry_after_seconds=asked)
     with pytest.raises(MiniMaxError, match=f"wait {asked:.0f} seconds"):
-        await retry.run(retry.STATUS, attempts, clock=time.clock)
+        await retry.run(policies.STATUS, attempts, clock=time.clock)
     assert attempts.count == 1
     assert time.slept == []
 
 
 async def test_the_deadline_ends_an_attempt_that_hangs(time: VirtualTime) -> None:
-    policy = replace(retry.STATUS, deadline_seconds=0.01)
+    policy = replace(policies.STATUS, deadline_seconds=0.01)
     with pytest.raises(UnansweredError) as caught:
         await retry.run(policy, asyncio.Event().wait, clock=time.clock)
     assert caught.value.outcome is U
@@ -119,7 +119,7 @@ async def test_cancellation_is_never_swallowed_nor_repeated(time: VirtualTime) -
         started.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(retry.run(retry.UPLOAD, attempt, clock=time.clock))
+    task = asyncio.create_task(retry.run(policies.UPLOAD, attempt, clock=time.clock))
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -137,7 +137,7 @@ async def test_a_bug_is_not_retried(error: Exception, time: VirtualTime) -> None
         raise error
 
     with pytest.raises(type(error)):
-        await retry.run(retry.UPLOAD, attempt, clock=time.clock)
+        await retry.run(policies.UPLOAD, attempt, clock=time.clock)
     assert count == 1
 
 
@@ -146,7 +146,7 @@ async def test_an_error_knows_whether_an_earlier_attempt_was_left_in_doubt(
 ) -> None:
     for outcomes, expected in [((U, R), True), ((N, R), False), ((R,), False)]:
         with pytest.raises(MiniMaxError) as caught:
-            await retry.run(retry.CLONE, Attempts(*outcomes), clock=time.clock)
+            await retry.run(policies.CLONE, Attempts(*outcomes), clock=time.clock)
         assert caught.value.after_unknown is expected
 
 
@@ -177,10 +177,10 @@ NOW = 1_700_000_000.0
 def test_retry_after_is_read_as_seconds_or_as_a_date(
     text: str | None, seconds: float | None
 ) -> None:
-    assert retry.parse_retry_after(text, unix_now=NOW) == seconds
+    assert responses.parse_retry_after(text, unix_now=NOW) == seconds
 
 
 @given(st.text())
 def test_no_retry_after_header_crashes(text: str) -> None:
-    found = retry.parse_retry_after(text, unix_now=NOW)
-    assert found is None or 0 < found <= retry.LONGEST_BELIEVED_WAIT_SECONDS
+    found = responses.parse_retry_after(text, unix_now=NOW)
+    assert found is None or 0 < found <= responses.LONGEST_BELIEVED_WAIT_SECONDS

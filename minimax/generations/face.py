@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from minimax.catalog import StatusReply, VideoMode, VideoModel
-from minimax.client import MiniMaxClient
+from minimax.api.client import MiniMaxClient
+from minimax.api.replies import StatusReply
+from minimax.catalog import VideoMode, VideoModel
 from minimax.media import Input
 from minimax.rules import Rules
 from minimax.wishes import Wish

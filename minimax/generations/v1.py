@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from minimax.bodies import given
-from minimax.catalog import VIDEO_MODELS, StatusReply, VideoMode, VideoModel
-from minimax.client import MiniMaxClient
+from minimax.api.client import MiniMaxClient
+from minimax.api.json_body import given
+from minimax.api.replies import StatusReply
+from minimax.catalog import VIDEO_MODELS, VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError
 from minimax.generations.face import Picture, Remote
 from minimax.media import Input

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from minimax.bodies import JsonBody, given, uri_length
-from minimax.catalog import BaseResp, StatusReply, VideoMode, VideoModel, VideoTask, job_status
-from minimax.client import MiniMaxClient
+from minimax.api.client import MiniMaxClient
+from minimax.api.json_body import JsonBody, given, uri_length
+from minimax.api.replies import BaseResp, StatusReply, VideoTask, job_status
+from minimax.catalog import VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.generations.face import Picture, Remote
 from minimax.media import Input

@@ -1,26 +1,25 @@
 """What an answer of MiniMax means, whatever carried it: a reply, or a refusal of some kind."""
 
 import json
+import math
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from minimax import retry
-from minimax.errors import (
+from minimax.api.error_codes import (
     BALANCE_TOO_LOW,
     INPUT_BLOCKED,
     INVALID_PARAMETER,
     KEY_CODES,
     MODERATION_CODES,
     UNKNOWN_ERROR,
-    MiniMaxError,
-    Outcome,
-    RefusedError,
-    UnansweredError,
     advice_for,
 )
+from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.safe_text import quoted
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
     "concerns_key",
     "facts",
     "outcome_of",
+    "parse_retry_after",
     "refusal",
     "unreadable",
     "verdict",
@@ -192,10 +192,45 @@ def facts(answer: Answer, code: int | None = None) -> dict[str, Any]:
         "code": code or None,
         "http_status": answer.status,
         "trace_id": _trace_id(answer),
-        "retry_after_seconds": retry.parse_retry_after(answer.headers.get("Retry-After")),
+        "retry_after_seconds": parse_retry_after(answer.headers.get("Retry-After")),
     }
 
 
 def _trace_id(answer: Answer) -> str | None:
     given = answer.headers.get("Trace-Id", "")
     return given if _TRACE_ID.fullmatch(given) else None
+
+
+LONGEST_BELIEVED_WAIT_SECONDS: Final = 7 * 24 * 3600.0
+"""A Retry-After beyond a week is nonsense, and treated as if none was given."""
+
+
+def parse_retry_after(text: str | None, *, unix_now: float | None = None) -> float | None:
+    """Seconds that a Retry-After header asks for; None where it makes no sense.
+
+    Args:
+        text: The header: seconds, or an HTTP date.
+        unix_now: What an HTTP date is compared with; the machine's clock when not given.
+    """
+    if text is None:
+        return None
+    seconds = _as_number(text)
+    if seconds is None:
+        seconds = _until(text, time.time() if unix_now is None else unix_now)
+    believed = seconds is not None and 0 < seconds <= LONGEST_BELIEVED_WAIT_SECONDS
+    return seconds if believed else None
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else 0.0
+
+
+def _until(text: str, unix_now: float) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp() - unix_now
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,83 @@
+"""How each endpoint is retried: outcomes that allow it, attempts, deadlines."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from minimax.errors import Outcome
+
+__all__ = [
+    "CANCEL",
+    "CLONE",
+    "CLONE_WITH_PREVIEW",
+    "DELETE",
+    "DOWNLOAD",
+    "LOOK_UP",
+    "MAKE",
+    "STATUS",
+    "STATUS_V2",
+    "SUBMIT",
+    "UPLOAD",
+    "Policy",
+]
+
+_SAFE: Final = frozenset({Outcome.NOT_SENT, Outcome.THROTTLED})
+_ALL: Final = _SAFE | {Outcome.UNKNOWN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How one endpoint is retried.
+
+    Attributes:
+        name: The endpoint as `errors.ENDPOINT_CODES` knows it.
+        retries_on: Outcomes after which the same request may be sent again.
+        attempts: Requests in all, the first one included.
+        deadline_seconds: Around all attempts and the waits between them.
+        read_seconds: Longest silence of the server within one attempt.
+    """
+
+    name: str
+    retries_on: frozenset[Outcome]
+    attempts: int
+    deadline_seconds: float
+    read_seconds: float
+
+
+# A duplicate upload is an orphaned file, a duplicate question costs nothing.
+UPLOAD: Final = Policy(
+    name="upload", retries_on=_ALL, attempts=3, deadline_seconds=180, read_seconds=60
+)
+STATUS: Final = Policy(
+    name="status", retries_on=_ALL, attempts=4, deadline_seconds=30, read_seconds=15
+)
+STATUS_V2: Final = replace(STATUS, name="status_v2")
+LOOK_UP: Final = Policy(
+    name="look_up", retries_on=_ALL, attempts=4, deadline_seconds=30, read_seconds=15
+)
+# The voice_id is the natural idempotency key: a second clone of it is refused (2039).
+CLONE: Final = Policy(
+    name="voice_clone", retries_on=_ALL, attempts=3, deadline_seconds=120, read_seconds=90
+)
+# The preview's synthesis is billed.
+CLONE_WITH_PREVIEW: Final = Policy(
+    name="voice_clone", retries_on=_SAFE, attempts=2, deadline_seconds=120, read_seconds=90
+)
+# A duplicate is a film.
+SUBMIT: Final = Policy(
+    name="submit", retries_on=_SAFE, attempts=3, deadline_seconds=60, read_seconds=60
+)
+# Synthesis, designs and pictures are billed when they are made.
+MAKE: Final = Policy(
+    name="make", retries_on=_SAFE, attempts=3, deadline_seconds=120, read_seconds=110
+)
+# On a job that has ended meanwhile, the same request erases a paid film: it is sent once.
+CANCEL: Final = Policy(
+    name="cancel", retries_on=frozenset(), attempts=1, deadline_seconds=30, read_seconds=25
+)
+# Deleting twice is deleting once, but the second answer is "no such voice".
+DELETE: Final = Policy(
+    name="delete", retries_on=_SAFE, attempts=3, deadline_seconds=60, read_seconds=30
+)
+DOWNLOAD: Final = Policy(
+    name="download", retries_on=_ALL, attempts=3, deadline_seconds=600, read_seconds=30
+)

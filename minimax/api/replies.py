@@ -1,0 +1,219 @@
+"""MiniMax's replies as models: lenient about types, strict about what is used."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from minimax.tool_results import (
+    JobStatus,
+)
+
+__all__ = ["StatusReply", "job_status"]
+
+
+def _id_text(value: Any) -> str:
+    """Ids come as text or as numbers, and as "", 0 or null where there is none yet."""
+    return "" if value in (0, "0") else str(value)
+
+
+def _number_or_zero(value: Any) -> int:
+    """Numbers come as such, as texts, with a fraction, or as ""; none of it may spoil a reply."""
+    try:
+        return round(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _texts(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+IdText = Annotated[str, BeforeValidator(_id_text)]
+Number = Annotated[int, BeforeValidator(_number_or_zero)]
+
+
+class Reply(BaseModel):
+    """Base of all replies: unknown fields are ignored, so that new ones break nothing."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        """A failed call has its payload fields present and empty."""
+        if not isinstance(value, dict):
+            return value
+        return {name: content for name, content in value.items() if content is not None}
+
+
+class BaseResp(Reply):
+    """The verdict that every v1 reply carries; 0 is success."""
+
+    status_code: Number = 0
+    status_msg: str = ""
+
+
+class FileObject(Reply):
+    """A file at MiniMax. `bytes` is 0 for generated videos, so it is not read."""
+
+    file_id: IdText = ""
+    download_url: str = ""
+
+
+class FileReply(Reply):
+    """Answer of files/upload and files/retrieve."""
+
+    file: FileObject = FileObject()
+
+
+class CloneReply(Reply):
+    """Answer of voice_clone; it does not repeat the voice_id."""
+
+    demo_audio: str = ""
+
+
+class SubmitReply(Reply):
+    """Answer of video_generation."""
+
+    task_id: IdText = ""
+
+
+class StatusReply(Reply):
+    """Answer of query/video_generation: the status word and `base_resp` are both verdicts."""
+
+    status: str = ""
+    file_id: IdText = ""
+    video_width: Number = 0
+    video_height: Number = 0
+    base_resp: BaseResp = BaseResp()
+
+
+class TaskError(Reply):
+    """Why a v2 job failed; the code comes as a text."""
+
+    code: Number = 0
+    message: str = ""
+
+
+class TaskContent(Reply):
+    """What a finished v2 job holds."""
+
+    url: str = ""
+
+
+class VideoTask(Reply):
+    """One v2 job."""
+
+    id: IdText = ""
+    model: str = ""
+    status: str = ""
+    created_at: float = 0
+    content: TaskContent = TaskContent()
+    error: TaskError = TaskError()
+
+
+class TaskReply(Reply):
+    """Answer of the v2 query."""
+
+    task: VideoTask = VideoTask()
+
+
+class CancelReply(Reply):
+    """Answer of the v2 delete: it cancels a queued job, and erases the record of an ended one."""
+
+    action: str = ""
+    status: str = ""
+
+
+class TasksReply(Reply):
+    """Answer of the v2 list."""
+
+    items: list[VideoTask] = []
+
+
+class SpeechData(Reply):
+    """`audio` is hex, or a link where one was asked for."""
+
+    audio: str = ""
+    subtitle_file: str = ""
+
+
+class SpeechFacts(Reply):
+    """What was made; the characters are what is billed."""
+
+    audio_length: Number = 0
+    usage_characters: Number = 0
+
+
+class SpeechReply(Reply):
+    """Answer of t2a_v2."""
+
+    data: SpeechData = SpeechData()
+    extra_info: SpeechFacts = SpeechFacts()
+
+
+class DesignReply(Reply):
+    """Answer of voice_design; `trial_audio` is hex."""
+
+    voice_id: IdText = ""
+    trial_audio: str = ""
+
+
+class ImageData(Reply):
+    """Links to the pictures that were made."""
+
+    image_urls: list[str] = []
+
+
+class ImageFacts(Reply):
+    """How many pictures were held back; it comes as a number or as a text."""
+
+    failed_count: Number = 0
+
+
+class ImageReply(Reply):
+    """Answer of image_generation."""
+
+    id: IdText = ""
+    data: ImageData = ImageData()
+    metadata: ImageFacts = ImageFacts()
+
+
+class Voice(Reply):
+    """One voice; clones and designs have no name."""
+
+    voice_id: IdText = ""
+    voice_name: str = ""
+    description: Annotated[list[str], BeforeValidator(_texts)] = []
+
+
+class VoicesReply(Reply):
+    """Answer of get_voice; groups without voices may be missing."""
+
+    system_voice: list[Voice] = []
+    voice_cloning: list[Voice] = []
+    voice_generation: list[Voice] = []
+
+
+_STATUS_WORDS: Final[Mapping[str, JobStatus]] = MappingProxyType(
+    {
+        "preparing": "queued",
+        "queueing": "queued",
+        "queued": "queued",
+        "processing": "processing",
+        "running": "processing",
+        "success": "completed",
+        "succeeded": "completed",
+        "fail": "failed",
+        "failed": "failed",
+        "expired": "failed",
+        "cancelled": "failed",
+    }
+)
+
+
+def job_status(word: str) -> JobStatus:
+    """Our word for MiniMax's; one that is not known counts as still under way."""
+    return _STATUS_WORDS.get(word.lower(), "processing")

@@ -1,0 +1,119 @@
+"""HTTP connections to MiniMax, and what a broken one says about the request."""
+
+import ssl
+from typing import Final
+
+import httpx
+
+from minimax.api.policies import Policy
+from minimax.errors import (
+    MiniMaxError,
+    Outcome,
+    UnansweredError,
+    UnreachableError,
+)
+
+__all__ = []
+
+CONNECT_SECONDS: Final = 10.0
+WRITE_SECONDS: Final = 30.0
+POOL_SECONDS: Final = 30.0
+MOST_CONNECTIONS: Final = 200
+CLIENT_NAME: Final = "minimax-server"
+TRANSPORT_ERRORS: Final = (httpx.HTTPError, OSError)
+"""A damaged TLS record comes out of httpx as the ssl module's own error, which is an OSError."""
+
+
+class ConnectionPools:
+    """The connections, each kind made when it is first used.
+
+    Submissions get a connection of their own every time: a kept one that the server has just
+    closed is the commonest way for a paid request to end in doubt.
+    """
+
+    def __init__(self, *, trust_env: bool) -> None:
+        self._trust_env = trust_env
+        self._made: dict[str, httpx.AsyncClient] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    @property
+    def api(self) -> httpx.AsyncClient:
+        return self._pool("api", kept_alive=20)
+
+    @property
+    def submissions(self) -> httpx.AsyncClient:
+        return self._pool("submissions", kept_alive=0)
+
+    @property
+    def downloads(self) -> httpx.AsyncClient:
+        return self._pool("downloads", kept_alive=0)
+
+    def _pool(self, name: str, *, kept_alive: int) -> httpx.AsyncClient:
+        if name not in self._made:
+            try:
+                self._made[name] = self._new(kept_alive=kept_alive)
+            except (ImportError, ValueError, OSError, httpx.InvalidURL):
+                raise UnreachableError(
+                    "The proxy or the certificates that this environment names cannot be used: "
+                    "check HTTPS_PROXY and ALL_PROXY (an http:// proxy, not socks) and "
+                    "SSL_CERT_FILE. Nothing was sent.",
+                    outcome=Outcome.REJECTED,
+                ) from None
+        return self._made[name]
+
+    def _new(self, *, kept_alive: int) -> httpx.AsyncClient:
+        self._tls = self._tls or httpx.create_ssl_context(trust_env=self._trust_env)
+        limits = httpx.Limits(
+            max_connections=MOST_CONNECTIONS, max_keepalive_connections=kept_alive
+        )
+        return httpx.AsyncClient(
+            verify=self._tls,
+            trust_env=self._trust_env,
+            follow_redirects=False,
+            limits=limits,
+            headers={"User-Agent": CLIENT_NAME},
+        )
+
+    async def aclose(self) -> None:
+        while self._made:
+            await self._made.popitem()[1].aclose()
+
+
+def make_timeout(policy: Policy) -> httpx.Timeout:
+    return httpx.Timeout(
+        connect=CONNECT_SECONDS, read=policy.read_seconds, write=WRITE_SECONDS, pool=POOL_SECONDS
+    )
+
+
+def transport_error(error: httpx.HTTPError | OSError, host: str) -> MiniMaxError:
+    if isinstance(error, httpx.ProxyError):
+        return UnreachableError(
+            "The proxy that HTTPS_PROXY or ALL_PROXY names could not be used. Check those "
+            "variables. Nothing was sent.",
+            outcome=Outcome.NOT_SENT,
+        )
+    if _is_certificate_error(error):
+        return UnreachableError(
+            f"The certificate of {host} could not be verified, so nothing was sent. Check this "
+            "computer's clock and any security software or proxy in between.",
+            outcome=Outcome.REJECTED,
+        )
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        return UnreachableError(
+            f"{host} could not be reached; nothing was sent. Check the internet connection, "
+            "MINIMAX_API_HOST, and the proxy variables (HTTPS_PROXY, ALL_PROXY) if there are any.",
+            outcome=Outcome.NOT_SENT,
+        )
+    return UnansweredError(
+        f"The connection to {host} broke before an answer came. Call again.",
+        outcome=Outcome.UNKNOWN,
+    )
+
+
+def _is_certificate_error(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
