@@ -666,11 +666,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands; without one, serve MCP over stdio."""
     options = _options(arguments)
     if options.command == "demo":
-        from minimax import demo  # noqa: PLC0415 - each command imports only what it runs
+        from minimax.commands import demo  # noqa: PLC0415 - each command imports only what it runs
 
         return demo.run(live=options.live)
     if options.command == "check":
-        from minimax import check  # noqa: PLC0415
+        from minimax.commands import check  # noqa: PLC0415
 
         return check.run(server_file=Path(__file__).resolve())
     if options.command == "sandbox":

@@ -19,8 +19,9 @@ from anyio.from_thread import start_blocking_portal
 from dotenv import dotenv_values
 
 import minimax_server
-from minimax import catalog, check
+from minimax import catalog
 from minimax.clock import Clock
+from minimax.commands import check
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from tests import samples
