@@ -8,14 +8,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minimax import delivery, media, places
+from minimax import delivery
 from minimax.api import policies
 from minimax.api.error_codes import INVALID_PARAMETER, SAMPLE_UNUSABLE, VOICE_ID_TAKEN
 from minimax.api.json_body import given
 from minimax.api.replies import CloneReply
 from minimax.background import NotYet
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
-from minimax.rules import CLONE_AUDIO, PROMPT_AUDIO, Rules
+from minimax.files import inputs, paths
+from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
 from minimax.runtime import Runtime
 from minimax.settings import Settings
 from minimax.tool_results import ClonedVoice
@@ -81,13 +82,14 @@ def _stamps(request: CloneRequest, settings: Settings) -> tuple[tuple[int, int] 
         if source is not None and _file_id(source) is None
     }
     return tuple(
-        media.stamp(source, field=field, settings=settings) for field, source in local.items()
+        inputs.file_version(source, field=field, settings=settings)
+        for field, source in local.items()
     )
 
 
 def _file_id(source: str) -> int | None:
     """The id of an earlier upload, where it is one and no place."""
-    text = places.without_decoration(source)
+    text = paths.strip_quotes(source)
     return int(text) if FILE_ID.fullmatch(text) else None
 
 
@@ -140,20 +142,20 @@ class _Cloning:
         return _body(request) | {"file_id": sample_id, "clone_prompt": clone_prompt}
 
     async def _opened(
-        self, opened: ExitStack, source: str, field: str, rules: Rules
-    ) -> media.Input | int:
+        self, opened: ExitStack, source: str, field: str, rules: MediaRequirements
+    ) -> inputs.Input | int:
         """An opened recording, or the file id of an earlier upload."""
         file_id = _file_id(source)
         if file_id is not None:
             return file_id
-        text = places.without_decoration(source)
+        text = paths.strip_quotes(source)
         if text[:6].lower() == "https:" or text[:5].lower() == "http:":
             self._refuse_links_in_sandbox(field)
-            return opened.enter_context(await media.receive(text, field=field, rules=rules))
+            return opened.enter_context(await inputs.open_url(text, field=field, rules=rules))
         settings = self._runtime.settings
         return opened.enter_context(
             await asyncio.to_thread(
-                media.open_input, text, field=field, rules=rules, settings=settings
+                inputs.open_input, text, field=field, rules=rules, settings=settings
             )
         )
 
@@ -163,7 +165,7 @@ class _Cloning:
                 f"{field}: the sandbox fetches nothing from outside. Give a path on this computer."
             )
 
-    async def _upload(self, file: media.Input | int, purpose: str) -> int:
+    async def _upload(self, file: inputs.Input | int, purpose: str) -> int:
         if isinstance(file, int):
             return file
         key = (purpose, await asyncio.to_thread(file.digest))

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from minimax import kinds, media, places
 from minimax.api import policies, retry
 from minimax.api.signed_links import EXPIRED_LINK_STATUSES
 from minimax.background import NotYet
 from minimax.clock import Clock
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
-from minimax.media import SavedFile
+from minimax.files import media_types, outputs, paths
+from minimax.files.outputs import SavedFile
 from minimax.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ async def made(
         MiniMaxError: What `make` raised.
     """
     folder = await asyncio.to_thread(
-        places.output_place, request.output_directory, settings=runtime.settings
+        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
     )
     key = (request, about)
     runtime.background.start(key, partial(make, runtime, request, folder), paid=True)
@@ -168,7 +168,7 @@ async def download_link(
     async def attempt() -> SavedFile:
         async with client.download(await link.get()) as download:
             chunks = _count_bytes(download, on_bytes)
-            return await media.save(
+            return await outputs.save(
                 chunks, stem=stem, types=types, folder=folder, raw_type=raw_type
             )
 
@@ -218,7 +218,7 @@ async def save_preview(runtime: Runtime, audio: str, *, voice_id: str, folder: P
     """Save the preview of a new voice, if there is one and files are wanted."""
     if not audio or runtime.settings.resource_mode == "url":
         return None, None
-    stem = media.stem_for("preview", voice_id)
+    stem = outputs.file_stem("preview", voice_id)
     return await attempted(save_audio(runtime, audio, stem=stem, folder=folder))
 
 
@@ -237,10 +237,15 @@ async def save_audio(
     """
     if is_link(audio):
         return await save_link(
-            runtime, audio, stem=stem, types=kinds.SPOKEN_TYPES, folder=folder, raw_type=raw_type
+            runtime,
+            audio,
+            stem=stem,
+            types=media_types.SPOKEN_TYPES,
+            folder=folder,
+            raw_type=raw_type,
         )
-    return await media.save(
-        _decoded(audio), stem=stem, types=kinds.SPOKEN_TYPES, folder=folder, raw_type=raw_type
+    return await outputs.save(
+        _decoded(audio), stem=stem, types=media_types.SPOKEN_TYPES, folder=folder, raw_type=raw_type
     )
 
 
@@ -279,7 +284,7 @@ async def _decoded(text: str) -> AsyncIterator[bytes]:
         try:
             yield bytes.fromhex(text[start : start + HEX_PIECE])
         except ValueError:
-            raise media.not_media("is not sound") from None
+            raise outputs.not_media("is not sound") from None
 
 
 async def save_text(text: str, *, stem: str, folder: Path, media_type: str) -> SavedFile:
@@ -292,6 +297,6 @@ async def save_text(text: str, *, stem: str, folder: Path, media_type: str) -> S
     async def once() -> AsyncIterator[bytes]:
         yield text.encode()
 
-    return await media.save(
+    return await outputs.save(
         once(), stem=stem, types=frozenset(), folder=folder, raw_type=media_type
     )

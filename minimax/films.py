@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from minimax import delivery, generations, kinds, media, places
+from minimax import delivery, generations
 from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.background import NotYet
 from minimax.errors import RefusedError, StorageError
+from minimax.files import media_types, outputs, paths
 from minimax.runtime import Runtime
 from minimax.tool_results import VideoFile
 from minimax.validation import checked_id
@@ -44,7 +45,9 @@ async def fetch(
     settings = runtime.settings
     if settings.resource_mode == "url":
         return _link(runtime, ident, await _minted(runtime, ident))
-    folder = await asyncio.to_thread(places.output_place, output_directory, settings=settings)
+    folder = await asyncio.to_thread(
+        paths.resolve_output_folder, output_directory, settings=settings
+    )
     film = _Film(runtime, ident, folder)
     runtime.background.forget(film.key)  # what lies there, or does not, says how it ended
     saved = await asyncio.to_thread(film.found)
@@ -69,15 +72,15 @@ class _Film:
         self.link = delivery.RenewableLink(lambda: _minted(runtime, file_id))
         self._runtime = runtime
         self._folder = folder
-        self._stem = media.stem_for("video", file_id)
+        self._stem = outputs.file_stem("video", file_id)
         self._received_bytes = 0
         self._total_bytes: int | None = None
 
-    def found(self) -> media.SavedFile | None:
+    def found(self) -> outputs.SavedFile | None:
         """The file as an earlier call saved it, if it lies there complete."""
-        return media.find_saved(self._stem, types=kinds.VIDEO_TYPES, folder=self._folder)
+        return outputs.find_saved(self._stem, types=media_types.VIDEO_TYPES, folder=self._folder)
 
-    async def __call__(self) -> media.SavedFile:
+    async def __call__(self) -> outputs.SavedFile:
         """Download it."""
         try:
             saved = await self._fetched()
@@ -90,12 +93,12 @@ class _Film:
         self._runtime.ledger.saved(self.file_id, saved.path)
         return saved
 
-    async def _fetched(self) -> media.SavedFile:
+    async def _fetched(self) -> outputs.SavedFile:
         return await delivery.download_link(
             await self._runtime.client(),
             self.link,
             stem=self._stem,
-            types=kinds.VIDEO_TYPES,
+            types=media_types.VIDEO_TYPES,
             folder=self._folder,
             clock=self._runtime.clock,
             on_bytes=self._note,
@@ -124,7 +127,7 @@ async def _minted(runtime: Runtime, file_id: str) -> str:
         await runtime.clock.sleep(FILE_PAUSE_SECONDS)
 
 
-def _file(runtime: Runtime, film: _Film, saved: media.SavedFile) -> VideoFile:
+def _file(runtime: Runtime, film: _Film, saved: outputs.SavedFile) -> VideoFile:
     return VideoFile(
         file_id=film.file_id,
         status="saved",

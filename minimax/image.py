@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from minimax import delivery, kinds, media
+from minimax import delivery
 from minimax.api.json_body import given
 from minimax.api.replies import ImageReply
 from minimax.catalog import IMAGE_PRICE_USD, PRICES_AS_OF
 from minimax.errors import MiniMaxError, RefusedError
-from minimax.media import SavedFile
-from minimax.rules import PORTRAIT
+from minimax.files import inputs, media_types, outputs
+from minimax.files.outputs import SavedFile
+from minimax.files.requirements import PORTRAIT
 from minimax.runtime import Runtime
 from minimax.settings import Settings
 from minimax.tool_results import Pictures
@@ -62,7 +63,7 @@ async def make(
 def _subject_stamp(request: PictureRequest, settings: Settings) -> tuple[int, int] | None:
     if request.subject_image is None:
         return None
-    return media.stamp(request.subject_image, field="subject_image", settings=settings)
+    return inputs.file_version(request.subject_image, field="subject_image", settings=settings)
 
 
 async def _made(runtime: Runtime, request: PictureRequest, folder: Path) -> Pictures:
@@ -103,7 +104,7 @@ def _body(runtime: Runtime, request: PictureRequest, opened: ExitStack) -> dict[
         "prompt_optimizer": request.prompt_optimizer,
     }
     if request.subject_image is not None:
-        subject = media.open_picture(
+        subject = inputs.open_picture(
             request.subject_image,
             field="subject_image",
             rules=PORTRAIT,
@@ -122,10 +123,10 @@ async def _saved(
         return [], None
     saved: list[SavedFile] = []
     for number, url in enumerate(reply.data.image_urls, 1):
-        stem = f"{media.stem_for('image', reply.id)}-{number}"
+        stem = f"{outputs.file_stem('image', reply.id)}-{number}"
         try:
             file = await delivery.save_link(
-                runtime, url, stem=stem, types=kinds.IMAGE_TYPES, folder=folder
+                runtime, url, stem=stem, types=media_types.IMAGE_TYPES, folder=folder
             )
         except MiniMaxError as error:
             return saved, error

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from minimax import generations, media
+from minimax import generations
 from minimax.catalog import DEFAULT_VIDEO_MODELS, VIDEO_MODELS, Size, VideoMode, VideoModel
 from minimax.errors import InputError
+from minimax.files import inputs
+from minimax.files.requirements import MediaRequirements
 from minimax.generations import Generation
 from minimax.generations.face import Picture
-from minimax.rules import Rules
 from minimax.settings import Settings
 from minimax.wishes import Wish, mode_of
 
@@ -120,7 +121,7 @@ def _seconds(allowed: list[int]) -> str:
 
 
 def _pictures(
-    wish: Wish, rules: Rules, settings: Settings, opened: ExitStack
+    wish: Wish, rules: MediaRequirements, settings: Settings, opened: ExitStack
 ) -> Mapping[str, list[Picture]]:
     sources: dict[str, Sequence[str | None]] = {
         "first_frame": [wish.first_frame],
@@ -130,7 +131,7 @@ def _pictures(
     }
 
     def one(source: str, field: str) -> Picture:
-        return media.open_picture(
+        return inputs.open_picture(
             source, field=field, rules=rules, settings=settings, opened=opened
         )
 

@@ -12,7 +12,7 @@ from minimax.api.json_body import given
 from minimax.api.replies import SpeechReply
 from minimax.catalog import CLONE_PRICE_USD, DESIGN_PRICE_USD, PRICES_AS_OF
 from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
-from minimax.media import SavedFile
+from minimax.files.outputs import SavedFile
 from minimax.runtime import Runtime
 from minimax.tool_results import Speech
 from minimax.validation import check_choice

@@ -10,7 +10,7 @@ from minimax import orders
 from minimax.api.client import MiniMaxClient
 from minimax.background import NotYet
 from minimax.errors import MiniMaxError, Outcome, UnansweredError
-from minimax.media import Input
+from minimax.files.inputs import Input
 from minimax.orders import Order
 from minimax.runtime import Runtime
 from minimax.wishes import Wish

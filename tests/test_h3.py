@@ -12,8 +12,8 @@ import minimax_server
 from minimax import generations, orders, runtime, submissions
 from minimax.catalog import VIDEO_MODELS
 from minimax.errors import InputError, MaybeChargedError, RefusedError, UnansweredError
+from minimax.files.requirements import H3_PICTURE
 from minimax.generations import v2
-from minimax.rules import H3_PICTURE
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from minimax import kinds, media, net, places
 from minimax.errors import InputError, MiniMaxError, StorageError
-from minimax.media import Input
-from minimax.rules import CLONE_AUDIO, FRAME, MIB, Rules
+from minimax.files import inputs, media_types, outputs, paths, safe_fetch
+from minimax.files.inputs import Input
+from minimax.files.requirements import CLONE_AUDIO, FRAME, MIB, MediaRequirements
 from minimax.settings import Settings
 from tests import samples
 from tests.samples import put
@@ -26,11 +26,11 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="POSIX file system")
 
 
 def audio(source: str | Path, settings: Settings) -> Input:
-    return media.open_input(str(source), field="audio", rules=CLONE_AUDIO, settings=settings)
+    return inputs.open_input(str(source), field="audio", rules=CLONE_AUDIO, settings=settings)
 
 
 def frame(source: str | Path, settings: Settings) -> Input:
-    return media.open_input(str(source), field="first_frame", rules=FRAME, settings=settings)
+    return inputs.open_input(str(source), field="first_frame", rules=FRAME, settings=settings)
 
 
 # --- inputs as people give them ----------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_a_file_without_permission_says_so(settings: Settings, home: Path) -> No
 
 def test_on_macos_the_privacy_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
-    error = media._cannot_open(OSError(errno.EPERM, "Operation not permitted"), "audio")
+    error = inputs._cannot_open(OSError(errno.EPERM, "Operation not permitted"), "audio")
     assert "Privacy & Security" in str(error)
 
 
@@ -381,14 +381,14 @@ def _was_let_out(path: Path, secret: bytes, settings: Settings) -> bool:
 )
 def test_windows_traps_are_recognised(text: str) -> None:
     with pytest.raises(InputError, match="special Windows path"):
-        places.refuse_windows_traps(text, field="audio")
+        paths.refuse_windows_traps(text, field="audio")
 
 
 @pytest.mark.parametrize(
     "text", ["C:\\music\\a.wav", "C:/music/a.wav", "..\\a.wav", "console.wav", "C:\\x\\.\\a.wav"]
 )
 def test_plain_windows_paths_are_no_traps(text: str) -> None:
-    places.refuse_windows_traps(text, field="audio")
+    paths.refuse_windows_traps(text, field="audio")
 
 
 # --- saving ------------------------------------------------------------------------------------
@@ -407,8 +407,8 @@ def out(settings: Settings) -> Path:
 pytestmark = pytest.mark.anyio
 
 
-async def save(out: Path, *chunks: bytes, stem: str = "video-1") -> media.SavedFile:
-    return await media.save(stream(*chunks), stem=stem, types=kinds.VIDEO_TYPES, folder=out)
+async def save(out: Path, *chunks: bytes, stem: str = "video-1") -> outputs.SavedFile:
+    return await outputs.save(stream(*chunks), stem=stem, types=media_types.VIDEO_TYPES, folder=out)
 
 
 def names(folder: Path) -> list[str]:
@@ -437,7 +437,7 @@ async def test_a_link_under_the_final_name_is_not_written_through(out: Path, out
     out.mkdir()
     (out / "video-1.mp4").symlink_to(outside)
     before = outside.read_bytes()
-    assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) is None
+    assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) is None
     saved = await save(out, samples.mp4())
     assert saved.path.name == "video-1-2.mp4"
     assert outside.read_bytes() == before
@@ -498,7 +498,7 @@ async def test_trouble_while_writing_is_said_and_leaves_nothing(
     def trouble(self: object, block: bytes) -> None:
         raise OSError(number, "raw library text")
 
-    monkeypatch.setattr(media._Part, "write", trouble)
+    monkeypatch.setattr(outputs._Part, "write", trouble)
     with pytest.raises(StorageError, match=said) as caught:
         await save(out, samples.mp4())
     assert "MINIMAX_MCP_BASE_PATH" in str(caught.value)
@@ -527,7 +527,7 @@ def test_a_user_without_a_home_folder_can_use_the_folders_that_are_named(
 
     recording = put(home / "a.wav", samples.wav())
     monkeypatch.setattr(Path, "home", homeless)
-    media.open_input(str(recording), field="audio", rules=CLONE_AUDIO, settings=settings).close()
+    inputs.open_input(str(recording), field="audio", rules=CLONE_AUDIO, settings=settings).close()
 
 
 @posix_only
@@ -546,9 +546,9 @@ async def test_a_fetched_recording_that_the_disk_cannot_hold_is_refused_and_neve
     async def fetched(*_: object, **__: object) -> AsyncIterator[AsyncIterator[bytes]]:
         yield in_pieces(samples.wav(60), 65_536)
 
-    monkeypatch.setattr(net, "fetch", fetched)
+    monkeypatch.setattr(safe_fetch, "fetch", fetched)
     with no_file_beyond(most_bytes), pytest.raises(StorageError, match="could not be kept") as said:
-        await media.receive("https://x.example/a.wav", field="audio", rules=CLONE_AUDIO)
+        await inputs.open_url("https://x.example/a.wav", field="audio", rules=CLONE_AUDIO)
     assert "Errno" not in str(said.value)
 
 
@@ -563,7 +563,7 @@ async def test_a_broken_stream_and_a_cancelled_one_leave_no_part_file(out: Path)
         raise StorageError("cut")
 
     with pytest.raises(StorageError, match="cut"):
-        await media.save(broken(), stem="video-1", types=kinds.VIDEO_TYPES, folder=out)
+        await outputs.save(broken(), stem="video-1", types=media_types.VIDEO_TYPES, folder=out)
     assert names(out) == []
 
     started = asyncio.Event()
@@ -574,7 +574,7 @@ async def test_a_broken_stream_and_a_cancelled_one_leave_no_part_file(out: Path)
         await asyncio.Event().wait()
 
     task = asyncio.create_task(
-        media.save(endless(), stem="video-1", types=kinds.VIDEO_TYPES, folder=out)
+        outputs.save(endless(), stem="video-1", types=media_types.VIDEO_TYPES, folder=out)
     )
     await started.wait()
     assert len(names(out)) == 1
@@ -586,12 +586,12 @@ async def test_a_broken_stream_and_a_cancelled_one_leave_no_part_file(out: Path)
 
 async def test_a_complete_file_is_found_again_and_a_cut_one_is_not(out: Path) -> None:
     saved = await save(out, samples.mp4())
-    assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) == saved
+    assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) == saved
     os.truncate(saved.path, 50)
-    assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) is None
+    assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) is None
     anew = await save(out, samples.mp4())
     assert anew.path.name == "video-1-2.mp4"
-    assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) == anew
+    assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) == anew
 
 
 @posix_only
@@ -602,7 +602,7 @@ async def test_a_link_under_the_first_name_does_not_hide_the_file_under_the_seco
     (out / "video-1.mp4").symlink_to(put(home / "nas.mp4", samples.mp4()))
     saved = await save(out, samples.mp4())
     assert saved.path.name == "video-1-2.mp4"
-    assert media.find_saved("video-1", types=kinds.VIDEO_TYPES, folder=out) == saved
+    assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) == saved
 
 
 @pytest.mark.parametrize(
@@ -610,14 +610,14 @@ async def test_a_link_under_the_first_name_does_not_hide_the_file_under_the_seco
     [("318204477100233", "video-318204477100233"), ("a_b-c", "video-a_b-c")],
 )
 def test_files_are_named_by_ids(ident: str, expected: str) -> None:
-    assert media.stem_for("video", ident) == expected
+    assert outputs.file_stem("video", ident) == expected
 
 
 @given(st.text(max_size=300))
 def test_no_id_makes_a_file_name_that_leaves_the_folder(ident: str) -> None:
-    assert kinds.EXTENSIONS
-    assert media.stem_for("video", ident).replace("-", "").replace("_", "").isalnum()
-    assert len(media.stem_for("video", ident)) < 100
+    assert media_types.EXTENSIONS
+    assert outputs.file_stem("video", ident).replace("-", "").replace("_", "").isalnum()
+    assert len(outputs.file_stem("video", ident)) < 100
 
 
 @pytest.mark.parametrize("given_text", ["..", "/etc", "../x", "~/elsewhere", "a/../../b"])
@@ -625,20 +625,22 @@ def test_an_output_folder_outside_the_base_path_is_refused(
     given_text: str, settings: Settings
 ) -> None:
     with pytest.raises(InputError, match="MINIMAX_MCP_BASE_PATH"):
-        places.output_place(given_text, settings=settings)
+        paths.resolve_output_folder(given_text, settings=settings)
 
 
 def test_an_output_folder_inside_is_taken_relative_or_absolute(settings: Settings) -> None:
     inside = settings.base_path / "films"
-    assert places.output_place("films", settings=settings) == inside
-    assert places.output_place(str(inside), settings=settings) == inside
-    assert places.output_place(None, settings=settings) == settings.base_path
+    assert paths.resolve_output_folder("films", settings=settings) == inside
+    assert paths.resolve_output_folder(str(inside), settings=settings) == inside
+    assert paths.resolve_output_folder(None, settings=settings) == settings.base_path
 
 
 def test_rules_say_the_side_limit(settings: Settings, home: Path) -> None:
-    rules = Rules(noun="picture", types=kinds.IMAGE_TYPES, most_bytes=10**6, longest_side_px=450)
+    rules = MediaRequirements(
+        noun="picture", types=media_types.IMAGE_TYPES, most_bytes=10**6, longest_side_px=450
+    )
     with pytest.raises(InputError, match="longer than 450"):
-        media.open_input(
+        inputs.open_input(
             str(put(home / "f.png", samples.png(400, 500))),
             field="f",
             rules=rules,

@@ -30,9 +30,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minimax import net
 from minimax.errors import InputError, StorageError
-from minimax.net import Guard, check_url_syntax, fetch, is_public
+from minimax.files import safe_fetch
+from minimax.files.public_addresses import is_public
+from minimax.files.safe_fetch import Guard, check_url_syntax, fetch
 
 pytestmark = pytest.mark.anyio
 
@@ -903,7 +904,7 @@ async def test_a_damaged_tls_record_is_a_broken_connection_and_no_full_disk(
 
     monkeypatch.setattr("httpx.AsyncHTTPTransport.handle_async_request", damaged)
     with pytest.raises(StorageError, match="broke off"):
-        async with net.fetch("https://x.example/a", max_bytes=9, guard=Guard(resolve=found)):
+        async with safe_fetch.fetch("https://x.example/a", max_bytes=9, guard=Guard(resolve=found)):
             pass
 
 
@@ -1276,7 +1277,7 @@ async def test_cancelling_a_look_up_passes_through() -> None:
 
 
 def test_the_public_names_are_these() -> None:
-    assert net.__all__ == ["Guard", "check_url_syntax", "fetch", "is_public"]
+    assert safe_fetch.__all__ == ["Guard", "check_url_syntax", "fetch", "is_public"]
 
 
 def test_importing_the_module_does_not_load_the_http_client() -> None:

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from minimax.api.client import MiniMaxClient
 from minimax.api.replies import StatusReply
 from minimax.catalog import VideoMode, VideoModel
-from minimax.media import Input
-from minimax.rules import Rules
+from minimax.files.inputs import Input
+from minimax.files.requirements import MediaRequirements
 from minimax.wishes import Wish
 
 __all__ = ["Generation", "Picture", "Remote"]
@@ -38,7 +38,7 @@ class Generation(Protocol):
 
     name: str
     modes: frozenset[VideoMode]
-    picture_rules: Rules
+    picture_rules: MediaRequirements
 
     def serves(self, model: str) -> bool:
         """Whether this model is called through this API."""

@@ -8,9 +8,9 @@ from minimax.api.json_body import given
 from minimax.api.replies import StatusReply
 from minimax.catalog import VIDEO_MODELS, VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError
+from minimax.files.inputs import Input
+from minimax.files.requirements import FRAME
 from minimax.generations.face import Picture, Remote
-from minimax.media import Input
-from minimax.rules import FRAME
 from minimax.validation import check_length
 from minimax.wishes import Wish
 

@@ -13,9 +13,9 @@ from minimax.api.json_body import JsonBody, given, uri_length
 from minimax.api.replies import BaseResp, StatusReply, VideoTask, job_status
 from minimax.catalog import VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError, UnansweredError
+from minimax.files.inputs import Input
+from minimax.files.requirements import H3_PICTURE, MIB
 from minimax.generations.face import Picture, Remote
-from minimax.media import Input
-from minimax.rules import H3_PICTURE, MIB
 from minimax.safe_text import quoted
 from minimax.validation import check_choice, check_length
 from minimax.wishes import Wish

@@ -1,10 +1,8 @@
 """What a file truly is, judged by its bytes and never by its name."""
 
-import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import BinaryIO, Final, Protocol, cast
+from typing import Final
 
 __all__ = [
     "AUDIO_TYPES",
@@ -13,11 +11,8 @@ __all__ = [
     "IMAGE_TYPES",
     "SPOKEN_TYPES",
     "VIDEO_TYPES",
-    "audio_seconds",
-    "has_whole_boxes",
     "how_to_convert",
-    "image_size",
-    "kind_of",
+    "sniff_media_type",
 ]
 
 HEAD_BYTES: Final = 32
@@ -48,25 +43,18 @@ IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 VIDEO_TYPES: Final = frozenset({"video/mp4"})
 
 
-class Readable(Protocol):
-    """An open file, as far as it is needed here."""
-
-    def read(self, size: int = -1, /) -> bytes | None: ...
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-
-
 _PICTURE_BRANDS: Final = (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 _SOUND_BRANDS: Final = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
 
 
-def kind_of(head: bytes) -> str | None:
+def sniff_media_type(head: bytes) -> str | None:
     """The media type that a file's first bytes prove; None for anything else.
 
     An MP4 container whose brand does not say "sound only" comes out as video/mp4: the caller
     knows whether it looks for sound or for a film.
     """
     if head[4:8] == b"ftyp":
-        return _mp4_kind(head[8:12])
+        return _mp4_type(head[8:12])
     if head[:4] == b"RIFF":
         return {b"WAVE": "audio/wav", b"WEBP": "image/webp"}.get(head[8:12])
     for magic, media_type in _MAGIC:
@@ -84,7 +72,7 @@ _MAGIC: Final = (
 )
 
 
-def _mp4_kind(brand: bytes) -> str | None:
+def _mp4_type(brand: bytes) -> str | None:
     if brand in _PICTURE_BRANDS or brand == b"qt  ":
         return None
     return "audio/mp4" if brand in _SOUND_BRANDS else "video/mp4"
@@ -125,85 +113,3 @@ def how_to_convert(head: bytes) -> tuple[str, str] | None:
         if head.startswith(magic):
             return name, f"run: {command}"
     return None
-
-
-SLOWEST_BYTES_PER_SECOND: Final = 500
-"""4 kbit/s: no speech is coded more tightly, so a longer claim is a broken header."""
-WAV_HEADER_BYTES: Final = 44
-DURATION_TOLERANCE: Final = 1.02
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """What the parser found; `seconds` is None where the file's own claim cannot be true."""
-
-    seconds: float | None
-
-
-def audio_seconds(file: Readable, *, size: int, media_type: str) -> Sound | None:
-    """The length of a recording; None where no sound can be found in the file.
-
-    The parser is given the open file and no name. A length that the size cannot hold (a recorder
-    that never wrote its header back) is recomputed for wav and given up on otherwise.
-    """
-    from tinytag import TinyTag, TinyTagException  # noqa: PLC0415 - on the first recording only
-
-    try:
-        tag = TinyTag.get(file_obj=cast("BinaryIO", file), tags=False, duration=True)
-    except TinyTagException:
-        return None
-    if not tag.samplerate:
-        return None
-    most = _most_seconds(media_type, size, tag.samplerate, tag.channels, tag.bitdepth)
-    if tag.duration and tag.duration <= most * DURATION_TOLERANCE:
-        return Sound(tag.duration)
-    return Sound(most if media_type == "audio/wav" and tag.bitdepth else None)
-
-
-def _most_seconds(
-    media_type: str, size: int, samplerate: int, channels: int | None, bitdepth: int | None
-) -> float:
-    if media_type != "audio/wav" or not bitdepth:
-        return size / SLOWEST_BYTES_PER_SECOND
-    return max(0, size - WAV_HEADER_BYTES) / (samplerate * (channels or 1) * bitdepth / 8)
-
-
-def image_size(file: Readable) -> tuple[int, int] | None:
-    """Width and height in pixels as shown; None where the file does not say."""
-    import imagesize  # noqa: PLC0415 - on the first picture only
-
-    try:
-        info = imagesize.get_info(file)
-    except Exception:  # noqa: BLE001 - a parser fed hostile bytes may raise anything
-        return None
-    turned = info.rotation in (5, 6, 7, 8)
-    width, height = (info.height, info.width) if turned else (info.width, info.height)
-    return (width, height) if width > 0 and height > 0 else None
-
-
-def has_whole_boxes(file: Readable, *, size: int) -> bool:
-    """Whether the top-level boxes of an MP4 fill the file exactly and hold film and index.
-
-    A download that was cut without anyone noticing fails this.
-    """
-    names, at = set(), 0
-    while at < size:
-        file.seek(at)
-        length, name = _box(file.read(16) or b"", left=size - at)
-        if length is None or at + length > size:
-            return False
-        names.add(name)
-        at += length
-    return {b"moov", b"mdat"} <= names
-
-
-def _box(header: bytes, *, left: int) -> tuple[int | None, bytes]:
-    """Length and name of one MP4 box (ISO 14496-12: 0 is 'to the end', 1 is '64 bits follow')."""
-    if len(header) < 8:  # noqa: PLR2004 - the smallest box
-        return None, b""
-    length, name = struct.unpack(">I4s", header[:8])
-    if length == 0:
-        return left, name
-    if length == 1:
-        length = struct.unpack(">Q", header[8:16])[0] if len(header) == 16 else 0  # noqa: PLR2004
-    return (length if length >= 8 else None), name  # noqa: PLR2004

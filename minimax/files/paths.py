@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 from minimax.errors import InputError
 from minimax.settings import Settings
 
-__all__ = ["input_place", "is_url", "output_place", "refuse_odd_text", "without_decoration"]
+__all__ = ["is_url", "refuse_odd_text", "resolve_input", "resolve_output_folder", "strip_quotes"]
 
 LONGEST_PATH: Final = 4096
 LONGEST_NAME: Final = 255
@@ -23,7 +23,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):")
 
 
-def without_decoration(text: str) -> str:
+def strip_quotes(text: str) -> str:
     """The path inside what people paste: quotes around it, an @ before it, blanks."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
@@ -37,7 +37,7 @@ def is_url(text: str) -> bool:
     return match is not None and match.group(1).lower() != "file"
 
 
-def input_place(text: str, *, field: str, settings: Settings) -> Path:
+def resolve_input(text: str, *, field: str, settings: Settings) -> Path:
     """Where a local input really lies, if it may be used.
 
     Args:
@@ -62,7 +62,7 @@ def input_place(text: str, *, field: str, settings: Settings) -> Path:
     return place
 
 
-def output_place(text: str | None, *, settings: Settings) -> Path:
+def resolve_output_folder(text: str | None, *, settings: Settings) -> Path:
     """The folder to save into: the base path, or one inside it.
 
     Raises:
@@ -71,7 +71,7 @@ def output_place(text: str | None, *, settings: Settings) -> Path:
     if text is None:
         return settings.base_path
     field = "output_directory"
-    given = without_decoration(text)
+    given = strip_quotes(text)
     refuse_odd_text(given, field=field)
     place = _resolved(_expanded(given, settings.base_path), field)
     if not place.is_relative_to(settings.base_path):

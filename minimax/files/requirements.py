@@ -6,8 +6,8 @@ Checked here, because a refusal at MiniMax comes late and may cost.
 from dataclasses import dataclass
 from typing import Final
 
-from minimax import kinds
 from minimax.errors import InputError
+from minimax.files import media_types, probe
 
 __all__ = [
     "CLONE_AUDIO",
@@ -16,7 +16,7 @@ __all__ = [
     "MIB",
     "PORTRAIT",
     "PROMPT_AUDIO",
-    "Rules",
+    "MediaRequirements",
     "check_content",
     "check_size",
     "type_of",
@@ -26,7 +26,7 @@ MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
+class MediaRequirements:
     """What MiniMax takes for one purpose.
 
     Attributes:
@@ -50,28 +50,28 @@ class Rules:
 
 # Platform documentation "voice clone" and "video generation"; MiniMax does not say whether its MB
 # is 10^6 or 2^20, so the larger reading stands and MiniMax has the last word.
-CLONE_AUDIO: Final = Rules(
-    noun="recording", types=kinds.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(10, 300)
+CLONE_AUDIO: Final = MediaRequirements(
+    noun="recording", types=media_types.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(10, 300)
 )
-PROMPT_AUDIO: Final = Rules(
-    noun="recording", types=kinds.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(0, 8)
+PROMPT_AUDIO: Final = MediaRequirements(
+    noun="recording", types=media_types.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(0, 8)
 )
-H3_PICTURE: Final = Rules(
+H3_PICTURE: Final = MediaRequirements(
     noun="picture",
-    types=kinds.IMAGE_TYPES,
+    types=media_types.IMAGE_TYPES,
     most_bytes=30 * MIB,
     shortest_side_px=255,
     longest_side_px=5760,
 )
-PORTRAIT: Final = Rules(
+PORTRAIT: Final = MediaRequirements(
     noun="picture", types=frozenset({"image/jpeg", "image/png"}), most_bytes=10 * MIB - 1
 )
-FRAME: Final = Rules(
-    noun="picture", types=kinds.IMAGE_TYPES, most_bytes=20 * MIB, shortest_side_px=300
+FRAME: Final = MediaRequirements(
+    noun="picture", types=media_types.IMAGE_TYPES, most_bytes=20 * MIB, shortest_side_px=300
 )
 
 
-def check_size(size: int, *, field: str, rules: Rules) -> None:
+def check_size(size: int, *, field: str, rules: MediaRequirements) -> None:
     """Refuse a file that is too large.
 
     Raises:
@@ -84,19 +84,19 @@ def check_size(size: int, *, field: str, rules: Rules) -> None:
         )
 
 
-def type_of(head: bytes, *, field: str, rules: Rules) -> str:
+def type_of(head: bytes, *, field: str, rules: MediaRequirements) -> str:
     """The media type that a file's first bytes prove.
 
     Raises:
         InputError: MiniMax does not take it; with a command that converts it, if one is known.
     """
-    found = kinds.kind_of(head)
+    found = media_types.sniff_media_type(head)
     if found == "video/mp4" and "audio/mp4" in rules.types:
         found = "audio/mp4"  # phones write m4a under general brands; the parser looks for sound
     if found is not None and found in rules.types:
         return found
-    wanted = ", ".join(sorted(kinds.EXTENSIONS[kind] for kind in rules.types))
-    known = kinds.how_to_convert(head)
+    wanted = ", ".join(sorted(media_types.EXTENSIONS[kind] for kind in rules.types))
+    known = media_types.how_to_convert(head)
     what = f"this is {known[0]}" if known else "its content is none of these"
     remedy = f"To convert it, {known[1]}." if known else "Give the file in one of these formats."
     raise InputError(
@@ -105,7 +105,7 @@ def type_of(head: bytes, *, field: str, rules: Rules) -> str:
 
 
 def check_content(
-    file: kinds.Readable, *, size: int, media_type: str, field: str, rules: Rules
+    file: probe.Readable, *, size: int, media_type: str, field: str, rules: MediaRequirements
 ) -> None:
     """Refuse a recording of the wrong length, a picture of the wrong size, and damaged ones.
 
@@ -114,15 +114,15 @@ def check_content(
     """
     if rules.seconds is not None:
         file.seek(0)
-        sound = kinds.audio_seconds(file, size=size, media_type=media_type)
+        sound = probe.audio_seconds(file, size=size, media_type=media_type)
         _check_sound(sound, field, rules.seconds)
-    if rules.types & kinds.IMAGE_TYPES:
+    if rules.types & media_types.IMAGE_TYPES:
         file.seek(0)
-        _check_picture(kinds.image_size(file), field, rules)
+        _check_picture(probe.image_size(file), field, rules)
 
 
 def _check_sound(
-    sound: kinds.Sound | None, field: str, allowed_seconds: tuple[float, float]
+    sound: probe.Sound | None, field: str, allowed_seconds: tuple[float, float]
 ) -> None:
     if sound is None:
         raise InputError(
@@ -144,7 +144,7 @@ def _check_length(seconds: float, field: str, allowed: tuple[float, float]) -> N
         )
 
 
-def _check_picture(size: tuple[int, int] | None, field: str, rules: Rules) -> None:
+def _check_picture(size: tuple[int, int] | None, field: str, rules: MediaRequirements) -> None:
     if size is None:
         raise InputError(f"{field}: this picture is damaged. Save it anew. Nothing was sent.")
     short, long = sorted(size)

@@ -1,0 +1,1 @@
+"""Files of the person: reading inputs, saving results, fetching URLs, judging content."""

@@ -1,0 +1,1 @@
+"""The sample media, and the drawing of the sample video."""
