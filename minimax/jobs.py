@@ -11,7 +11,7 @@ from minimax.api.error_codes import INVALID_PARAMETER, MODERATION_CODES, advice_
 from minimax.api.replies import StatusReply, job_status
 from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.generations import Generation, Remote
-from minimax.ledger import Job, State
+from minimax.ledger.records import JobRecord, State
 from minimax.runtime import Runtime
 from minimax.safe_text import plain, quoted, shortened
 from minimax.tool_results import (
@@ -381,7 +381,7 @@ def _listed_remote(one: Remote) -> ListedTask:
     )
 
 
-def _listed(job: Job) -> ListedTask:
+def _listed(job: JobRecord) -> ListedTask:
     status = _listed_status(job)
     return ListedTask(
         task_id=job.task_id,
@@ -404,7 +404,7 @@ def _iso(unix_seconds: float) -> str:
 ListedStatus = JobStatus | Literal["submitting", "unknown"]
 
 
-def _listed_status(job: Job) -> ListedStatus:
+def _listed_status(job: JobRecord) -> ListedStatus:
     if job.state is State.SUBMITTING:
         return "submitting"
     in_doubt = job.state is State.UNKNOWN and job.status not in ("completed", "failed")

@@ -19,7 +19,7 @@ from minimax.settings import Settings
 
 if TYPE_CHECKING:
     from minimax.api.client import MiniMaxClient
-    from minimax.ledger import Ledger
+    from minimax.ledger.sqlite import Ledger
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class Runtime:
     def ledger(self) -> "Ledger":
         """What was bought from here."""
         if self._ledger is None:
-            from minimax.ledger import Ledger  # noqa: PLC0415 - start-up must not pay for it
+            from minimax.ledger.sqlite import Ledger  # noqa: PLC0415 - start-up must not pay for it
 
             self._ledger = Ledger(self.settings.state_dir)
             self._at_end.callback(self._ledger.close)

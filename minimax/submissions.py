@@ -19,7 +19,7 @@ from minimax.api import policies
 from minimax.api.json_body import Picture
 from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
-from minimax.ledger import Job, Purchase, State, Verdict
+from minimax.ledger.records import Decision, JobRecord, Purchase, State
 from minimax.orders import Order
 from minimax.runtime import Runtime
 from minimax.tool_results import SubmittedVideo
@@ -82,7 +82,7 @@ async def submit(
 def _is_to_be_bought(runtime: Runtime, purchase: Purchase, *, second_charge_agreed: bool) -> bool:
     """Whether an earlier attempt is not what the call gets; the ledger's verdict comes later."""
     owed = runtime.ledger.owes(purchase.fingerprint)
-    return owed is None or (owed is Verdict.REFUSE and second_charge_agreed)
+    return owed is None or (owed is Decision.REFUSE and second_charge_agreed)
 
 
 def _left(within_seconds: float | None, passed_seconds: float) -> float | None:
@@ -101,14 +101,14 @@ class _Attempt:
         self.purchase = purchase
         self._opened = opened
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: JobRecord) -> None:
         """Send it, as work that outlives this call and owns the opened pictures from now on."""
         opened = self._opened.pop_all()
         self.runtime.background.start(
             job.id, lambda: _send(self.runtime, self.order, job, opened), paid=True
         )
 
-    def leave(self, job: Job) -> None:
+    def leave(self, job: JobRecord) -> None:
         """The caller has gone; the job stays for the next identical call, and on stderr."""
         self.ledger.abandoned(job)
         task = self.runtime.background.task(job.id)
@@ -131,9 +131,9 @@ async def _bought(
     # From the ledger's verdict to the start of the work there is no await, so that no cancelled
     # call can leave a row behind for which nothing was ever sent.
     verdict, job = attempt.ledger.begin(attempt.purchase, second_charge_agreed=second_charge_agreed)
-    if verdict is Verdict.REFUSE:
+    if verdict is Decision.REFUSE:
         raise _refused(job)
-    if verdict is Verdict.BUY:
+    if verdict is Decision.BUY:
         attempt.begin(job)
     try:
         async with asyncio.timeout(within_seconds):
@@ -149,17 +149,17 @@ async def _bought(
         raise _still_sending()
     # The last statement that can fail: what is answered here is not handed over again.
     attempt.ledger.answered(job)
-    return _submitted(attempt.runtime, job, task_id, reused=verdict is not Verdict.BUY)
+    return _submitted(attempt.runtime, job, task_id, reused=verdict is not Decision.BUY)
 
 
-async def _accepted(runtime: Runtime, job: Job) -> str:
+async def _accepted(runtime: Runtime, job: JobRecord) -> str:
     """The task id of a row, waited for where its submission is under way."""
     if runtime.background.task(job.id) is not None:
         return str(await runtime.background.collect(job.id, within_seconds=None))
     return await _accepted_elsewhere(runtime, job)
 
 
-async def _accepted_elsewhere(runtime: Runtime, job: Job) -> str:
+async def _accepted_elsewhere(runtime: Runtime, job: JobRecord) -> str:
     """Another server of this user is sending it, or has sent it."""
     now = job
     while now.state is State.SUBMITTING:
@@ -176,7 +176,7 @@ async def _accepted_elsewhere(runtime: Runtime, job: Job) -> str:
     )
 
 
-async def _send(runtime: Runtime, order: Order, job: Job, opened: ExitStack) -> str:
+async def _send(runtime: Runtime, order: Order, job: JobRecord, opened: ExitStack) -> str:
     ledger = runtime.ledger
     with opened:
         try:
@@ -196,7 +196,7 @@ async def _send(runtime: Runtime, order: Order, job: Job, opened: ExitStack) -> 
     return task_id
 
 
-async def _found_again(runtime: Runtime, order: Order, job: Job) -> str | None:
+async def _found_again(runtime: Runtime, order: Order, job: JobRecord) -> str | None:
     """The one job in MiniMax's own list that this submission may have become, if there is one."""
     client = await runtime.client()
     try:
@@ -247,7 +247,7 @@ def _fingerprint(body: Mapping[str, Any], key_digest: str) -> str:
 # --- what is said ------------------------------------------------------------------------------
 
 
-def _refused(job: Job) -> MaybeChargedError:
+def _refused(job: JobRecord) -> MaybeChargedError:
     when = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
     return MaybeChargedError(
         f"An identical request of {when:%Y-%m-%d %H:%M} UTC ended in doubt: MiniMax may have "
@@ -289,7 +289,7 @@ def _still_sending() -> UnansweredError:
     )
 
 
-def _submitted(runtime: Runtime, job: Job, task_id: str, *, reused: bool) -> SubmittedVideo:
+def _submitted(runtime: Runtime, job: JobRecord, task_id: str, *, reused: bool) -> SubmittedVideo:
     handed_over = (
         "This very video was bought by an earlier call whose answer was lost; it is handed over "
         "and nothing was bought now. "

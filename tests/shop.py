@@ -15,7 +15,7 @@ import pytest
 
 import minimax_server
 from minimax import runtime
-from minimax.ledger import FILE_NAME, Ledger
+from minimax.ledger.sqlite import FILE_NAME, Ledger
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings

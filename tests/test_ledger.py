@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 import minimax_server
-from minimax import ledger as ledger_module
 from minimax.errors import MaybeChargedError
-from minimax.ledger import FILE_NAME, Job, Ledger, Purchase, State, Verdict
+from minimax.ledger import processes as ledger_module
+from minimax.ledger.records import Decision, JobRecord, Purchase, State
+from minimax.ledger.sqlite import FILE_NAME, Ledger
 from minimax.settings import Settings
 from tests.conftest import KEY, VirtualTime
 from tests.host import ROOT
@@ -68,13 +69,13 @@ def ledger(folder: Path, clock: WallClock) -> Iterator[Ledger]:
     made.close()
 
 
-def begun(ledger: Ledger, purchase: Purchase = PURCHASE) -> Job:
+def begun(ledger: Ledger, purchase: Purchase = PURCHASE) -> JobRecord:
     verdict, job = ledger.begin(purchase, second_charge_agreed=False)
-    assert verdict is Verdict.BUY
+    assert verdict is Decision.BUY
     return job
 
 
-def verdict_on_the_next(ledger: Ledger) -> Verdict:
+def verdict_on_the_next(ledger: Ledger) -> Decision:
     return ledger.begin(PURCHASE, second_charge_agreed=False)[0]
 
 
@@ -96,43 +97,43 @@ def run(code: str, *arguments: object) -> "subprocess.Popen[str]":
 
 # --- states ------------------------------------------------------------------------------------
 
-Step = Callable[[Ledger, Job], None]
+Step = Callable[[Ledger, JobRecord], None]
 
-STEPS: dict[str, tuple[Step, State, Verdict]] = {
-    "nothing": (lambda ledger, job: None, State.SUBMITTING, Verdict.BUY),
-    "abandoned": (lambda ledger, job: ledger.abandoned(job), State.SUBMITTING, Verdict.JOIN),
-    "accepted": (lambda ledger, job: ledger.accepted(job, "1"), State.ACCEPTED, Verdict.BUY),
+STEPS: dict[str, tuple[Step, State, Decision]] = {
+    "nothing": (lambda ledger, job: None, State.SUBMITTING, Decision.BUY),
+    "abandoned": (lambda ledger, job: ledger.abandoned(job), State.SUBMITTING, Decision.JOIN),
+    "accepted": (lambda ledger, job: ledger.accepted(job, "1"), State.ACCEPTED, Decision.BUY),
     "accepted-and-abandoned": (
         lambda ledger, job: (ledger.accepted(job, "1"), ledger.abandoned(job))[1],  # type: ignore[func-returns-value]
         State.ACCEPTED,
-        Verdict.HAND_OVER,
+        Decision.HAND_OVER,
     ),
     "abandoned-and-accepted": (
         lambda ledger, job: (ledger.abandoned(job), ledger.accepted(job, "1"))[1],  # type: ignore[func-returns-value]
         State.ACCEPTED,
-        Verdict.HAND_OVER,
+        Decision.HAND_OVER,
     ),
     "answered": (
         lambda ledger, job: (ledger.accepted(job, "1"), ledger.answered(job))[1],  # type: ignore[func-returns-value]
         State.ACCEPTED,
-        Verdict.BUY,
+        Decision.BUY,
     ),
     "rejected": (
         lambda ledger, job: ledger.ended(job, State.REJECTED),
         State.REJECTED,
-        Verdict.BUY,
+        Decision.BUY,
     ),
     "unknown": (
         lambda ledger, job: ledger.ended(job, State.UNKNOWN),
         State.UNKNOWN,
-        Verdict.REFUSE,
+        Decision.REFUSE,
     ),
 }
 
 
 @pytest.mark.parametrize(("step", "state", "verdict"), STEPS.values(), ids=STEPS)
 def test_each_state_is_kept_and_decides_what_the_next_identical_call_gets(
-    step: Step, state: State, verdict: Verdict, ledger: Ledger, folder: Path, clock: WallClock
+    step: Step, state: State, verdict: Decision, ledger: Ledger, folder: Path, clock: WallClock
 ) -> None:
     job = begun(ledger)
     assert job.state is State.SUBMITTING
@@ -154,28 +155,28 @@ def test_an_accepted_job_comes_before_a_doubt_about_the_same_wish(ledger: Ledger
 @pytest.mark.parametrize(
     ("accepted", "next_verdict"),
     [
-        pytest.param(True, Verdict.BUY, id="accepted"),
-        pytest.param(False, Verdict.REFUSE, id="refused-by-MiniMax"),
+        pytest.param(True, Decision.BUY, id="accepted"),
+        pytest.param(False, Decision.REFUSE, id="refused-by-MiniMax"),
     ],
 )
 def test_an_agreement_that_bought_settles_every_doubt_about_the_wish_and_none_about_another(
-    ledger: Ledger, accepted: bool, next_verdict: Verdict
+    ledger: Ledger, accepted: bool, next_verdict: Decision
 ) -> None:
     """The person agreed to one second charge, and has it only if MiniMax accepted."""
     other = replace(PURCHASE, fingerprint="g")
     for purchase in (PURCHASE, PURCHASE, other):
         verdict, job = ledger.begin(purchase, second_charge_agreed=True)
-        assert verdict is Verdict.BUY
+        assert verdict is Decision.BUY
         ledger.ended(job, State.UNKNOWN)
     verdict, job = ledger.begin(PURCHASE, second_charge_agreed=True)
-    assert verdict is Verdict.BUY
+    assert verdict is Decision.BUY
     if accepted:
         ledger.accepted(job, "1")
         ledger.answered(job)
     else:
         ledger.ended(job, State.REJECTED)
     assert verdict_on_the_next(ledger) is next_verdict
-    assert ledger.begin(other, second_charge_agreed=False)[0] is Verdict.REFUSE
+    assert ledger.begin(other, second_charge_agreed=False)[0] is Decision.REFUSE
 
 
 def test_a_doubt_about_another_variant_is_not_settled_by_one_that_was_accepted(
@@ -186,7 +187,7 @@ def test_a_doubt_about_another_variant_is_not_settled_by_one_that_was_accepted(
     ledger.ended(lost, State.UNKNOWN)
     ledger.accepted(accepted, "1")
     ledger.answered(accepted)
-    assert verdict_on_the_next(ledger) is Verdict.REFUSE
+    assert verdict_on_the_next(ledger) is Decision.REFUSE
 
 
 # --- for how long, and whose -------------------------------------------------------------------
@@ -199,7 +200,7 @@ def test_a_submission_whose_deadline_has_passed_counts_as_unknown(
     job = begun(ledger)
     clock.now += DEADLINE_SECONDS + late
     assert ledger.settled(job).state is state
-    expected = Verdict.BUY if state is State.SUBMITTING else Verdict.REFUSE
+    expected = Decision.BUY if state is State.SUBMITTING else Decision.REFUSE
     assert verdict_on_the_next(ledger) is expected
 
 
@@ -211,7 +212,7 @@ def test_hand_over_and_refusal_last_24_hours(
     act, _, verdict = STEPS[step]
     act(ledger, begun(ledger))
     clock.now += hours * HOUR
-    assert verdict_on_the_next(ledger) is (Verdict.BUY if over else verdict)
+    assert verdict_on_the_next(ledger) is (Decision.BUY if over else verdict)
 
 
 def test_a_job_older_than_a_day_is_still_listed(ledger: Ledger, clock: WallClock) -> None:
@@ -224,7 +225,7 @@ def test_a_job_older_than_a_day_is_still_listed(ledger: Ledger, clock: WallClock
 def test_a_process_that_only_has_the_same_number_is_not_the_one_that_submitted(
     ledger: Ledger, folder: Path
 ) -> None:
-    if ledger_module._started(os.getpid()) is None:
+    if ledger_module.start_time(os.getpid()) is None:
         pytest.skip("this system does not tell when a process started")
     job = begun(ledger)
     spoil(folder, "UPDATE jobs SET pid_started = '1'")
@@ -235,18 +236,18 @@ def test_a_process_that_only_has_the_same_number_is_not_the_one_that_submitted(
 def test_a_caller_whose_number_was_given_to_another_process_is_gone(
     ledger: Ledger, folder: Path
 ) -> None:
-    if ledger_module._started(os.getpid()) is None:
+    if ledger_module.start_time(os.getpid()) is None:
         pytest.skip("this system does not tell when a process started")
     ledger.accepted(begun(ledger), "1")
     spoil(folder, "UPDATE jobs SET caller_started = '1'")
-    assert verdict_on_the_next(ledger) is Verdict.HAND_OVER
+    assert verdict_on_the_next(ledger) is Decision.HAND_OVER
 
 
 @posix_only
 def test_where_start_times_are_not_to_be_had_the_number_alone_decides(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "_started", lambda pid: None)
+    monkeypatch.setattr(ledger_module, "start_time", lambda pid: None)
     job = begun(ledger)
     assert ledger.settled(job).state is State.SUBMITTING
 
@@ -282,9 +283,9 @@ def test_the_submission_of_another_process_is_its_own_until_that_process_is_kill
         other.kill()
         os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
         assert ledger.settled(job).state is State.UNKNOWN, "dead, though nobody has buried it"
-        assert verdict_on_the_next(ledger) is Verdict.REFUSE
+        assert verdict_on_the_next(ledger) is Decision.REFUSE
         other.wait()
-    assert verdict_on_the_next(ledger) is Verdict.REFUSE
+    assert verdict_on_the_next(ledger) is Decision.REFUSE
 
 
 # --- on disk -----------------------------------------------------------------------------------

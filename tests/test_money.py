@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import minimax_server
-from minimax import ledger as ledger_module
 from minimax import runtime
 from minimax.errors import MaybeChargedError, MiniMaxError, RefusedError, UnansweredError
-from minimax.ledger import Job, Ledger, State
+from minimax.ledger import sqlite as ledger_module
+from minimax.ledger.records import JobRecord, State
+from minimax.ledger.sqlite import Ledger
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
@@ -838,7 +839,7 @@ def map_or_nothing(running: Runtime) -> list["asyncio.Task[Any]"]:
 
 
 def judge(
-    intents: list[Intent], got: Sequence[str | None], sandbox: Sandbox, jobs: list[Job]
+    intents: list[Intent], got: Sequence[str | None], sandbox: Sandbox, jobs: list[JobRecord]
 ) -> None:
     handed = [task_id for task_id in got if task_id is not None]
     assert len(set(handed)) == len(handed), "one video was given out as two"

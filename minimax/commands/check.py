@@ -10,7 +10,7 @@ from typing import Final
 
 from minimax.api.client import MiniMaxClient
 from minimax.errors import MiniMaxError, SettingsError
-from minimax.ledger import Ledger
+from minimax.ledger.sqlite import Ledger
 from minimax.settings import Settings, read_env_file
 
 __all__ = ["run"]

@@ -15,22 +15,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from minimax.ledger.processes import is_alive, start_time
+from minimax.ledger.records import REMEMBERED_SECONDS, Decision, JobRecord, Purchase, State, decide
 from minimax.tool_results import JobStatus
 
 T = TypeVar("T")
 
-__all__ = ["Job", "Ledger", "Purchase", "State", "Verdict"]
+__all__ = ["Ledger"]
 
 FILE_NAME: Final = "ledger.db"
 BUSY_SECONDS: Final = 5.0
 """How long one server waits for another's transaction."""
-REMEMBERED_SECONDS: Final = 24 * 3600.0
-"""Hand-over and refusal last this long."""
 FIRST_ID_IN_MEMORY: Final = 10**12
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
@@ -64,73 +63,6 @@ CREATE INDEX IF NOT EXISTS jobs_by_task ON jobs (task_id);
 """
 
 
-class State(Enum):
-    """How a submission ended, as far as is known."""
-
-    SUBMITTING = "submitting"
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "State":  # noqa: ARG003
-        """What a later version may have written: nothing that may be bought again."""
-        return cls.UNKNOWN
-
-
-@dataclass(frozen=True, kw_only=True)
-class Purchase:
-    """What is about to be bought."""
-
-    fingerprint: str
-    api: str
-    model: str
-    prompt: str | None
-    duration: int | None
-    resolution: str | None
-    price_usd: float | None
-    deadline_seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One row.
-
-    Attributes:
-        caller_gone: Nobody waits for this job's answer any more.
-    """
-
-    id: int
-    state: State
-    created_at: float
-    caller_gone: bool
-    answered_at: float | None
-    task_id: str | None
-    api: str
-    model: str
-    prompt: str | None
-    duration: int | None
-    resolution: str | None
-    price_usd: float | None
-    status: JobStatus | None
-    file_id: str | None
-    path: str | None
-    final_reply: str | None
-
-
-class Verdict(Enum):
-    """What the next identical call gets."""
-
-    BUY = "buy"
-    """A row of its own was written; send the request."""
-    HAND_OVER = "hand over"
-    """An accepted job whose answer never reached its caller."""
-    JOIN = "join"
-    """A submission whose caller has gone is still under way."""
-    REFUSE = "refuse"
-    """An earlier attempt ended in doubt."""
-
-
 class Ledger:
     """The jobs of one state folder.
 
@@ -155,7 +87,9 @@ class Ledger:
 
     # --- buying --------------------------------------------------------------------------------
 
-    def begin(self, purchase: Purchase, *, second_charge_agreed: bool) -> tuple[Verdict, Job]:
+    def begin(
+        self, purchase: Purchase, *, second_charge_agreed: bool
+    ) -> tuple[Decision, JobRecord]:
         """Decide what an intended purchase comes to, and write it down if it is to be made.
 
         Args:
@@ -164,15 +98,15 @@ class Ledger:
                 for twice.
         """
 
-        def decide(db: sqlite3.Connection) -> tuple[Verdict, Job, dict[str, Any]]:
+        def decide(db: sqlite3.Connection) -> tuple[Decision, JobRecord, dict[str, Any]]:
             self._settle_the_dead(db)
             found = self._earlier(db, purchase.fingerprint)
-            if found is not None and not (found[0] is Verdict.REFUSE and second_charge_agreed):
+            if found is not None and not (found[0] is Decision.REFUSE and second_charge_agreed):
                 verdict, job = found
                 self._claim(db, job)
             else:
                 doubts = self._doubts(db, purchase.fingerprint) if second_charge_agreed else []
-                verdict, job = Verdict.BUY, self._write(db, purchase)
+                verdict, job = Decision.BUY, self._write(db, purchase)
                 self._agreed[job.id] = doubts
             row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
             return verdict, job, dict(row)
@@ -181,10 +115,10 @@ class Ledger:
         self._held[job.id] = row
         return verdict, job
 
-    def owes(self, fingerprint: str) -> Verdict | None:
+    def owes(self, fingerprint: str) -> Decision | None:
         """What `begin` would say about earlier attempts; None where there are none. Claims none."""
 
-        def look(db: sqlite3.Connection) -> Verdict | None:
+        def look(db: sqlite3.Connection) -> Decision | None:
             self._settle_the_dead(db)
             found = self._earlier(db, fingerprint)
             return None if found is None else found[0]
@@ -198,34 +132,36 @@ class Ledger:
         )
         return [row["id"] for row in rows]
 
-    def _earlier(self, db: sqlite3.Connection, fingerprint: str) -> tuple[Verdict, Job] | None:
+    def _earlier(
+        self, db: sqlite3.Connection, fingerprint: str
+    ) -> tuple[Decision, JobRecord] | None:
         rows = db.execute(
             "SELECT * FROM jobs WHERE fingerprint = ? AND created_at > ? AND answered_at IS NULL"
             " ORDER BY created_at, id",
             (fingerprint, self._now() - REMEMBERED_SECONDS),
         )
-        found = [(_verdict_on(job), job) for job in map(_job, rows)]
-        for wanted in (Verdict.HAND_OVER, Verdict.JOIN, Verdict.REFUSE):
+        found = [(decide(job), job) for job in map(_record_of, rows)]
+        for wanted in (Decision.HAND_OVER, Decision.JOIN, Decision.REFUSE):
             for verdict, job in found:
                 if verdict is wanted:
                     return verdict, job
         return None
 
-    def _claim(self, db: sqlite3.Connection, job: Job) -> None:
+    def _claim(self, db: sqlite3.Connection, job: JobRecord) -> None:
         """This process's caller now waits for the answer."""
         db.execute(
             "UPDATE jobs SET caller_pid = ?, caller_started = ? WHERE id = ?",
-            (os.getpid(), _started(os.getpid()), job.id),
+            (os.getpid(), start_time(os.getpid()), job.id),
         )
 
-    def _write(self, db: sqlite3.Connection, purchase: Purchase) -> Job:
+    def _write(self, db: sqlite3.Connection, purchase: Purchase) -> JobRecord:
         values = {
             "fingerprint": purchase.fingerprint,
             "state": State.SUBMITTING.value,
             "pid": os.getpid(),
-            "pid_started": _started(os.getpid()),
+            "pid_started": start_time(os.getpid()),
             "caller_pid": os.getpid(),
-            "caller_started": _started(os.getpid()),
+            "caller_started": start_time(os.getpid()),
             "created_at": self._now(),
             "deadline_at": self._now() + purchase.deadline_seconds,
             "api": purchase.api,
@@ -237,7 +173,7 @@ class Ledger:
         }
         _insert(db, values)
         row = db.execute("SELECT * FROM jobs WHERE id = last_insert_rowid()").fetchone()
-        return _job(row)
+        return _record_of(row)
 
     def _settle_the_dead(self, db: sqlite3.Connection) -> None:
         """A submission whose process is gone, or whose time is over, ended in doubt."""
@@ -246,60 +182,60 @@ class Ledger:
             (State.SUBMITTING.value,),
         ).fetchall()
         for row in rows:
-            if row["deadline_at"] < self._now() or not _runs(row["pid"], row["pid_started"]):
+            if row["deadline_at"] < self._now() or not is_alive(row["pid"], row["pid_started"]):
                 db.execute(
                     "UPDATE jobs SET state = ? WHERE id = ?", (State.UNKNOWN.value, row["id"])
                 )
 
-    def accepted(self, job: Job, task_id: str) -> None:
+    def accepted(self, job: JobRecord, task_id: str) -> None:
         """MiniMax accepted: the job has a name, and the doubts that were agreed on are settled."""
         self._set(job.id, state=State.ACCEPTED.value, task_id=task_id, status="queued")
         for doubt in self._agreed.pop(job.id, []):
             self._set(doubt, answered_at=self._now())
 
-    def ended(self, job: Job, state: State) -> None:
+    def ended(self, job: JobRecord, state: State) -> None:
         """The submission was refused, or is in doubt."""
         self._set(job.id, state=state.value)
 
-    def probable(self, job: Job, task_id: str) -> None:
+    def probable(self, job: JobRecord, task_id: str) -> None:
         """In doubt, but MiniMax lists exactly one job that it may have become."""
         self._set(job.id, state=State.UNKNOWN.value, task_id=task_id)
 
-    def abandoned(self, job: Job) -> None:
+    def abandoned(self, job: JobRecord) -> None:
         """The caller has gone without an answer; the submission may still be under way."""
         self._set(job.id, caller_pid=None)
 
-    def answered(self, job: Job) -> None:
+    def answered(self, job: JobRecord) -> None:
         """The result is handed over to a caller."""
         self._set(job.id, answered_at=self._now())
 
     # --- looking -------------------------------------------------------------------------------
 
-    def settled(self, job: Job) -> Job:
+    def settled(self, job: JobRecord) -> JobRecord:
         """The row as it is now, its submission in doubt if the process that sent it is gone."""
 
-        def look(db: sqlite3.Connection) -> Job | None:
+        def look(db: sqlite3.Connection) -> JobRecord | None:
             self._settle_the_dead(db)
             row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
-            return None if row is None else _job(row)
+            return None if row is None else _record_of(row)
 
         return self._do(look) or replace(job, state=State.UNKNOWN)
 
-    def by_task(self, task_id: str) -> Job | None:
+    def by_task(self, task_id: str) -> JobRecord | None:
         """The job of a task id, if it was bought from here."""
         return self._first("SELECT * FROM jobs WHERE task_id = ?", task_id)
 
-    def newest(self, limit: int, *, status: str | None = None) -> list[Job]:
+    def newest(self, limit: int, *, status: str | None = None) -> list[JobRecord]:
         """The jobs that may have cost something, newest first."""
 
-        def look(db: sqlite3.Connection) -> list[Job]:
+        def look(db: sqlite3.Connection) -> list[JobRecord]:
             self._settle_the_dead(db)
             rows = db.execute(
                 "SELECT * FROM jobs WHERE state != ? AND (? IS NULL OR status = ?)"
                 " ORDER BY created_at DESC, id DESC LIMIT ?",
                 (State.REJECTED.value, status, status, limit),
             )
-            return [_job(row) for row in rows]
+            return [_record_of(row) for row in rows]
 
         return self._do(look)
 
@@ -334,10 +270,10 @@ class Ledger:
 
         self._do(update)
 
-    def _first(self, query: str, value: object) -> Job | None:
-        def look(db: sqlite3.Connection) -> Job | None:
+    def _first(self, query: str, value: object) -> JobRecord | None:
+        def look(db: sqlite3.Connection) -> JobRecord | None:
             row = db.execute(f"{query} ORDER BY id DESC LIMIT 1", (value,)).fetchone()
-            return None if row is None else _job(row)
+            return None if row is None else _record_of(row)
 
         return self._do(look, begin="BEGIN")
 
@@ -426,12 +362,12 @@ def _make_private(file: Path) -> None:
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
 
 
-def _job(row: sqlite3.Row) -> Job:
-    return Job(
+def _record_of(row: sqlite3.Row) -> JobRecord:
+    return JobRecord(
         id=row["id"],
         state=State(row["state"]),
         created_at=row["created_at"],
-        caller_gone=not _runs(row["caller_pid"], row["caller_started"]),
+        caller_gone=not is_alive(row["caller_pid"], row["caller_started"]),
         **{name: row[name] for name in _PLAIN_COLUMNS},
     )
 
@@ -466,44 +402,3 @@ _ALL_COLUMNS: Final = ", ".join(
         *_PLAIN_COLUMNS,
     )
 )
-
-
-def _verdict_on(job: Job) -> Verdict | None:
-    """What one unanswered earlier attempt means for an identical call; None: nothing.
-
-    An attempt whose caller still waits is another video, which the person wants as well.
-    """
-    if job.state is State.UNKNOWN:
-        return Verdict.REFUSE
-    if not job.caller_gone:
-        return None
-    return {State.ACCEPTED: Verdict.HAND_OVER, State.SUBMITTING: Verdict.JOIN}.get(job.state)
-
-
-def _runs(pid: int | None, started: str | None) -> bool:
-    """Whether the very process that wrote this down still runs; its pid may be reused."""
-    if pid is None:
-        return False
-    if os.name != "posix":  # os.kill would end the process there; the deadline has to decide
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return _started(pid) == started
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, in the kernel's own count; None where that is not to be had."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    state, *rest = fields.rpartition(")")[2].split()
-    return None if state in "ZX" else rest[_START_TIME_AFTER_STATE]
-
-
-_START_TIME_AFTER_STATE: Final = 18
-"""proc(5): field 22 of stat; field 3 is the state."""

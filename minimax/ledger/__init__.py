@@ -1,0 +1,1 @@
+"""What was bought, on disk, so that nothing paid is lost or bought twice."""

@@ -1,0 +1,36 @@
+"""Tells whether the very process that wrote a row still runs."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+__all__ = []
+
+
+def is_alive(pid: int | None, started: str | None) -> bool:
+    """Whether the very process that wrote this down still runs; its pid may be reused."""
+    if pid is None:
+        return False
+    if os.name != "posix":  # os.kill would end the process there; the deadline has to decide
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return start_time(pid) == started
+
+
+def start_time(pid: int) -> str | None:
+    """When a process started, in the kernel's own count; None where that is not to be had."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    state, *rest = fields.rpartition(")")[2].split()
+    return None if state in "ZX" else rest[_START_TIME_AFTER_STATE]
+
+
+_START_TIME_AFTER_STATE: Final = 18
+"""proc(5): field 22 of stat; field 3 is the state."""
