@@ -24,6 +24,7 @@ from pydantic import BeforeValidator, Field
 from minimax import __version__, logs, runtime
 from minimax.catalog import SPEECH_PRICES_USD_PER_MILLION, VIDEO_MODELS, price_list
 from minimax.errors import InputError, MiniMaxError, SettingsError
+from minimax.protocol.strict_tool import Toolbox
 from minimax.runtime import Backend, Runtime
 from minimax.settings import Settings
 from minimax.tool_results import (
@@ -40,7 +41,6 @@ from minimax.tool_results import (
     VideoStatus,
     VoiceList,
 )
-from minimax.tools import Toolbox
 from minimax.wishes import Wish
 
 __all__ = [
@@ -705,7 +705,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _serve(*, sandboxed: bool) -> int:
-    from minimax import stdio  # noqa: PLC0415 - Python callers of the tools need no transport
+    from minimax.protocol import stdio  # noqa: PLC0415 - Python callers of the tools need no transport
 
     load_settings = _loaded_settings(sandboxed=sandboxed)
     if sys.stdin.isatty():

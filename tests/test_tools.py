@@ -12,9 +12,10 @@ from mcp import Client
 from pydantic import SecretStr
 
 import minimax_server
-from minimax import orders, submissions, tools
+from minimax import orders, submissions
 from minimax.catalog import VIDEO_MODELS, VideoMode
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
+from minimax.protocol import strict_tool
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
 from minimax.wishes import Wish
@@ -711,7 +712,7 @@ async def test_the_wrong_key_names_the_other_host(settings: Settings, sandbox: S
 async def test_a_call_that_hangs_is_answered_before_the_host_cuts_it(
     settings: Settings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "LONGEST_CALL_SECONDS", 0.2)
+    monkeypatch.setattr(strict_tool, "LONGEST_CALL_SECONDS", 0.2)
     sandbox.faults.add(Fault("/v1/delete_voice", hang=True))
     async with connected(settings, sandbox) as client:
         text = await failure(client, "delete_voice", voice_id="Sunny-1234")

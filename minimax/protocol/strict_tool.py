@@ -61,7 +61,7 @@ class Toolbox:
             tool = cast("_StrictTool", made)
             tool.make_strict(shown=self._shown, invalid=self._invalid)
             self.tools.append(tool)
-            return _python_face(fn, tool)
+            return _as_plain_coroutine(fn, tool)
 
         return register
 
@@ -116,7 +116,9 @@ class _StrictTool(Tool):
         return {name: checked[name] for name in given}
 
 
-def _python_face(fn: Callable[P, Awaitable[R]], tool: _StrictTool) -> Callable[P, Awaitable[R]]:
+def _as_plain_coroutine(
+    fn: Callable[P, Awaitable[R]], tool: _StrictTool
+) -> Callable[P, Awaitable[R]]:
     signature = inspect.signature(fn)
 
     @functools.wraps(fn)

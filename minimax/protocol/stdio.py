@@ -21,7 +21,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
-from minimax.frames import refusals
+from minimax.protocol.malformed_lines import refusals
 
 __all__ = ["host_listener", "serve"]
 

@@ -1,0 +1,1 @@
+"""MCP over stdio and strict tools; knows nothing of MiniMax."""
