@@ -13,11 +13,11 @@ from minimax.api import policies
 from minimax.api.error_codes import INVALID_PARAMETER, SAMPLE_UNUSABLE, VOICE_ID_TAKEN
 from minimax.api.json_body import given
 from minimax.api.replies import CloneReply
-from minimax.background import NotYet
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
 from minimax.files import inputs, paths
 from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
 from minimax.runtime import Runtime
+from minimax.runtime.background import StillRunning
 from minimax.settings import Settings
 from minimax.tool_results import ClonedVoice
 from minimax.validation import check_length, check_voice_id
@@ -68,7 +68,7 @@ async def clone(
     cloning = runtime.background.start(key, _Cloning(runtime, request), paid=billed)
     try:
         voice: ClonedVoice = await runtime.background.collect(key, within_seconds=within_seconds)
-    except NotYet:
+    except StillRunning:
         return _uploading(runtime, cloning.voice_id)
     return voice
 

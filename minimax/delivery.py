@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from minimax.api import policies, retry
 from minimax.api.signed_links import EXPIRED_LINK_STATUSES
-from minimax.background import NotYet
 from minimax.clock import Clock
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.files import media_types, outputs, paths
 from minimax.files.outputs import SavedFile
 from minimax.runtime import Runtime
+from minimax.runtime.background import StillRunning
 
 if TYPE_CHECKING:
     from minimax.api.client import MiniMaxClient
@@ -105,7 +105,7 @@ async def made(
     runtime.background.start(key, partial(make, runtime, request, folder), paid=True)
     try:
         result: T = await runtime.background.collect(key, within_seconds=within_seconds)
-    except NotYet:
+    except StillRunning:
         raise UnansweredError(
             "MiniMax is still at it; that goes on by itself and nothing is lost. Call again with "
             "exactly the same arguments: that joins it and is not charged again.",

@@ -8,10 +8,10 @@ from typing import Final
 
 from minimax import delivery, generations
 from minimax.api.error_codes import INVALID_PARAMETER
-from minimax.background import NotYet
 from minimax.errors import RefusedError, StorageError
 from minimax.files import media_types, outputs, paths
 from minimax.runtime import Runtime
+from minimax.runtime.background import StillRunning
 from minimax.tool_results import VideoFile
 from minimax.validation import checked_id
 
@@ -58,7 +58,7 @@ async def fetch(
         saved = await runtime.background.collect(
             film.key, within_seconds=within_seconds, tick=partial(film.tell, report)
         )
-    except NotYet:
+    except StillRunning:
         return _downloading(runtime, film)
     return _file(runtime, film, saved)
 

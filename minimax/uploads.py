@@ -8,11 +8,11 @@ from typing import Final
 
 from minimax import orders
 from minimax.api.client import MiniMaxClient
-from minimax.background import NotYet
 from minimax.errors import MiniMaxError, Outcome, UnansweredError
 from minimax.files.inputs import Input
 from minimax.orders import Order
 from minimax.runtime import Runtime
+from minimax.runtime.background import StillRunning
 from minimax.wishes import Wish
 
 __all__ = ["made_to_fit"]
@@ -40,7 +40,7 @@ async def made_to_fit(
     runtime.background.start(work, partial(_uploaded, runtime, wish))
     try:
         file_ids = await runtime.background.collect(work, within_seconds=within_seconds)
-    except NotYet:
+    except StillRunning:
         raise UnansweredError(
             "The pictures are still on their way to MiniMax; that goes on by itself. No video has "
             "been ordered yet. Call generate_video again with exactly the same arguments: that "

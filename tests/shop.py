@@ -51,13 +51,13 @@ async def server(
     try:
         yield running
     finally:
-        runtime._of_loop.pop(asyncio.get_running_loop(), None)
+        runtime.per_loop._of_loop.pop(asyncio.get_running_loop(), None)
         await running.aclose()
 
 
 async def buy(server: Runtime, **arguments: Any) -> SubmittedVideo:
     """Call the tool at one of several servers in this loop; WISH unless told otherwise."""
-    runtime._of_loop[asyncio.get_running_loop()] = server
+    runtime.per_loop._of_loop[asyncio.get_running_loop()] = server
     return await minimax_server.generate_video(**{**WISH, **arguments})
 
 

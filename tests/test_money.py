@@ -829,7 +829,7 @@ async def played(intents: list[Intent], settings: Settings, processes: Processes
             await mortal.running.aclose()
         with closing(Ledger(settings.state_dir)) as ledger:
             jobs = ledger.newest(1000)
-    runtime._of_loop.pop(asyncio.get_running_loop(), None)
+    runtime.per_loop._of_loop.pop(asyncio.get_running_loop(), None)
     judge(intents, got, sandbox, jobs)
 
 

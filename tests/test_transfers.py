@@ -7,7 +7,6 @@ import pytest
 
 import minimax_server
 from minimax import cloning, delivery, films, image
-from minimax.background import Background
 from minimax.errors import (
     MaybeChargedError,
     Outcome,
@@ -16,6 +15,7 @@ from minimax.errors import (
     UnansweredError,
 )
 from minimax.runtime import Runtime
+from minimax.runtime.background import Background
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
 from tests import samples

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from minimax.background import Background
 from minimax.clock import Clock
+from minimax.runtime.background import Background
 from minimax.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, cast
 
 from minimax.errors import MiniMaxError, Outcome
 
-__all__ = ["Background", "NotYet"]
+__all__ = ["Background", "StillRunning"]
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
 """Called once, to begin it; an object may keep what callers should know meanwhile."""
@@ -24,7 +24,7 @@ UNWIND_SECONDS: Final = 0.5
 log = logging.getLogger(__name__)
 
 
-class NotYet(Exception):  # noqa: N818 - not an error: the work goes on
+class StillRunning(Exception):  # noqa: N818 - not an error: the work goes on
     """The work is still under way; whoever asks again joins it."""
 
 
@@ -108,7 +108,7 @@ class Background:
                 await _ended(task, tick)
         except TimeoutError:
             if not task.done():
-                raise NotYet from None
+                raise StillRunning from None
         self._forget(key, task)
         return task.result()
 
