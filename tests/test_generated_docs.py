@@ -11,7 +11,7 @@ import pytest
 
 from minimax import errors, jobs
 from minimax.api import error_codes, policies, replies, retry
-from minimax.sandbox import control
+from minimax.sandbox.http import control
 from tests import generated_docs, test_layers
 from tests.host import ROOT
 from tests.pages import code_spans, rows

@@ -88,13 +88,13 @@ async def test_the_row_is_there_before_the_request_leaves_and_the_id_before_anyo
     watched("accepted")
     watched("answered")
     async with shop(settings) as (sandbox, shop_settings):
-        see = sandbox.see
+        see = sandbox.record
 
         def looked(*args: Any, **kwargs: Any) -> None:
             seen.append(("the request", states(settings)))
             see(*args, **kwargs)
 
-        monkeypatch.setattr(sandbox, "see", looked)
+        monkeypatch.setattr(sandbox, "record", looked)
         async with server(shop_settings, time) as running:
             await buy(running)
     assert seen == [

@@ -19,9 +19,11 @@ import imagesize
 import pytest
 from tinytag import TinyTag
 
-from minimax.sandbox import Charge, Fault, Sandbox, VideoStages, run, samples, serve
-from minimax.sandbox.bounded import KEPT_ITEMS, Newest, Recent
+from minimax.sandbox import Charge, Fault, Sandbox, VideoStages, run, serve
+from minimax.sandbox.bounded import KEPT_ITEMS, BoundedDict, RecentList
+from minimax.sandbox.http.routes import build_app
 from minimax.sandbox.ids import Ids
+from minimax.sandbox.media import samples
 from tests.samples import png, wav
 
 pytestmark = pytest.mark.anyio
@@ -1423,8 +1425,8 @@ async def test_ids_are_recognisable_and_differ_between_sandboxes() -> None:
 
 
 async def test_state_does_not_grow_without_end() -> None:
-    recent: Recent[int] = Recent()
-    newest: Newest[int, None] = Newest(keep=3)
+    recent: RecentList[int] = RecentList()
+    newest: BoundedDict[int, None] = BoundedDict(keep=3)
     for number in range(KEPT_ITEMS + 5):
         recent.append(number)
         newest[number] = None
@@ -1439,7 +1441,7 @@ async def test_importing_the_sandbox_brings_no_web_server_in() -> None:
 
 
 async def test_the_app_answers_under_any_other_server_too(sandbox: Sandbox) -> None:
-    transport = httpx.ASGITransport(sandbox.app)
+    transport = httpx.ASGITransport(build_app(sandbox))
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
         answer = await http.get("/v1/files/list", headers={"Authorization": "Bearer key"})
     assert code_of(answer.json()) == 2013

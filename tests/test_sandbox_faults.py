@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from minimax.sandbox import Fault, Sandbox, samples, serve
+from minimax.sandbox import Fault, Sandbox, serve
+from minimax.sandbox.media import samples
 
 pytestmark = pytest.mark.anyio
 

@@ -24,13 +24,13 @@ from minimax.catalog import (
     VideoMode,
 )
 from minimax.errors import SettingsError
+from minimax.sandbox.media.samples import RECORDING
 from minimax.settings import Settings
 from minimax.tool_results import LONGEST_WAIT_SECONDS
 
 __all__ = ["run"]
 
 SERVER: Final = Path(__file__).resolve().parents[2] / "minimax_server.py"
-RECORDING: Final = Path(__file__).resolve().parents[1] / "sandbox" / "media" / "recording.mp3"
 SPOKEN: Final = "Good morning. This is my new voice, and this is how it sounds."
 PICTURE: Final = "The sun over a calm sea, wide view, warm light"
 PROMPT: Final = "The sun rises over the sea and sets again while the light changes. [Static shot]"

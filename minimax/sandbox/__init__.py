@@ -9,11 +9,11 @@ Nothing is ever sent out and nothing costs anything. What a job's prompt can mak
 `stages`, what can go wrong on the way in `Fault`.
 """
 
-from minimax.sandbox.bill import Charge
+from minimax.sandbox.account import RecordedRequest, Sandbox
+from minimax.sandbox.billing import Charge
 from minimax.sandbox.clock import Clock
 from minimax.sandbox.faults import Fault
-from minimax.sandbox.service import Sandbox, Seen
-from minimax.sandbox.serving import run, serve
-from minimax.sandbox.stages import VideoStages
+from minimax.sandbox.http.server import run, serve
+from minimax.sandbox.scenarios import VideoStages
 
-__all__ = ["Charge", "Clock", "Fault", "Sandbox", "Seen", "VideoStages", "run", "serve"]
+__all__ = ["Charge", "Clock", "Fault", "RecordedRequest", "Sandbox", "VideoStages", "run", "serve"]

@@ -8,7 +8,7 @@ Key = TypeVar("Key")
 KEPT_ITEMS: Final = 10_000
 
 
-class Recent(list[Item]):
+class RecentList(list[Item]):
     """A list that forgets its oldest items."""
 
     def append(self, item: Item) -> None:
@@ -17,7 +17,7 @@ class Recent(list[Item]):
         del self[:-KEPT_ITEMS]
 
 
-class Newest(dict[Key, Item]):
+class BoundedDict(dict[Key, Item]):
     """A dict that forgets its oldest entries; `keep` says how many stay."""
 
     def __init__(self, *, keep: int = KEPT_ITEMS) -> None:

@@ -6,9 +6,7 @@ from typing import Any, Final
 
 from tinytag import TinyTag, TinyTagException
 
-from minimax.sandbox.files import File, Files
-from minimax.sandbox.params import Params
-from minimax.sandbox.refusals import (
+from minimax.sandbox.api_errors import (
     ASR_MISMATCH,
     PROMPT_AUDIO_TOO_LONG,
     PROMPT_MISMATCH,
@@ -18,8 +16,10 @@ from minimax.sandbox.refusals import (
     Refusal,
     invalid,
 )
-from minimax.sandbox.speech import Speech, check_language, check_model
-from minimax.sandbox.voices import CLONED, Voices
+from minimax.sandbox.checks.fields import Params
+from minimax.sandbox.endpoints.files import File, Files
+from minimax.sandbox.endpoints.text_to_audio import Speech, check_language, check_model
+from minimax.sandbox.endpoints.voices import CLONED, Voices
 
 # minimax-api: POST /v1/voice_clone.
 SHORTEST_SAMPLE_SECONDS: Final = 10

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from minimax.sandbox import samples
-from minimax.sandbox.bill import Bill
+from minimax.sandbox.billing import Bill
+from minimax.sandbox.checks.fields import Params
+from minimax.sandbox.endpoints.text_to_audio import billed_characters
+from minimax.sandbox.endpoints.voices import DESIGNED, Voices
 from minimax.sandbox.ids import Ids
-from minimax.sandbox.params import Params
-from minimax.sandbox.speech import billed_characters
-from minimax.sandbox.stages import check_prompt
-from minimax.sandbox.voices import DESIGNED, Voices
+from minimax.sandbox.media import samples
+from minimax.sandbox.scenarios import check_prompt
 
 # minimax-api: POST /v1/voice_design.
 LARGEST_PREVIEW_CHARACTERS: Final = 500

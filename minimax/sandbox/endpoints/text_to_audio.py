@@ -6,13 +6,13 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
-from minimax.sandbox import samples
-from minimax.sandbox.bill import Bill
-from minimax.sandbox.downloads import Downloads
-from minimax.sandbox.params import Params
-from minimax.sandbox.refusals import INVISIBLE_CHARACTERS, Refusal, invalid
-from minimax.sandbox.samples import Content, Sound
-from minimax.sandbox.voices import Voices
+from minimax.sandbox.api_errors import INVISIBLE_CHARACTERS, Refusal, invalid
+from minimax.sandbox.billing import Bill
+from minimax.sandbox.checks.fields import Params
+from minimax.sandbox.endpoints.voices import Voices
+from minimax.sandbox.media import samples
+from minimax.sandbox.media.samples import Content, Sound
+from minimax.sandbox.signed_links import Downloads
 
 # minimax-api: POST /v1/t2a_v2.
 MODELS: Final = (

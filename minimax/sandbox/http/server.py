@@ -5,25 +5,25 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from minimax.sandbox.service import Sandbox
+from minimax.sandbox.account import Sandbox
 
 HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8765
 
 
 @asynccontextmanager
-async def serve(sandbox: "Sandbox", *, port: int = 0) -> AsyncIterator[str]:
+async def serve(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
     """Serve `sandbox` in the running loop; gives the base URL.
 
     Port 0 takes a free one. Leaving the block drops every connection at once, hanging ones too,
     and deletes what clients uploaded.
     """
-    from minimax.sandbox.listening import listening  # noqa: PLC0415 - brings the web server in
+    from minimax.sandbox.http.routes import build_app  # noqa: PLC0415 - brings the web framework in
+    from minimax.sandbox.http.sockets import listening  # noqa: PLC0415 - brings the web server in
 
-    async with listening(sandbox.app, host=HOST, port=port) as bound_port:
+    async with listening(build_app(sandbox), host=HOST, port=port) as bound_port:
         sandbox.url = f"http://{HOST}:{bound_port}"
         try:
             yield sandbox.url
@@ -42,7 +42,7 @@ def run(port: int = DEFAULT_PORT) -> int:
 
 
 async def _serve_until_stopped(port: int) -> None:
-    from minimax.sandbox.service import Sandbox  # noqa: PLC0415
+    from minimax.sandbox.account import Sandbox  # noqa: PLC0415
 
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     async with serve(Sandbox(), port=port) as base_url:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minimax.sandbox.bounded import Newest
-from minimax.sandbox.params import Params
-from minimax.sandbox.pictures import V1_PICTURE, Size, check_picture
-from minimax.sandbox.refusals import OUTPUT_SENSITIVE, base_resp, invalid
-from minimax.sandbox.stages import BLOCK_OUTPUT_MARK, FAIL_MARK, check_prompt
-from minimax.sandbox.studio import Studio
+from minimax.sandbox.api_errors import OUTPUT_SENSITIVE, base_resp, invalid
+from minimax.sandbox.bounded import BoundedDict
+from minimax.sandbox.checks.fields import Params
+from minimax.sandbox.checks.images import V1_PICTURE, Size, check_picture
+from minimax.sandbox.endpoints.video_shared import Studio
+from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, check_prompt
 
 LARGEST_PROMPT_CHARACTERS: Final = 2000
 DEFAULT_DURATION_SECONDS: Final = 6
@@ -97,7 +97,7 @@ class VideoTask:
     file_id: int | None = None
 
 
-class Videos(Newest[str, VideoTask]):
+class Videos(BoundedDict[str, VideoTask]):
     """The account's v1 orders by task id."""
 
     def __init__(self, studio: Studio) -> None:

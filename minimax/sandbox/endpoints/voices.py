@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
-from minimax.sandbox.bill import Bill
-from minimax.sandbox.bounded import Newest
+from minimax.sandbox.api_errors import VOICE_ID_DUPLICATE, VOICE_ID_NOT_EXIST, Refusal, invalid
+from minimax.sandbox.billing import Bill
+from minimax.sandbox.bounded import BoundedDict
+from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.clock import Clock
-from minimax.sandbox.params import Params
-from minimax.sandbox.refusals import VOICE_ID_DUPLICATE, VOICE_ID_NOT_EXIST, Refusal, invalid
 
 UNUSED_LIFE_SECONDS: Final = 168 * 60 * 60  # minimax-api: an unused voice is deleted after 7 days
 CLONED: Final = "voice_cloning"
@@ -56,14 +56,14 @@ class Voice:
         return time.strftime("%Y-%m-%d", time.gmtime(self.created_at))
 
 
-class Voices(Newest[str, Voice]):
+class Voices(BoundedDict[str, Voice]):
     """The account's own voices by id."""
 
     def __init__(self, *, clock: Clock, bill: Bill) -> None:
         super().__init__()
         self._clock = clock
         self._bill = bill
-        self._deleted_ids: Newest[str, None] = Newest()
+        self._deleted_ids: BoundedDict[str, None] = BoundedDict()
 
     def create(self, voice_id: str, *, kind: str, description: str = "") -> Voice:
         """A new voice: it can speak at once, and stays unlisted until it has."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from minimax.sandbox.bounded import Recent
+from minimax.sandbox.bounded import RecentList
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Charge:
     id: str
 
 
-class Bill(Recent[Charge]):
+class Bill(RecentList[Charge]):
     """The charges, oldest first."""
 
     def __init__(self) -> None:

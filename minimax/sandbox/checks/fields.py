@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from minimax.sandbox.refusals import Refusal, invalid
+from minimax.sandbox.api_errors import Refusal, invalid
 
 
 class Params:

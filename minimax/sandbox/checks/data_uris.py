@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Sequence
 from typing import Final
 
-from minimax.sandbox.refusals import invalid
+from minimax.sandbox.api_errors import invalid
 
 _WEB_PREFIXES: Final = ("https://", "http://")
 

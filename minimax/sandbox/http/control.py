@@ -2,16 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from minimax.sandbox.account import Sandbox
 from minimax.sandbox.faults import Fault
-
-if TYPE_CHECKING:
-    from minimax.sandbox.service import Sandbox
 
 WELCOME: Final = """\
 This is a MiniMax that runs on this machine: the paths, answers, rules and faults of MiniMax's API,
@@ -48,7 +46,7 @@ _FAULT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
-def control_routes(sandbox: "Sandbox") -> list[Route]:
+def control_routes(sandbox: Sandbox) -> list[Route]:
     """The routes; they take no key, are never faulted and never counted."""
 
     async def state(_: Request) -> Response:
@@ -85,7 +83,7 @@ async def _welcome(_: Request) -> Response:
     return PlainTextResponse(WELCOME)
 
 
-def _state(sandbox: "Sandbox") -> dict[str, Any]:
+def _state(sandbox: Sandbox) -> dict[str, Any]:
     return {
         "now": sandbox.clock.now(),
         "bill": [dataclasses.asdict(charge) for charge in sandbox.bill],

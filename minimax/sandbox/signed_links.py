@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from minimax.sandbox.bounded import Newest
+from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.clock import Clock
-from minimax.sandbox.samples import Content
+from minimax.sandbox.media.samples import Content
 
 PREFIX: Final = "/download/"
 
@@ -39,7 +39,7 @@ class Downloads:
         self._clock = clock
         self._link_seconds = link_seconds
         self._secret = secrets.token_bytes(32)
-        self._offers: Newest[str, Content] = Newest()
+        self._offers: BoundedDict[str, Content] = BoundedDict()
 
     def offer(self, content: Content, *, name: str) -> Link:
         """Put `content` up under a path of its own that ends in `name`."""

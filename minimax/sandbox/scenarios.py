@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from minimax.sandbox.refusals import INPUT_SENSITIVE, Refusal
+from minimax.sandbox.api_errors import INPUT_SENSITIVE, Refusal
 
 REFUSE_INPUT_MARK: Final = "[refuse input]"
 """A prompt with this mark is refused at once (1026)."""

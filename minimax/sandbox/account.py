@@ -1,37 +1,33 @@
-"""The sandbox itself: the account's state, and the app that answers for it."""
+"""The sandbox's MiniMax account: its files, voices, videos and its bill."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from minimax.sandbox import samples
-from minimax.sandbox.bill import Bill
-from minimax.sandbox.bounded import Recent
+from minimax.sandbox.billing import Bill
+from minimax.sandbox.bounded import RecentList
 from minimax.sandbox.clock import Clock
-from minimax.sandbox.cloning import Cloning
-from minimax.sandbox.designing import Designing
-from minimax.sandbox.downloads import Downloads
+from minimax.sandbox.endpoints.files import Files
+from minimax.sandbox.endpoints.images import Images
+from minimax.sandbox.endpoints.text_to_audio import Speech
+from minimax.sandbox.endpoints.video_shared import Studio
+from minimax.sandbox.endpoints.video_v1 import Videos
+from minimax.sandbox.endpoints.video_v2 import VideosV2
+from minimax.sandbox.endpoints.voice_clone import Cloning
+from minimax.sandbox.endpoints.voice_design import Designing
+from minimax.sandbox.endpoints.voices import Voices
 from minimax.sandbox.faults import Faults
-from minimax.sandbox.files import Files
 from minimax.sandbox.ids import Ids
-from minimax.sandbox.images import Images
-from minimax.sandbox.speech import Speech
-from minimax.sandbox.stages import VideoStages
-from minimax.sandbox.studio import Studio
-from minimax.sandbox.videos import Videos
-from minimax.sandbox.videos_v2 import VideosV2
-from minimax.sandbox.voices import Voices
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+from minimax.sandbox.media import samples
+from minimax.sandbox.scenarios import VideoStages
+from minimax.sandbox.signed_links import Downloads
 
 LINK_SECONDS: Final = 3600.0  # minimax-api: the download_url of a v1 video lives 1 hour
 
 
 @dataclass(frozen=True)
-class Seen:
+class RecordedRequest:
     """One request as it arrived; header names are in lower case."""
 
     method: str
@@ -71,7 +67,7 @@ class Sandbox:
         self.bytes_per_second = bytes_per_second
         self.bill = Bill()
         self.faults = Faults()
-        self.requests: Recent[Seen] = Recent()
+        self.requests: RecentList[RecordedRequest] = RecentList()
         self.counts: Counter[str] = Counter()
         ids = Ids()
         self.downloads = Downloads(clock=self.clock, link_seconds=link_seconds)
@@ -95,14 +91,7 @@ class Sandbox:
         self.videos = Videos(studio)
         self.videos_v2 = VideosV2(studio)
 
-    @cached_property
-    def app(self) -> "ASGIApp":
-        """The ASGI app; the web framework is imported with the first use of it."""
-        from minimax.sandbox.app import build_app  # noqa: PLC0415
-
-        return build_app(self)
-
-    def see(
+    def record(
         self,
         method: str,
         path: str,
@@ -112,7 +101,7 @@ class Sandbox:
     ) -> None:
         """Note a request, whatever becomes of it."""
         decoded = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-        self.requests.append(Seen(method, path, decoded, trace_id))
+        self.requests.append(RecordedRequest(method, path, decoded, trace_id))
         self.counts[f"{method} {path}"] += 1
 
     def count(self, request: str) -> int:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from minimax.sandbox.pictures import Size
+from minimax.sandbox.checks.images import Size
 
 TILE: Final = 8  # pixels; the side of a JPEG block
 

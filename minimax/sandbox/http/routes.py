@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.datastructures import FormData, UploadFile
@@ -12,11 +12,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive
 
-from minimax.sandbox.control import control_routes
-from minimax.sandbox.downloads import PREFIX, Denied, Link
-from minimax.sandbox.files import LARGEST_UPLOAD_BYTES
-from minimax.sandbox.front import Front
-from minimax.sandbox.refusals import (
+from minimax.sandbox.account import Sandbox
+from minimax.sandbox.api_errors import (
     INVALID_API_KEY,
     NOT_AUTHORIZED,
     Refusal,
@@ -24,12 +21,13 @@ from minimax.sandbox.refusals import (
     invalid,
     spoken,
 )
-from minimax.sandbox.samples import Content
+from minimax.sandbox.endpoints.files import LARGEST_UPLOAD_BYTES
+from minimax.sandbox.endpoints.video_v2 import LARGEST_BODY_BYTES as LARGEST_V2_BODY_BYTES
+from minimax.sandbox.http.control import control_routes
+from minimax.sandbox.http.fault_middleware import FaultMiddleware
+from minimax.sandbox.media.samples import Content
+from minimax.sandbox.signed_links import PREFIX, Denied, Link
 from minimax.sandbox.units import MB
-from minimax.sandbox.videos_v2 import LARGEST_BODY_BYTES as LARGEST_V2_BODY_BYTES
-
-if TYPE_CHECKING:
-    from minimax.sandbox.service import Sandbox
 
 Payload: TypeAlias = Mapping[str, Any]
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Payload | Response]]
@@ -42,7 +40,7 @@ _LOGIN_FAIL: Final = (
 )
 
 
-def build_app(sandbox: "Sandbox") -> ASGIApp:
+def build_app(sandbox: Sandbox) -> ASGIApp:
     """The whole of the sandbox as one ASGI app."""
     api = Starlette(
         routes=[
@@ -53,10 +51,10 @@ def build_app(sandbox: "Sandbox") -> ASGIApp:
         ],
         exception_handlers={HTTPException: _unknown_path},
     )
-    return Front(api, sandbox=sandbox)
+    return FaultMiddleware(api, sandbox=sandbox)
 
 
-def _v1_routes(sandbox: "Sandbox") -> list[Route]:
+def _v1_routes(sandbox: Sandbox) -> list[Route]:
     endpoints = [
         ("POST", "/v1/files/upload", _upload(sandbox)),
         ("GET", "/v1/files/list", _asked(sandbox.files.list_by_purpose)),
@@ -75,7 +73,7 @@ def _v1_routes(sandbox: "Sandbox") -> list[Route]:
     return [_guarded(*endpoint, sandbox=sandbox) for endpoint in endpoints]
 
 
-def _v2_routes(sandbox: "Sandbox") -> list[Route]:
+def _v2_routes(sandbox: Sandbox) -> list[Route]:
     videos, query = sandbox.videos_v2, "/v2/query/video_generation"
     create = _posted(videos.create, at_most=LARGEST_V2_BODY_BYTES)
     endpoints = [
@@ -87,7 +85,7 @@ def _v2_routes(sandbox: "Sandbox") -> list[Route]:
     return [_guarded(*endpoint, sandbox=sandbox) for endpoint in endpoints]
 
 
-def _guarded(method: str, path: str, endpoint: Endpoint, *, sandbox: "Sandbox") -> Route:
+def _guarded(method: str, path: str, endpoint: Endpoint, *, sandbox: Sandbox) -> Route:
     """A route that looks at the key before anything else."""
 
     async def guarded(request: Request) -> Response:
@@ -101,7 +99,7 @@ def _guarded(method: str, path: str, endpoint: Endpoint, *, sandbox: "Sandbox") 
     return Route(path, guarded, methods=[method])
 
 
-def _check_key(authorization: str, sandbox: "Sandbox") -> None:
+def _check_key(authorization: str, sandbox: Sandbox) -> None:
     scheme, _, key = authorization.partition(" ")
     if scheme != "Bearer" or not key.strip():
         raise Refusal(NOT_AUTHORIZED, _LOGIN_FAIL)
@@ -131,7 +129,7 @@ def _addressed(act: Callable[[str], Payload]) -> Endpoint:
     return endpoint
 
 
-def _synthesize(sandbox: "Sandbox") -> Endpoint:
+def _synthesize(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
         spoken_words = sandbox.speech.synthesize(await _json_body(request))
         return {**spoken_words, "trace_id": request.state.trace_id}
@@ -139,7 +137,7 @@ def _synthesize(sandbox: "Sandbox") -> Endpoint:
     return endpoint
 
 
-def _upload(sandbox: "Sandbox") -> Endpoint:
+def _upload(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise invalid("the body must be multipart/form-data")
@@ -153,7 +151,7 @@ def _upload(sandbox: "Sandbox") -> Endpoint:
     return endpoint
 
 
-def _take_in(form: FormData, sandbox: "Sandbox") -> Payload:
+def _take_in(form: FormData, sandbox: Sandbox) -> Payload:
     file, purpose = form.get("file"), form.get("purpose")
     if not isinstance(file, UploadFile) or not isinstance(purpose, str):
         raise invalid("file and purpose are required")
@@ -161,14 +159,14 @@ def _take_in(form: FormData, sandbox: "Sandbox") -> Payload:
     return sandbox.files.upload(file.file, name=name, purpose=purpose, size=size)
 
 
-def _retrieve_content(sandbox: "Sandbox") -> Endpoint:
+def _retrieve_content(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         return _streamed(sandbox.files.content(request.query_params))
 
     return endpoint
 
 
-def _download_route(sandbox: "Sandbox") -> Route:
+def _download_route(sandbox: Sandbox) -> Route:
     async def download(request: Request) -> Response:
         try:
             content = _opened(request, sandbox)
@@ -179,7 +177,7 @@ def _download_route(sandbox: "Sandbox") -> Route:
     return Route(PREFIX + "{path:path}", download)
 
 
-def _opened(request: Request, sandbox: "Sandbox") -> Content:
+def _opened(request: Request, sandbox: Sandbox) -> Content:
     if "authorization" in request.headers:
         raise Denied(400, "InvalidArgument", "Only one auth mechanism allowed.")
     query = request.query_params
@@ -224,7 +222,7 @@ def _capped_receive(receive: Receive, at_most: int) -> Receive:
     return capped
 
 
-def _written(payload: Payload, request: Request, sandbox: "Sandbox") -> Response:
+def _written(payload: Payload, request: Request, sandbox: Sandbox) -> Response:
     """An answer as JSON; v1 closes each with its `base_resp`."""
     if request.url.path.startswith("/v1/"):
         payload = {"base_resp": base_resp(), **payload}

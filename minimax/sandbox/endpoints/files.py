@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Final
 
-from minimax.sandbox.bounded import Newest
+from minimax.sandbox.api_errors import invalid
+from minimax.sandbox.bounded import BoundedDict
+from minimax.sandbox.checks.fields import Params
+from minimax.sandbox.checks.images import V2_PICTURE, check_picture_file
 from minimax.sandbox.clock import Clock
-from minimax.sandbox.downloads import Link
 from minimax.sandbox.ids import Ids
-from minimax.sandbox.params import Params
-from minimax.sandbox.pictures import V2_PICTURE, check_picture_file
-from minimax.sandbox.refusals import invalid
-from minimax.sandbox.samples import Content
+from minimax.sandbox.media.samples import Content
+from minimax.sandbox.signed_links import Link
 from minimax.sandbox.units import DAY_SECONDS, MB
 
 INPUT_LIFE_SECONDS: Final = 7 * DAY_SECONDS  # minimax-api: video_generation_input is kept 7 days
@@ -104,7 +104,7 @@ class File:
         }
 
 
-class Files(Newest[int, File]):
+class Files(BoundedDict[int, File]):
     """The account's files by id."""
 
     def __init__(self, *, clock: Clock, ids: Ids) -> None:

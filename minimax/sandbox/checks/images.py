@@ -6,9 +6,9 @@ from typing import BinaryIO, Final, NamedTuple
 
 import imagesize
 
-from minimax.sandbox.refusals import invalid
+from minimax.sandbox.api_errors import invalid
+from minimax.sandbox.checks.data_uris import decoded_data_uri, is_web_address
 from minimax.sandbox.units import MB
-from minimax.sandbox.uris import decoded_data_uri, is_web_address
 
 
 class Size(NamedTuple):

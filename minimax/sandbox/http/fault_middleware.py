@@ -9,18 +9,16 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from minimax.sandbox.account import Sandbox
+from minimax.sandbox.api_errors import Refusal, spoken
 from minimax.sandbox.faults import Fault
 from minimax.sandbox.ids import new_trace_id
-from minimax.sandbox.refusals import Refusal, spoken
-
-if TYPE_CHECKING:
-    from minimax.sandbox.service import Sandbox
 
 TRACE_HEADER: Final = b"trace-id"
 CONTROL_PREFIX: Final = "/sandbox/"
@@ -30,10 +28,10 @@ PIECES_PER_SECOND: Final = 20
 _LINGER_ZERO: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-class Front:
+class FaultMiddleware:
     """The outermost layer of the sandbox's app."""
 
-    def __init__(self, app: ASGIApp, *, sandbox: "Sandbox") -> None:
+    def __init__(self, app: ASGIApp, *, sandbox: Sandbox) -> None:
         self._app = app
         self._sandbox = sandbox
 
@@ -48,7 +46,7 @@ class Front:
         if path == "/" or path.startswith(CONTROL_PREFIX):
             await self._app(scope, receive, send)
             return
-        self._sandbox.see(scope["method"], path, headers=scope["headers"], trace_id=trace_id)
+        self._sandbox.record(scope["method"], path, headers=scope["headers"], trace_id=trace_id)
         if self._sandbox.bytes_per_second:
             receive = _slow_receive(receive, self._sandbox.bytes_per_second)
             send = _slow_send(send, self._sandbox.bytes_per_second, scope)
@@ -58,10 +56,10 @@ class Front:
             if fault is None:
                 await self._app(scope, receive, send)
             else:
-                await _spoil(fault, self._app, scope, receive, send)
+                await _apply(fault, self._app, scope, receive, send)
 
 
-async def _spoil(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _apply(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Let one request meet one fault."""
     if fault.replaces_answer:
         if fault.when == "after":

@@ -4,15 +4,15 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
-from minimax.sandbox.bill import Bill
-from minimax.sandbox.downloads import Downloads
+from minimax.sandbox.api_errors import invalid
+from minimax.sandbox.billing import Bill
+from minimax.sandbox.checks.fields import Params
+from minimax.sandbox.checks.images import PictureRules, Size, check_picture
 from minimax.sandbox.ids import new_trace_id
-from minimax.sandbox.painting import TILE, sunset
-from minimax.sandbox.params import Params
-from minimax.sandbox.pictures import PictureRules, Size, check_picture
-from minimax.sandbox.refusals import invalid
-from minimax.sandbox.samples import Content
-from minimax.sandbox.stages import check_prompt
+from minimax.sandbox.media.samples import Content
+from minimax.sandbox.media.sunset import TILE, sunset
+from minimax.sandbox.scenarios import check_prompt
+from minimax.sandbox.signed_links import Downloads
 from minimax.sandbox.units import MB
 
 # minimax-api: POST /v1/image_generation.

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from minimax.sandbox.bill import Bill
+from minimax.sandbox.billing import Bill
 from minimax.sandbox.clock import Clock
-from minimax.sandbox.downloads import Downloads
-from minimax.sandbox.files import Files
+from minimax.sandbox.endpoints.files import Files
 from minimax.sandbox.ids import Ids
-from minimax.sandbox.samples import Content
-from minimax.sandbox.stages import VideoStages
+from minimax.sandbox.media.samples import Content
+from minimax.sandbox.scenarios import VideoStages
+from minimax.sandbox.signed_links import Downloads
 
 
 @dataclass(frozen=True)

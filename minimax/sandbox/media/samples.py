@@ -1,6 +1,6 @@
 """The sample media: what the sandbox answers with, and what its demo sends.
 
-Everything in `media/` was made for this package with ffmpeg and espeak-ng and holds no third
+Every sample beside this module was made for this package with ffmpeg and espeak-ng and holds no third
 party's work:
 
 * `film.mp4`: a sun crossing the sky over the sea, 640x360, 24 fps, 5.9 s, H.264 and a quiet AAC
@@ -23,7 +23,7 @@ from typing import Final
 
 from tinytag import TinyTag
 
-FOLDER: Final = Path(__file__).with_name("media")
+FOLDER: Final = Path(__file__).parent
 RECORDING: Final = FOLDER / "recording.mp3"
 
 CHUNK_BYTES: Final = 64 * 1024

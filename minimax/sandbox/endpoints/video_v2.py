@@ -4,18 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minimax.sandbox.bounded import Newest
-from minimax.sandbox.contents import Contents, Reader
-from minimax.sandbox.downloads import Link
-from minimax.sandbox.params import Params
-from minimax.sandbox.refusals import (
-    OUTPUT_SENSITIVE,
-    UNKNOWN_ERROR,
-    Refusal,
-    invalid,
-)
-from minimax.sandbox.stages import BLOCK_OUTPUT_MARK, FAIL_MARK, check_prompt
-from minimax.sandbox.studio import Studio
+from minimax.sandbox.api_errors import OUTPUT_SENSITIVE, UNKNOWN_ERROR, Refusal, invalid
+from minimax.sandbox.bounded import BoundedDict
+from minimax.sandbox.checks.fields import Params
+from minimax.sandbox.endpoints.video_shared import Studio
+from minimax.sandbox.endpoints.video_v2_content import Contents, Reader
+from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, check_prompt
+from minimax.sandbox.signed_links import Link
 from minimax.sandbox.units import DAY_SECONDS, MB
 
 # minimax-api: POST /v2/video_generation.
@@ -97,7 +92,7 @@ class VideoTaskV2:
         return self.order.model
 
 
-class VideosV2(Newest[str, VideoTaskV2]):
+class VideosV2(BoundedDict[str, VideoTaskV2]):
     """The account's v2 orders by task id."""
 
     def __init__(self, studio: Studio) -> None:

@@ -9,13 +9,13 @@ from typing import Final
 
 from tinytag import TinyTag, TinyTagException
 
+from minimax.sandbox.api_errors import invalid
+from minimax.sandbox.checks.data_uris import decoded_data_uri, is_web_address
+from minimax.sandbox.checks.fields import Params
+from minimax.sandbox.checks.images import V2_PICTURE, check_picture
 from minimax.sandbox.clock import Clock
-from minimax.sandbox.files import INPUT_LIFE_SECONDS, Files
-from minimax.sandbox.params import Params
-from minimax.sandbox.pictures import V2_PICTURE, check_picture
-from minimax.sandbox.refusals import invalid
+from minimax.sandbox.endpoints.files import INPUT_LIFE_SECONDS, Files
 from minimax.sandbox.units import MB
-from minimax.sandbox.uris import decoded_data_uri, is_web_address
 
 # minimax-api: POST /v2/video_generation, `content[]`.
 LARGEST_TEXT_CHARACTERS: Final = 7000

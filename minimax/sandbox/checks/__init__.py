@@ -1,0 +1,1 @@
+"""Checks of request fields, images and data URIs, as MiniMax makes them."""

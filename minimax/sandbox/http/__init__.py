@@ -1,0 +1,1 @@
+"""Serving the sandbox over HTTP: sockets, routes, faults, control."""
