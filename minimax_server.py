@@ -41,7 +41,7 @@ from minimax.tool_results import (
     VideoStatus,
     VoiceList,
 )
-from minimax.wishes import Wish
+from minimax.video.request import VideoRequest
 
 __all__ = [
     "cancel_video_generation",
@@ -241,9 +241,9 @@ async def generate_video(
     do not call it again by yourself. A job whose answer was lost is handed over by the next
     identical call (reused) instead of being bought twice.
     """
-    from minimax import submissions  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import submit  # noqa: PLC0415 - start-up must not pay for it
 
-    wish = Wish(
+    wish = VideoRequest(
         prompt=prompt,
         first_frame=first_frame,
         last_frame=last_frame,
@@ -256,7 +256,7 @@ async def generate_video(
         prompt_optimizer=prompt_optimizer,
         fast_pretreatment=fast_pretreatment,
     )
-    return await submissions.submit(
+    return await submit.submit(
         await runtime.current(),
         wish,
         second_charge_agreed=allow_second_charge,
@@ -285,10 +285,10 @@ async def query_video_generation(
     seconds, whichever is first; still processing is normal, so call again. An error of this call
     means that MiniMax could not be asked: the job itself is not affected.
     """
-    from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import job  # noqa: PLC0415 - start-up must not pay for it
 
     report = None if ctx is None else partial(_report, ctx)
-    return await jobs.query(
+    return await job.query(
         await runtime.current(), task_id, wait_seconds=wait_seconds, report=report
     )
 
@@ -308,10 +308,10 @@ async def retrieve_video_file(
     (downloading): call again with the same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives
     a link that works for about an hour.
     """
-    from minimax import films  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import download  # noqa: PLC0415 - start-up must not pay for it
 
     report = None if ctx is None else partial(_report_bytes, ctx)
-    return await films.fetch(
+    return await download.download_video(
         await runtime.current(),
         file_id,
         output_directory=output_directory,
@@ -337,9 +337,11 @@ async def list_video_tasks(
     Finds yesterday's video in a new chat: task_id, status as last seen, prompt, file_id and the
     saved path. A job with status unknown was sent and never answered; it may have been charged.
     """
-    from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import listing  # noqa: PLC0415 - start-up must not pay for it
 
-    return await jobs.listed(await runtime.current(), limit=limit, status=status, remote=remote)
+    return await listing.list_jobs(
+        await runtime.current(), limit=limit, status=status, remote=remote
+    )
 
 
 @toolbox.tool(title="Cancel a video job", annotations=DESTROYS)
@@ -351,9 +353,9 @@ async def cancel_video_generation(
     Running and finished jobs and Hailuo jobs cannot be cancelled: the call is refused and says
     what can be done. Only when the person asked for it.
     """
-    from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import job  # noqa: PLC0415 - start-up must not pay for it
 
-    return await jobs.cancel(await runtime.current(), task_id)
+    return await job.cancel(await runtime.current(), task_id)
 
 
 @toolbox.tool(title="Speak a text", annotations=PAID)
@@ -633,9 +635,9 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
     @server.resource("minimax://tasks", title="Paid video jobs", mime_type="application/json")
     async def tasks() -> str:
         """The video jobs bought from this computer, newest first."""
-        from minimax import jobs  # noqa: PLC0415 - start-up must not pay for it
+        from minimax.video import listing  # noqa: PLC0415 - start-up must not pay for it
 
-        found = await jobs.listed(await runtime.current(), limit=MOST_TASKS_SHOWN)
+        found = await listing.list_jobs(await runtime.current(), limit=MOST_TASKS_SHOWN)
         return json.dumps(found["tasks"], indent=1, ensure_ascii=False)
 
 

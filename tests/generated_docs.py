@@ -16,12 +16,13 @@ from typing import Any, Final
 from mcp.server.mcpserver.tools import Tool
 
 import minimax_server
-from minimax import cloning, errors, films
+from minimax import cloning, errors
 from minimax.api import error_codes, policies, responses, retry
 from minimax.api.error_codes import Advice
 from minimax.api.policies import Policy
 from minimax.api.responses import Answer
 from minimax.errors import MiniMaxError, Outcome
+from minimax.video import download
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 WIDTH: Final = 100
@@ -391,7 +392,7 @@ def _specials() -> Iterator[str]:
     )
     yield (
         f"{error_codes.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of a "
-        f"job that has only just ended, so it is asked again for {films.FILE_SETTLES_SECONDS:g} "
+        f"job that has only just ended, so it is asked again for {download.FILE_SETTLES_SECONDS:g} "
         "seconds."
     )
     yield (

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from minimax import errors, jobs
+from minimax import errors
 from minimax.api import error_codes, policies, replies, retry
 from minimax.sandbox.http import control
+from minimax.video import job
 from tests import generated_docs, test_layers
 from tests.host import ROOT
 from tests.pages import code_spans, rows
@@ -139,7 +140,7 @@ def test_a_line_of_a_guide_is_at_most_100_characters_long(document: Path) -> Non
 
 def test_the_rhythm_of_asking_is_the_true_one() -> None:
     for name, value, _ in rows(POLLING, "constant"):
-        assert float(value) == getattr(jobs, name.strip("`")), name
+        assert float(value) == getattr(job, name.strip("`")), name
 
 
 def test_the_policies_of_cloning_are_the_true_ones() -> None:

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 import minimax_server
-from minimax import generations, orders, runtime, submissions
+from minimax import runtime
 from minimax.catalog import VIDEO_MODELS
 from minimax.errors import InputError, MaybeChargedError, RefusedError, UnansweredError
 from minimax.files.requirements import H3_PICTURE
-from minimax.generations import v2
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
-from minimax.wishes import Wish
+from minimax.video import apis, prepare, submit
+from minimax.video.apis import h3
+from minimax.video.request import VideoRequest
 from tests import samples
 from tests.conftest import KEY, VirtualTime
 from tests.inside import call, connected, failure, in_python
@@ -128,9 +129,9 @@ async def test_a_failed_task_tells_why(
 # --- the rules of what is sent -----------------------------------------------------------------
 
 
-def taken(wish: Wish, settings: Settings) -> orders.Order:
+def taken(wish: VideoRequest, settings: Settings) -> prepare.PreparedVideo:
     with ExitStack() as opened:
-        return orders.take(wish, settings=settings, opened=opened)
+        return prepare.prepare(wish, settings=settings, opened=opened)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_each_violation_is_refused_before_anything_is_sent(
     if "references" in given:
         given["references"] = [frames[0]] * given["references"]
     with pytest.raises(InputError, match=said):
-        taken(Wish(**given), settings)
+        taken(VideoRequest(**given), settings)
 
 
 LEGAL: list[Any] = [
@@ -225,20 +226,20 @@ async def test_the_configured_h3_model_is_used(settings: Settings, sandbox: Sand
 
 
 @pytest.fixture
-def too_large(home: Path, monkeypatch: pytest.MonkeyPatch) -> Wish:
+def too_large(home: Path, monkeypatch: pytest.MonkeyPatch) -> VideoRequest:
     """A wish whose pictures are too much for one request, but for the smallest."""
     contents = [samples.png(n, n) for n in (400, 1600, 1700)]
     rest_bytes = 500
-    monkeypatch.setattr(v2, "LARGEST_BODY_BYTES", rest_bytes + len(contents[0]) * 4 // 3)
+    monkeypatch.setattr(h3, "LARGEST_BODY_BYTES", rest_bytes + len(contents[0]) * 4 // 3)
     pictures = [put(home / f"{n}.png", content) for n, content in enumerate(contents)]
-    return Wish(prompt="x", model=H3, references=[str(picture) for picture in pictures])
+    return VideoRequest(prompt="x", model=H3, references=[str(picture) for picture in pictures])
 
 
 async def test_pictures_that_make_a_request_too_large_are_uploaded_instead(
-    settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: Wish
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: VideoRequest
 ) -> None:
     async with in_python(settings, sandbox, time) as running:
-        await submissions.submit(running, too_large)
+        await submit.submit(running, too_large)
     assert sandbox.count("POST /v1/files/upload") == 2
     assert sandbox.billed("video") == 1
 
@@ -256,43 +257,43 @@ async def test_what_was_bought_before_is_told_before_anything_is_uploaded_again(
     settings: Settings,
     sandbox: Sandbox,
     time: VirtualTime,
-    too_large: Wish,
+    too_large: VideoRequest,
 ) -> None:
     sandbox.faults.add(Fault("/v2/video_generation", when="after", **lost))
     async with in_python(settings, sandbox, time) as running:
-        await given_up(submissions.submit(running, too_large), once=lambda: sandbox.billed("video"))
+        await given_up(submit.submit(running, too_large), once=lambda: sandbox.billed("video"))
         await asyncio.wait(running.background.tasks)
         sandbox.faults.add(Fault("/v1/files/upload", status=502, times=None))
         if outcome == "handed over":
-            assert (await submissions.submit(running, too_large))["reused"]
+            assert (await submit.submit(running, too_large))["reused"]
         else:
             with pytest.raises(MaybeChargedError):
-                await submissions.submit(running, too_large)
+                await submit.submit(running, too_large)
     assert sandbox.count("POST /v1/files/upload") == 2
     assert sandbox.billed("video") == 1
 
 
 async def test_a_picture_that_cannot_be_uploaded_is_no_order_and_no_doubt(
-    settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: Wish
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: VideoRequest
 ) -> None:
     sandbox.faults.add(Fault("/v1/files/upload", status=502, times=3))
     async with in_python(settings, sandbox, time) as running:
         with pytest.raises(UnansweredError, match="no video was ordered and nothing was charged"):
-            await submissions.submit(running, too_large)
+            await submit.submit(running, too_large)
         assert running.ledger.newest(9) == []
-        assert (await submissions.submit(running, too_large))["status"] == "queued"
+        assert (await submit.submit(running, too_large))["status"] == "queued"
     assert sandbox.billed("video") == 1
 
 
 async def test_uploads_that_outlast_a_call_go_on_and_are_joined_before_anything_is_ordered(
-    settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: Wish
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: VideoRequest
 ) -> None:
     sandbox.faults.add(Fault("/v1/files/upload", delay_seconds=0.3))
     async with in_python(settings, sandbox, time) as running:
         with pytest.raises(UnansweredError, match="No video has been ordered yet"):
-            await submissions.submit(running, too_large, within_seconds=0.05)
+            await submit.submit(running, too_large, within_seconds=0.05)
         assert running.ledger.newest(9) == []
-        video = await submissions.submit(running, too_large, within_seconds=10)
+        video = await submit.submit(running, too_large, within_seconds=10)
     assert not video["reused"]
     assert sandbox.count("POST /v1/files/upload") == 2
     assert sandbox.billed("video") == 1
@@ -303,8 +304,8 @@ async def test_a_picture_of_255_pixels_is_refused_and_one_of_256_is_taken(
 ) -> None:
     small, fitting = (put(home / f"{n}.png", samples.png(n, n)) for n in (255, 256))
     with pytest.raises(InputError, match="longer than 255"):
-        taken(Wish(prompt="x", model=H3, first_frame=str(small)), settings)
-    taken(Wish(prompt="x", model=H3, first_frame=str(fitting)), settings)
+        taken(VideoRequest(prompt="x", model=H3, first_frame=str(small)), settings)
+    taken(VideoRequest(prompt="x", model=H3, first_frame=str(fitting)), settings)
     assert H3_PICTURE.longest_side_px == 5760
 
 
@@ -528,7 +529,7 @@ def test_a_picture_that_the_models_api_has_no_field_for_is_refused_and_never_dro
     picture = str(put(home / "a.png", samples.png()))
     given: dict[str, Any] = {field: [picture] if field == "references" else picture}
     with pytest.raises(InputError, match="makes no video from"):
-        taken(Wish(prompt="x", model=model, **given), settings)
+        taken(VideoRequest(prompt="x", model=model, **given), settings)
 
 
 def test_a_configured_model_nobody_knows_does_not_take_what_its_api_cannot(
@@ -536,12 +537,12 @@ def test_a_configured_model_nobody_knows_does_not_take_what_its_api_cannot(
 ) -> None:
     picture = str(put(home / "a.png", samples.png()))
     own = replace(settings, video_model="video-01")
-    assert taken(Wish(prompt="x", references=[picture]), own).model == H3
-    assert taken(Wish(prompt="x"), own).model == "video-01"
+    assert taken(VideoRequest(prompt="x", references=[picture]), own).model == H3
+    assert taken(VideoRequest(prompt="x"), own).model == "video-01"
 
 
 def test_a_known_model_is_known_in_any_letter_case(settings: Settings) -> None:
-    order = taken(Wish(prompt="x", model="minimax-hailuo-02"), settings)
+    order = taken(VideoRequest(prompt="x", model="minimax-hailuo-02"), settings)
     assert (order.model, order.list_price_usd) == ("MiniMax-Hailuo-02", 0.28)
 
 
@@ -556,10 +557,10 @@ async def test_a_handle_whose_video_is_not_there_says_how_it_stands(
 
 
 def test_models_find_their_api() -> None:
-    names = {model: generations.of_model(model).name for model in VIDEO_MODELS}
+    names = {model: apis.for_model(model).name for model in VIDEO_MODELS}
     assert {model for model, name in names.items() if name == "v2"} == {H3, "MiniMax-H3-Max"}
-    assert generations.of_model("MiniMax-H4").name == "v2"
-    assert generations.of_model("anything-else").name == "v1"
+    assert apis.for_model("MiniMax-H4").name == "v2"
+    assert apis.for_model("anything-else").name == "v1"
 
 
 async def test_several_h3_jobs_side_by_side(settings: Settings, sandbox: Sandbox) -> None:

@@ -12,13 +12,13 @@ from mcp import Client
 from pydantic import SecretStr
 
 import minimax_server
-from minimax import orders, submissions
 from minimax.catalog import VIDEO_MODELS, VideoMode
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
 from minimax.protocol import strict_tool
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
-from minimax.wishes import Wish
+from minimax.video import prepare, submit
+from minimax.video.request import VideoRequest
 from tests import samples
 from tests.conftest import KEY, VirtualTime
 from tests.inside import call, connected, failure, in_python
@@ -442,17 +442,17 @@ def test_every_combination_is_refused_here_exactly_where_the_table_does_not_hold
     known = VIDEO_MODELS[model]
     for resolution in ("480P", "512P", "720P", "768P", "1080P", "2K"):
         for duration in (3, 4, 5, 6, 10, 15, 16):
-            wish = Wish(
+            wish = VideoRequest(
                 prompt="x", model=model, resolution=resolution, duration=duration, **inputs[mode]
             )
             legal = mode in known.modes and (resolution, duration) in known.sizes_for(mode)
             with ExitStack() as opened:
                 if legal:
-                    order = orders.take(wish, settings=settings, opened=opened)
+                    order = prepare.prepare(wish, settings=settings, opened=opened)
                     assert ("duration" in order.body) is known.sends_size
                 else:
                     with pytest.raises(InputError, match=r"Allowed|Models that do"):
-                        orders.take(wish, settings=settings, opened=opened)
+                        prepare.prepare(wish, settings=settings, opened=opened)
 
 
 @pytest.mark.parametrize(
@@ -682,7 +682,7 @@ async def test_a_bug_shows_no_library_text(
     def bug(*args: object) -> None:
         raise KeyError("secret detail")
 
-    monkeypatch.setattr(submissions, "_purchase", bug)
+    monkeypatch.setattr(submit, "_purchase", bug)
     async with connected(settings, sandbox) as client:
         assert "secret detail" not in await failure(client, "generate_video", prompt="x")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import minimax_server
-from minimax import cloning, delivery, films, image
+from minimax import cloning, delivery, image
 from minimax.errors import (
     MaybeChargedError,
     Outcome,
@@ -18,6 +18,7 @@ from minimax.runtime import Runtime
 from minimax.runtime.background import Background
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
+from minimax.video import download
 from tests import samples
 from tests.conftest import VirtualTime
 from tests.inside import call, connected, in_python
@@ -44,9 +45,9 @@ async def test_a_long_download_goes_on_and_is_joined(
     async with in_python(settings, sandbox, time) as running:
         file_id = await ordered_film()
         sandbox.faults.add(Fault("/download/", delay_seconds=0.3))
-        first = await films.fetch(running, file_id, within_seconds=0.05)
+        first = await download.download_video(running, file_id, within_seconds=0.05)
         await finished(running)
-        second = await films.fetch(running, file_id, within_seconds=5)
+        second = await download.download_video(running, file_id, within_seconds=5)
     assert (first["status"], first["path"]) == ("downloading", None)
     assert "same arguments" in first["next_step"]
     assert second["status"] == "saved"
@@ -183,11 +184,11 @@ async def test_a_film_that_was_moved_before_anyone_was_told_is_downloaded_again(
     async with in_python(settings, sandbox, time) as running:
         file_id = await ordered_film()
         sandbox.faults.add(Fault("/download/", delay_seconds=0.2))
-        await films.fetch(running, file_id, within_seconds=0.02)
+        await download.download_video(running, file_id, within_seconds=0.02)
         await finished(running)
         [film] = settings.base_path.glob("*.mp4")
         film.rename(film.with_name("holiday.mp4"))
-        again = await films.fetch(running, file_id, within_seconds=5)
+        again = await download.download_video(running, file_id, within_seconds=5)
     assert Path(str(again["path"])).exists()
 
 

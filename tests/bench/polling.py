@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from minimax import jobs
 from minimax.clock import Clock
 from minimax.sandbox import Clock as SandboxClock
 from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
+from minimax.video import job
 from tests.bench.rows import Bench, Row
 from tests.conftest import VirtualTime
 from tests.inside import in_python
@@ -77,7 +77,7 @@ async def _follow(job_seconds: float, jitter: float) -> Followed:
             task_id = sandbox.videos.create(order)["task_id"]
             status = "queued"
             while status != "completed":
-                found = await jobs.query(runtime, task_id, wait_seconds=WAIT_SECONDS)
+                found = await job.query(runtime, task_id, wait_seconds=WAIT_SECONDS)
                 status = found["status"]
     asks = sandbox.count("GET /v1/query/video_generation")
     return Followed(asks, time.seconds - started - job_seconds)

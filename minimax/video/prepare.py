@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from minimax import generations
 from minimax.catalog import DEFAULT_VIDEO_MODELS, VIDEO_MODELS, Size, VideoMode, VideoModel
 from minimax.errors import InputError
 from minimax.files import inputs
 from minimax.files.requirements import MediaRequirements
-from minimax.generations import Generation
-from minimax.generations.face import Picture
 from minimax.settings import Settings
-from minimax.wishes import Wish, mode_of
+from minimax.video import apis
+from minimax.video.apis import VideoApi
+from minimax.video.apis.base import ImageSource
+from minimax.video.request import VideoRequest, mode_of
 
-__all__ = ["Order", "take"]
+__all__ = ["PreparedVideo", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class PreparedVideo:
     """A wish that MiniMax takes: the request's body, and what it comes to."""
 
-    generation: Generation
+    generation: VideoApi
     model: str
     duration: int | None
     resolution: str | None
@@ -32,7 +32,7 @@ class Order:
     body: dict[str, Any]
 
 
-def take(wish: Wish, *, settings: Settings, opened: ExitStack) -> Order:
+def prepare(wish: VideoRequest, *, settings: Settings, opened: ExitStack) -> PreparedVideo:
     """Turn a wish into an order.
 
     Args:
@@ -46,11 +46,11 @@ def take(wish: Wish, *, settings: Settings, opened: ExitStack) -> Order:
     mode = mode_of(wish)
     model = _model_name(wish, mode, settings)
     known = VIDEO_MODELS.get(model)
-    generation = generations.of_model(model)
+    generation = apis.for_model(model)
     generation.check(wish, mode, known)
     size = _size(wish, mode, known)
     pictures = _pictures(wish, generation.picture_rules, settings, opened)
-    return Order(
+    return PreparedVideo(
         generation=generation,
         model=model,
         resolution=size[0],
@@ -61,7 +61,7 @@ def take(wish: Wish, *, settings: Settings, opened: ExitStack) -> Order:
     )
 
 
-def _model_name(wish: Wish, mode: VideoMode, settings: Settings) -> str:
+def _model_name(wish: VideoRequest, mode: VideoMode, settings: Settings) -> str:
     if wish.model is not None:
         model = _spelled(wish.model)
         _check_mode(model, mode)
@@ -80,7 +80,7 @@ def _spelled(model: str) -> str:
 def _takes(model: str, mode: VideoMode) -> bool:
     """Whether a model makes videos from this; one that is not known may take all its API does."""
     known = VIDEO_MODELS.get(model)
-    return mode in (generations.of_model(model).modes if known is None else known.modes)
+    return mode in (apis.for_model(model).modes if known is None else known.modes)
 
 
 def _check_mode(model: str, mode: VideoMode) -> None:
@@ -91,7 +91,9 @@ def _check_mode(model: str, mode: VideoMode) -> None:
         )
 
 
-def _size(wish: Wish, mode: VideoMode, known: VideoModel | None) -> tuple[str | None, int | None]:
+def _size(
+    wish: VideoRequest, mode: VideoMode, known: VideoModel | None
+) -> tuple[str | None, int | None]:
     """Resolution and seconds: as asked for, completed by the model's own defaults."""
     resolution = wish.resolution.upper() if wish.resolution is not None else None
     if known is None:
@@ -121,8 +123,8 @@ def _seconds(allowed: list[int]) -> str:
 
 
 def _pictures(
-    wish: Wish, rules: MediaRequirements, settings: Settings, opened: ExitStack
-) -> Mapping[str, list[Picture]]:
+    wish: VideoRequest, rules: MediaRequirements, settings: Settings, opened: ExitStack
+) -> Mapping[str, list[ImageSource]]:
     sources: dict[str, Sequence[str | None]] = {
         "first_frame": [wish.first_frame],
         "last_frame": [wish.last_frame],
@@ -130,7 +132,7 @@ def _pictures(
         "references": wish.references,
     }
 
-    def one(source: str, field: str) -> Picture:
+    def one(source: str, field: str) -> ImageSource:
         return inputs.open_picture(
             source, field=field, rules=rules, settings=settings, opened=opened
         )
@@ -143,7 +145,7 @@ def _pictures(
 def _list_price(
     known: VideoModel | None,
     size: tuple[str | None, int | None],
-    pictures: Mapping[str, list[Picture]],
+    pictures: Mapping[str, list[ImageSource]],
 ) -> float | None:
     film = known.sizes.get((size[0] or "", size[1] or 0)) if known else None
     if known is None or film is None:

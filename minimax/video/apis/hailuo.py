@@ -10,17 +10,17 @@ from minimax.catalog import VIDEO_MODELS, VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError
 from minimax.files.inputs import Input
 from minimax.files.requirements import FRAME
-from minimax.generations.face import Picture, Remote
 from minimax.validation import check_length
-from minimax.wishes import Wish
+from minimax.video.apis.base import ImageSource, RemoteJob
+from minimax.video.request import VideoRequest
 
-__all__ = ["V1"]
+__all__ = ["HailuoApi"]
 
 LONGEST_PROMPT: Final = 2000
 """Characters (platform documentation "video generation")."""
 
 
-class V1:
+class HailuoApi:
     """See `face.Generation`."""
 
     name = "v1"
@@ -33,7 +33,7 @@ class V1:
     def owns_file(self, file_id: str) -> bool:  # noqa: ARG002
         return True
 
-    def check(self, wish: Wish, mode: VideoMode, known: VideoModel | None) -> None:
+    def check(self, wish: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:
         check_length("prompt", wish.prompt, LONGEST_PROMPT, taker="this model")
         if wish.ratio is not None:
             raise InputError("ratio is for MiniMax-H3 models; here the first frame decides.")
@@ -45,12 +45,12 @@ class V1:
 
     def body(
         self,
-        wish: Wish,
+        wish: VideoRequest,
         *,
         model: str,
         known: VideoModel | None,
         size: tuple[str | None, int | None],
-        pictures: Mapping[str, list[Picture]],
+        pictures: Mapping[str, list[ImageSource]],
     ) -> dict[str, Any]:
         resolution, duration = size if known is None or known.sends_size else (None, None)
         subject = pictures["subject_image"]
@@ -94,11 +94,11 @@ class V1:
             task_id=task_id,
         )
 
-    async def recent(self, client: MiniMaxClient) -> list[Remote]:  # noqa: ARG002
+    async def recent(self, client: MiniMaxClient) -> list[RemoteJob]:  # noqa: ARG002
         return []
 
 
-def _check_fast_pretreatment(wish: Wish, known: VideoModel | None) -> None:
+def _check_fast_pretreatment(wish: VideoRequest, known: VideoModel | None) -> None:
     if wish.fast_pretreatment is None or known is None or known.takes_fast_pretreatment:
         return
     takers = ", ".join(m.name for m in VIDEO_MODELS.values() if m.takes_fast_pretreatment)

@@ -9,16 +9,16 @@ from minimax.api.replies import StatusReply
 from minimax.catalog import VideoMode, VideoModel
 from minimax.files.inputs import Input
 from minimax.files.requirements import MediaRequirements
-from minimax.wishes import Wish
+from minimax.video.request import VideoRequest
 
-__all__ = ["Generation", "Picture", "Remote"]
+__all__ = ["ImageSource", "RemoteJob", "VideoApi"]
 
-Picture = str | Input
+ImageSource = str | Input
 """A link that MiniMax fetches itself, or an opened file."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remote:
+class RemoteJob:
     """A job as MiniMax's own list shows it."""
 
     task_id: str
@@ -27,7 +27,7 @@ class Remote:
     reply: StatusReply
 
 
-class Generation(Protocol):
+class VideoApi(Protocol):
     """One of MiniMax's video APIs.
 
     Attributes:
@@ -48,7 +48,7 @@ class Generation(Protocol):
         """Whether this `file_id` came from this API."""
         ...
 
-    def check(self, wish: Wish, mode: VideoMode, known: VideoModel | None) -> None:
+    def check(self, wish: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:
         """Refuse what this API has no field for.
 
         Raises:
@@ -58,12 +58,12 @@ class Generation(Protocol):
 
     def body(
         self,
-        wish: Wish,
+        wish: VideoRequest,
         *,
         model: str,
         known: VideoModel | None,
         size: tuple[str | None, int | None],
-        pictures: Mapping[str, list[Picture]],
+        pictures: Mapping[str, list[ImageSource]],
     ) -> dict[str, Any]:
         """The request, from a checked wish."""
         ...
@@ -98,6 +98,6 @@ class Generation(Protocol):
         """
         ...
 
-    async def recent(self, client: MiniMaxClient) -> list[Remote]:
+    async def recent(self, client: MiniMaxClient) -> list[RemoteJob]:
         """The jobs that MiniMax itself lists, newest first; empty where there is no list."""
         ...

@@ -6,23 +6,28 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from minimax import orders
 from minimax.api.client import MiniMaxClient
 from minimax.errors import MiniMaxError, Outcome, UnansweredError
 from minimax.files.inputs import Input
-from minimax.orders import Order
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
-from minimax.wishes import Wish
+from minimax.video import prepare
+from minimax.video.prepare import PreparedVideo
+from minimax.video.request import VideoRequest
 
-__all__ = ["made_to_fit"]
+__all__ = ["upload_large_images"]
 
 PURPOSE: Final = "video_generation_input"
 
 
-async def made_to_fit(
-    runtime: Runtime, wish: Wish, order: Order, *, key: str, within_seconds: float | None
-) -> Order:
+async def upload_large_images(
+    runtime: Runtime,
+    wish: VideoRequest,
+    order: PreparedVideo,
+    *,
+    key: str,
+    within_seconds: float | None,
+) -> PreparedVideo:
     """The order with its largest pictures uploaded.
 
     Args:
@@ -51,14 +56,16 @@ async def made_to_fit(
     return replace(order, body=dict(body))
 
 
-async def _uploaded(runtime: Runtime, wish: Wish) -> dict[str, str]:
+async def _uploaded(runtime: Runtime, wish: VideoRequest) -> dict[str, str]:
     """File ids by the digest of what was uploaded.
 
     The pictures are opened anew: this outlives the call, whose own files are closed at its end.
     """
     file_ids: dict[str, str] = {}
     with ExitStack() as opened:
-        order = await asyncio.to_thread(orders.take, wish, settings=runtime.settings, opened=opened)
+        order = await asyncio.to_thread(
+            prepare.prepare, wish, settings=runtime.settings, opened=opened
+        )
         client = await runtime.client()
         for picture in order.generation.to_upload(order.body):
             digest = await asyncio.to_thread(picture.digest)

@@ -8,26 +8,26 @@
 
 from typing import Final
 
-from minimax.generations.face import Generation, Remote
-from minimax.generations.v1 import V1
-from minimax.generations.v2 import V2
+from minimax.video.apis.base import RemoteJob, VideoApi
+from minimax.video.apis.h3 import H3Api
+from minimax.video.apis.hailuo import HailuoApi
 
-__all__ = ["ALL", "Generation", "Remote", "named", "of_file", "of_model"]
+__all__ = ["ALL", "RemoteJob", "VideoApi", "by_name", "for_file", "for_model"]
 
-ALL: Final[tuple[Generation, ...]] = (V1(), V2())
+ALL: Final[tuple[VideoApi, ...]] = (HailuoApi(), H3Api())
 """In the order in which an unknown task is asked for."""
 
 
-def of_model(model: str) -> Generation:
+def for_model(model: str) -> VideoApi:
     """The API that serves a model; models that nobody knows are v1's to refuse."""
     return next((one for one in reversed(ALL) if one.serves(model)), ALL[0])
 
 
-def of_file(file_id: str) -> Generation:
+def for_file(file_id: str) -> VideoApi:
     """The API whose `file_id` this is."""
     return next((one for one in reversed(ALL) if one.owns_file(file_id)), ALL[0])
 
 
-def named(name: str) -> Generation:
+def by_name(name: str) -> VideoApi:
     """The API that a ledger row names."""
     return next(one for one in ALL if one.name == name)

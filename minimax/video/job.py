@@ -1,37 +1,26 @@
 """Paid video jobs: asked about, waited for, listed, cancelled."""
 
 import asyncio
-import datetime
 from collections.abc import Awaitable, Callable
-from typing import Final, Literal
+from typing import Final
 
-from minimax import generations
 from minimax.api.client import MiniMaxClient
 from minimax.api.error_codes import INVALID_PARAMETER, MODERATION_CODES, advice_for
 from minimax.api.replies import StatusReply, job_status
 from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
-from minimax.generations import Generation, Remote
-from minimax.ledger.records import JobRecord, State
 from minimax.runtime import Runtime
-from minimax.safe_text import plain, quoted, shortened
+from minimax.safe_text import plain, quoted
 from minimax.tool_results import (
     LONGEST_WAIT_SECONDS,
     CancelledJob,
     JobStatus,
-    ListedTask,
-    TaskList,
     VideoStatus,
 )
 from minimax.validation import checked_id
+from minimax.video import apis
+from minimax.video.apis import VideoApi
 
-__all__ = [
-    "POLL_AFTER_SECONDS",
-    "Report",
-    "cancel",
-    "listed",
-    "query",
-    "waiting_call",
-]
+__all__ = ["POLL_AFTER_SECONDS", "Report", "cancel", "query", "waiting_call"]
 
 Report = Callable[[float, str], Awaitable[None]]
 """Told at every ask: seconds waited so far, and MiniMax's own word."""
@@ -49,8 +38,6 @@ FILE_ID_TRIES: Final = 3
 FILE_ID_PAUSE_SECONDS: Final = 2.0
 """A job may be finished a moment before its file has an id."""
 POLL_AFTER_SECONDS: Final = 10
-SHOWN_PROMPT: Final = 200
-"""Characters of a prompt in a list; a hundred whole ones would flood a model's context."""
 
 
 # --- asking and waiting ------------------------------------------------------------------------
@@ -67,26 +54,26 @@ async def query(
         InputError: `task_id` cannot be one.
         MiniMaxError: MiniMax could not be asked. The job is not affected.
     """
-    watch = runtime.own(_Watches).of(checked_id(task_id, "task_id"))
+    watch = runtime.own(VideoJobs).of(checked_id(task_id, "task_id"))
     started = runtime.clock.now()
     reply = await (_wait(watch, wait_seconds, report) if wait_seconds > 0 else watch.ask())
     return _status(runtime, watch.task_id, reply, runtime.clock.now() - started)
 
 
-class _Watches:
+class VideoJobs:
     """The jobs that this loop asks about."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._of: dict[str, _Watch] = {}
+        self._of: dict[str, VideoJob] = {}
 
-    def of(self, task_id: str) -> "_Watch":
+    def of(self, task_id: str) -> "VideoJob":
         if task_id not in self._of:
-            self._of[task_id] = _Watch(self._runtime, task_id)
+            self._of[task_id] = VideoJob(self._runtime, task_id)
         return self._of[task_id]
 
 
-class _Watch:
+class VideoJob:
     """What is known about one job, shared by all calls that ask about it."""
 
     def __init__(self, runtime: Runtime, task_id: str) -> None:
@@ -97,7 +84,7 @@ class _Watch:
         self._reply: StatusReply | None = None
         self._trouble: MiniMaxError | None = None
         self.due_at = 0.0
-        self._generation: Generation | None = None
+        self._generation: VideoApi | None = None
         self._bought_here = False
         self._noted_status: JobStatus | None = None
         self._pause_seconds = FIRST_PAUSE_SECONDS / PAUSE_GROWTH
@@ -142,7 +129,7 @@ class _Watch:
             if known is not None and known.final_reply is not None:
                 return StatusReply.model_validate_json(known.final_reply)
             self._bought_here = known is not None
-            self._generation = generations.named(known.api) if known is not None else None
+            self._generation = apis.by_name(known.api) if known is not None else None
         client = await self._runtime.client()
         for _ in range(FILE_ID_TRIES):
             reply = await self._status(client)
@@ -161,7 +148,7 @@ class _Watch:
         """A job that the ledger does not know is asked of one API, then of the other."""
         if self._generation is not None:
             return await self._generation.status(client, self.task_id)
-        *first, last = generations.ALL
+        *first, last = apis.ALL
         for generation in first:
             try:
                 reply = await generation.status(client, self.task_id)
@@ -212,7 +199,7 @@ class _Watch:
         return self._pause_seconds * self.clock.jitter(1 - PAUSE_JITTER, 1 + PAUSE_JITTER)
 
 
-async def _wait(watch: _Watch, wait_seconds: float, report: Report | None) -> StatusReply:
+async def _wait(watch: VideoJob, wait_seconds: float, report: Report | None) -> StatusReply:
     waiting = _Waiting(watch, wait_seconds, report)
     try:
         async with asyncio.timeout(wait_seconds + ASK_GRACE_SECONDS):
@@ -230,7 +217,7 @@ async def _wait(watch: _Watch, wait_seconds: float, report: Report | None) -> St
 class _Waiting:
     """One call's wait for the end of a job."""
 
-    def __init__(self, watch: _Watch, wait_seconds: float, report: Report | None) -> None:
+    def __init__(self, watch: VideoJob, wait_seconds: float, report: Report | None) -> None:
         self._watch = watch
         self._clock = watch.clock
         self._started = self._clock.now()
@@ -338,92 +325,6 @@ def waiting_call(task_id: str) -> str:
 # --- listing -----------------------------------------------------------------------------------
 
 
-async def listed(
-    runtime: Runtime, *, limit: int, status: str | None = None, remote: bool = False
-) -> TaskList:
-    """What was bought from this machine, newest first.
-
-    Args:
-        runtime: The loop's own.
-        limit: How many.
-        status: Only these.
-        remote: Also what MiniMax itself lists, bought from elsewhere.
-    """
-    jobs = await asyncio.to_thread(runtime.ledger.newest, limit, status=status)
-    tasks = [_listed(job) for job in jobs]
-    if remote:
-        found = [_listed_remote(one) for one in await _remote(runtime)]
-        tasks += [task for task in found if status in (None, task["status"])]
-        tasks.sort(key=lambda task: task["created_at"], reverse=True)
-    text = "Each task says what can be done with it." if tasks else "Nothing was bought from here."
-    return TaskList(tasks=tasks[:limit], next_step=runtime.next_step(text))
-
-
-async def _remote(runtime: Runtime) -> list[Remote]:
-    """What MiniMax lists and the ledger does not hold."""
-    client = await runtime.client()
-    found = [one for generation in generations.ALL for one in await generation.recent(client)]
-    return [one for one in found if runtime.ledger.by_task(one.task_id) is None]
-
-
-def _listed_remote(one: Remote) -> ListedTask:
-    status, file_id = _end_of(one.reply), one.reply.file_id or None
-    return ListedTask(
-        task_id=one.task_id,
-        status=status,
-        model=one.model,
-        prompt=None,
-        created_at=_iso(one.created_at),
-        file_id=file_id,
-        path=None,
-        answered=True,
-        next_step=_what_to_do(status, one.task_id, file_id),
-    )
-
-
-def _listed(job: JobRecord) -> ListedTask:
-    status = _listed_status(job)
-    return ListedTask(
-        task_id=job.task_id,
-        status=status,
-        model=job.model,
-        prompt=None if job.prompt is None else shortened(job.prompt, SHOWN_PROMPT),
-        created_at=_iso(job.created_at),
-        file_id=job.file_id,
-        path=job.path,
-        answered=job.answered_at is not None,
-        next_step=_what_to_do(status, job.task_id, job.file_id),
-    )
-
-
-def _iso(unix_seconds: float) -> str:
-    moment = datetime.datetime.fromtimestamp(unix_seconds, datetime.UTC)
-    return moment.isoformat(timespec="seconds")
-
-
-ListedStatus = JobStatus | Literal["submitting", "unknown"]
-
-
-def _listed_status(job: JobRecord) -> ListedStatus:
-    if job.state is State.SUBMITTING:
-        return "submitting"
-    in_doubt = job.state is State.UNKNOWN and job.status not in ("completed", "failed")
-    return "unknown" if in_doubt else job.status or "queued"
-
-
-def _what_to_do(status: ListedStatus, task_id: str | None, file_id: str | None) -> str:
-    if status == "submitting":
-        return "Still being sent."
-    if status == "unknown":
-        look = f' It is probably query_video_generation(task_id="{task_id}").' if task_id else ""
-        return f"MiniMax may have accepted and charged this; look at its usage page.{look}"
-    if file_id is not None:
-        return f'retrieve_video_file(file_id="{file_id}")'
-    if status == "failed":
-        return "This job ended without a video."
-    return f'query_video_generation(task_id="{task_id}")'
-
-
 # --- cancelling --------------------------------------------------------------------------------
 
 
@@ -435,7 +336,7 @@ async def cancel(runtime: Runtime, task_id: str) -> CancelledJob:
         RefusedError: It cannot be cancelled; the text says what can be done instead.
         MiniMaxError: MiniMax could not be asked.
     """
-    watch = runtime.own(_Watches).of(checked_id(task_id, "task_id"))
+    watch = runtime.own(VideoJobs).of(checked_id(task_id, "task_id"))
     await watch.cancel()
     return CancelledJob(
         task_id=watch.task_id,

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from minimax.catalog import VideoMode
 from minimax.errors import InputError
 
-__all__ = ["Wish", "mode_of"]
+__all__ = ["VideoRequest", "mode_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class VideoRequest:
     """What a caller may say about a video; None and an empty list are "not given"."""
 
     prompt: str | None = None
@@ -25,7 +25,7 @@ class Wish:
     fast_pretreatment: bool | None = None
 
 
-def mode_of(wish: Wish) -> VideoMode:
+def mode_of(wish: VideoRequest) -> VideoMode:
     """What the video is to be made from.
 
     Raises:
@@ -48,7 +48,7 @@ def mode_of(wish: Wish) -> VideoMode:
     return VideoMode.TEXT
 
 
-def _framed_mode(wish: Wish) -> VideoMode:
+def _framed_mode(wish: VideoRequest) -> VideoMode:
     if wish.first_frame is None:
         return VideoMode.LAST_FRAME
     return VideoMode.FIRST_FRAME if wish.last_frame is None else VideoMode.FIRST_AND_LAST_FRAME

@@ -15,12 +15,12 @@ from minimax.catalog import VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.files.inputs import Input
 from minimax.files.requirements import H3_PICTURE, MIB
-from minimax.generations.face import Picture, Remote
 from minimax.safe_text import quoted
 from minimax.validation import check_choice, check_length
-from minimax.wishes import Wish
+from minimax.video.apis.base import ImageSource, RemoteJob
+from minimax.video.request import VideoRequest
 
-__all__ = ["V2"]
+__all__ = ["H3Api"]
 
 LONGEST_PROMPT: Final = 7000
 """Characters (platform documentation "video generation v2")."""
@@ -41,7 +41,7 @@ ROLES: Final = {
 }
 
 
-class V2:
+class H3Api:
     """See `face.Generation`."""
 
     name = "v2"
@@ -54,7 +54,7 @@ class V2:
     def owns_file(self, file_id: str) -> bool:
         return file_id.startswith(HANDLE)
 
-    def check(self, wish: Wish, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
+    def check(self, wish: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
         if wish.prompt is None:
             raise InputError("prompt is required by MiniMax-H3 models, also beside pictures.")
         check_length("prompt", wish.prompt, LONGEST_PROMPT, taker="this model")
@@ -67,12 +67,12 @@ class V2:
 
     def body(
         self,
-        wish: Wish,
+        wish: VideoRequest,
         *,
         model: str,
         known: VideoModel | None,  # noqa: ARG002
         size: tuple[str | None, int | None],
-        pictures: Mapping[str, list[Picture]],
+        pictures: Mapping[str, list[ImageSource]],
     ) -> dict[str, Any]:
         resolution, duration = size
         plain = not any(pictures.values())
@@ -127,9 +127,9 @@ class V2:
             raise RefusedError(_not_cancelled(task_id, job_status(task.status)), task_id=task_id)
         return await client.delete_video_v2(task_id) == "cancelled"
 
-    async def recent(self, client: MiniMaxClient) -> list[Remote]:
+    async def recent(self, client: MiniMaxClient) -> list[RemoteJob]:
         return [
-            Remote(
+            RemoteJob(
                 task_id=task.id,
                 model=task.model,
                 created_at=task.created_at,
@@ -151,7 +151,7 @@ def _check_ratio(ratio: str | None, mode: VideoMode) -> None:
         raise InputError("ratio follows the frames that were given. Leave it out.")
 
 
-def _content(pictures: Mapping[str, list[Picture]]) -> Iterator[dict[str, Any]]:
+def _content(pictures: Mapping[str, list[ImageSource]]) -> Iterator[dict[str, Any]]:
     for field, role in ROLES.items():
         for picture in pictures[field]:
             yield {"type": "image_url", "image_url": {"url": picture}, "role": role}

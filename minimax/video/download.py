@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from minimax import delivery, generations
+from minimax import delivery
 from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.errors import RefusedError, StorageError
 from minimax.files import media_types, outputs, paths
@@ -14,8 +14,9 @@ from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.tool_results import VideoFile
 from minimax.validation import checked_id
+from minimax.video import apis
 
-__all__ = ["Report", "fetch"]
+__all__ = ["Report", "download_video"]
 
 Report = Callable[[float, float | None], Awaitable[None]]
 """Told while a download goes on: bytes so far, and of how many, if that is known."""
@@ -25,7 +26,7 @@ FILE_SETTLES_SECONDS: Final = 30.0
 FILE_PAUSE_SECONDS: Final = 3.0
 
 
-async def fetch(
+async def download_video(
     runtime: Runtime,
     file_id: str,
     *,
@@ -44,11 +45,11 @@ async def fetch(
     ident = checked_id(file_id, "file_id")
     settings = runtime.settings
     if settings.resource_mode == "url":
-        return _link(runtime, ident, await _minted(runtime, ident))
+        return _link(runtime, ident, await _new_link(runtime, ident))
     folder = await asyncio.to_thread(
         paths.resolve_output_folder, output_directory, settings=settings
     )
-    film = _Film(runtime, ident, folder)
+    film = VideoDownload(runtime, ident, folder)
     runtime.background.forget(film.key)  # what lies there, or does not, says how it ended
     saved = await asyncio.to_thread(film.found)
     if saved is not None:
@@ -63,13 +64,13 @@ async def fetch(
     return _file(runtime, film, saved)
 
 
-class _Film:
+class VideoDownload:
     """One file on its way to one folder; calls for the same share its download."""
 
     def __init__(self, runtime: Runtime, file_id: str, folder: Path) -> None:
         self.file_id = file_id
         self.key = ("film", file_id, folder)
-        self.link = delivery.RenewableLink(lambda: _minted(runtime, file_id))
+        self.link = delivery.RenewableLink(lambda: _new_link(runtime, file_id))
         self._runtime = runtime
         self._folder = folder
         self._stem = outputs.file_stem("video", file_id)
@@ -113,13 +114,13 @@ class _Film:
             await report(self._received_bytes, self._total_bytes)
 
 
-async def _minted(runtime: Runtime, file_id: str) -> str:
+async def _new_link(runtime: Runtime, file_id: str) -> str:
     """A fresh link; a file that has only just been finished may need a moment to be found."""
     client = await runtime.client()
     started = runtime.clock.now()
     while True:
         try:
-            return await generations.of_file(file_id).link(client, file_id)
+            return await apis.for_file(file_id).link(client, file_id)
         except RefusedError as refusal:
             settling = runtime.clock.now() - started < FILE_SETTLES_SECONDS
             if refusal.code != INVALID_PARAMETER or not settling:
@@ -127,7 +128,7 @@ async def _minted(runtime: Runtime, file_id: str) -> str:
         await runtime.clock.sleep(FILE_PAUSE_SECONDS)
 
 
-def _file(runtime: Runtime, film: _Film, saved: outputs.SavedFile) -> VideoFile:
+def _file(runtime: Runtime, film: VideoDownload, saved: outputs.SavedFile) -> VideoFile:
     return VideoFile(
         file_id=film.file_id,
         status="saved",
@@ -145,7 +146,7 @@ def _link_life(url: str | None) -> str:
     return "" if url is None else f" (video_url works {delivery.link_life_text(url)})"
 
 
-def _downloading(runtime: Runtime, film: _Film) -> VideoFile:
+def _downloading(runtime: Runtime, film: VideoDownload) -> VideoFile:
     return VideoFile(
         file_id=film.file_id,
         status="downloading",

@@ -14,16 +14,17 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-from minimax import jobs, orders, uploads
 from minimax.api import policies
 from minimax.api.json_body import Picture
 from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger.records import Decision, JobRecord, Purchase, State
-from minimax.orders import Order
 from minimax.runtime import Runtime
 from minimax.tool_results import SubmittedVideo
-from minimax.wishes import Wish
+from minimax.video import prepare, uploads
+from minimax.video.job import POLL_AFTER_SECONDS, waiting_call
+from minimax.video.prepare import PreparedVideo
+from minimax.video.request import VideoRequest
 
 __all__ = ["submit"]
 
@@ -39,7 +40,7 @@ ELSEWHERE_PAUSE_SECONDS: Final = 0.5
 
 async def submit(
     runtime: Runtime,
-    wish: Wish,
+    wish: VideoRequest,
     *,
     second_charge_agreed: bool = False,
     dry_run: bool = False,
@@ -61,7 +62,9 @@ async def submit(
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
     with ExitStack() as opened:
-        order = await asyncio.to_thread(orders.take, wish, settings=runtime.settings, opened=opened)
+        order = await asyncio.to_thread(
+            prepare.prepare, wish, settings=runtime.settings, opened=opened
+        )
         if dry_run:
             return _estimate(runtime, order)
         purchase = await asyncio.to_thread(_purchase, runtime, order)
@@ -69,7 +72,7 @@ async def submit(
         if order.generation.to_upload(order.body) and _is_to_be_bought(
             runtime, purchase, second_charge_agreed=second_charge_agreed
         ):
-            order = await uploads.made_to_fit(
+            order = await uploads.upload_large_images(
                 runtime, wish, order, key=purchase.fingerprint, within_seconds=within_seconds
             )
         return await _bought(
@@ -93,7 +96,7 @@ class _Attempt:
     """One call's intent to buy."""
 
     def __init__(
-        self, runtime: Runtime, order: Order, purchase: Purchase, opened: ExitStack
+        self, runtime: Runtime, order: PreparedVideo, purchase: Purchase, opened: ExitStack
     ) -> None:
         self.runtime = runtime
         self.ledger = runtime.ledger
@@ -176,7 +179,7 @@ async def _accepted_elsewhere(runtime: Runtime, job: JobRecord) -> str:
     )
 
 
-async def _send(runtime: Runtime, order: Order, job: JobRecord, opened: ExitStack) -> str:
+async def _send(runtime: Runtime, order: PreparedVideo, job: JobRecord, opened: ExitStack) -> str:
     ledger = runtime.ledger
     with opened:
         try:
@@ -196,7 +199,7 @@ async def _send(runtime: Runtime, order: Order, job: JobRecord, opened: ExitStac
     return task_id
 
 
-async def _found_again(runtime: Runtime, order: Order, job: JobRecord) -> str | None:
+async def _found_again(runtime: Runtime, order: PreparedVideo, job: JobRecord) -> str | None:
     """The one job in MiniMax's own list that this submission may have become, if there is one."""
     client = await runtime.client()
     try:
@@ -219,7 +222,7 @@ async def _found_again(runtime: Runtime, order: Order, job: JobRecord) -> str | 
 # --- what is bought ----------------------------------------------------------------------------
 
 
-def _purchase(runtime: Runtime, order: Order) -> Purchase:
+def _purchase(runtime: Runtime, order: PreparedVideo) -> Purchase:
     return Purchase(
         fingerprint=_fingerprint(order.body, runtime.key_digest),
         api=order.generation.name,
@@ -302,17 +305,17 @@ def _submitted(runtime: Runtime, job: JobRecord, task_id: str, *, reused: bool) 
         resolution=job.resolution,
         reused=reused,
         estimated_cost_usd=job.price_usd,
-        poll_after_seconds=jobs.POLL_AFTER_SECONDS,
+        poll_after_seconds=POLL_AFTER_SECONDS,
         next_step=runtime.next_step(
             f"{handed_over if reused else ''}The job is accepted and takes one to several minutes. "
-            f"Call {jobs.waiting_call(task_id)} and repeat that until status is completed or "
+            f"Call {waiting_call(task_id)} and repeat that until status is completed or "
             f"failed. Do not call generate_video again for this wish.{_cost(job.price_usd)}"
             f"{_trouble(runtime)}"
         ),
     )
 
 
-def _estimate(runtime: Runtime, order: Order) -> SubmittedVideo:
+def _estimate(runtime: Runtime, order: PreparedVideo) -> SubmittedVideo:
     return SubmittedVideo(
         task_id=None,
         status=None,

@@ -1,0 +1,1 @@
+"""Videos: prepare, buy, follow, list, cancel and download."""
