@@ -149,9 +149,9 @@ async def voice_clone(
     Only for voices that the person may use. The recording is checked here before it is uploaded;
     a file that was attached to the chat is not on this computer: ask where it lies.
     """
-    from minimax import cloning  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import clone  # noqa: PLC0415 - start-up must not pay for it
 
-    request = cloning.CloneRequest(
+    request = clone.CloneRequest(
         audio=audio,
         voice_id=voice_id,
         preview_text=preview_text,
@@ -164,7 +164,7 @@ async def voice_clone(
         need_noise_reduction=need_noise_reduction,
         need_volume_normalization=need_volume_normalization,
     )
-    return await cloning.clone(await runtime.current(), request, within_seconds=_patience(ctx))
+    return await clone.clone(await runtime.current(), request, within_seconds=_patience(ctx))
 
 
 @toolbox.tool(title="Generate a video", annotations=PAID)
@@ -407,12 +407,12 @@ async def text_to_audio(
     first time, MiniMax also charges its fee ($1.50 or $3.00) and keeps the voice for good; one
     that has not spoken within 7 days is deleted. Without voice_id an English system voice speaks.
     """
-    from minimax import speech  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import speak  # noqa: PLC0415 - start-up must not pay for it
 
-    request = speech.SpeechRequest(
+    request = speak.SpeechRequest(
         text=text,
-        voice_id=voice_id or speech.DEFAULT_VOICE,
-        model=model or speech.DEFAULT_MODEL,
+        voice_id=voice_id or speak.DEFAULT_VOICE,
+        model=model or speak.DEFAULT_MODEL,
         speed=speed,
         vol=vol,
         pitch=pitch,
@@ -425,7 +425,7 @@ async def text_to_audio(
         subtitles=subtitles,
         output_directory=output_directory,
     )
-    return await speech.speak(await runtime.current(), request, within_seconds=_patience(ctx))
+    return await speak.speak(await runtime.current(), request, within_seconds=_patience(ctx))
 
 
 @toolbox.tool(title="List voices", annotations=LOOKS)
@@ -444,9 +444,9 @@ async def list_voices(
     There are about 300 system voices: narrow them with search. A new clone or design shows up only
     after it has spoken once; its voice_id works before that.
     """
-    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import library  # noqa: PLC0415 - start-up must not pay for it
 
-    return await voices.found(
+    return await library.list_voices(
         await runtime.current(), voice_type=voice_type, search=search, limit=limit
     )
 
@@ -471,15 +471,15 @@ async def voice_design(
     The preview is billed at once; the voice itself (list price $3.00) when it first speaks. MiniMax
     deletes it after 7 days if it never does.
     """
-    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import design  # noqa: PLC0415 - start-up must not pay for it
 
-    request = voices.DesignRequest(
+    request = design.DesignRequest(
         prompt=prompt,
         preview_text=preview_text,
         voice_id=voice_id,
         output_directory=output_directory,
     )
-    return await voices.design(await runtime.current(), request, within_seconds=_patience(ctx))
+    return await design.design(await runtime.current(), request, within_seconds=_patience(ctx))
 
 
 @toolbox.tool(title="Delete a voice", annotations=DESTROYS)
@@ -495,9 +495,9 @@ async def delete_voice(
     It cannot be undone, and the id can never be used again. Only when the person named this voice
     and asked for it to be deleted.
     """
-    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import library  # noqa: PLC0415 - start-up must not pay for it
 
-    return await voices.delete(await runtime.current(), voice_id, voice_type=voice_type)
+    return await library.delete(await runtime.current(), voice_id, voice_type=voice_type)
 
 
 @toolbox.tool(title="Make pictures", annotations=PAID)
@@ -656,10 +656,10 @@ async def _completed(
 
 
 async def _voice_ids() -> list[str]:
-    from minimax import voices  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import library  # noqa: PLC0415 - start-up must not pay for it
 
     try:
-        return await voices.ids(await runtime.current())
+        return await library.ids(await runtime.current())
     except MiniMaxError:
         return []  # a completion is a convenience; the tools say what is wrong
 

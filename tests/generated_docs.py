@@ -16,13 +16,14 @@ from typing import Any, Final
 from mcp.server.mcpserver.tools import Tool
 
 import minimax_server
-from minimax import cloning, errors
+from minimax import errors
 from minimax.api import error_codes, policies, responses, retry
 from minimax.api.error_codes import Advice
 from minimax.api.policies import Policy
 from minimax.api.responses import Answer
 from minimax.errors import MiniMaxError, Outcome
 from minimax.video import download
+from minimax.voice import clone
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 WIDTH: Final = 100
@@ -387,7 +388,7 @@ def _specials() -> Iterator[str]:
         "is told in [How cloning works](VOICE_CLONE_IMPLEMENTATION.md)."
     )
     yield (
-        f"{_codes(cloning.UPLOAD_IS_GONE)} while cloning, where an upload is remembered: the "
+        f"{_codes(clone.UPLOAD_IS_GONE)} while cloning, where an upload is remembered: the "
         "recording is uploaded anew and cloned, once."
     )
     yield (

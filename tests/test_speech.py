@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import minimax_server
-from minimax import speech
 from minimax.errors import MaybeChargedError, RefusedError, StorageError
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
+from minimax.voice import subtitles
 from tests import samples
 from tests.conftest import VirtualTime
 from tests.inside import call, connected, failure, in_python
@@ -128,7 +128,7 @@ async def test_subtitles_are_saved_as_srt(settings: Settings, sandbox: Sandbox) 
 
 def test_srt_times_are_hours_minutes_seconds_and_milliseconds() -> None:
     items = [{"text": "Hi\nthere", "time_begin": 0, "time_end": 3_661_007.4}]
-    assert speech.srt_text(items) == "1\n00:00:00,000 --> 01:01:01,007\nHi there\n"
+    assert subtitles.srt_text(items) == "1\n00:00:00,000 --> 01:01:01,007\nHi there\n"
 
 
 async def test_the_first_use_of_a_clone_says_that_its_fee_falls_due_and_the_second_does_not(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import minimax_server
-from minimax import cloning, delivery, image
+from minimax import delivery, image
 from minimax.errors import (
     MaybeChargedError,
     Outcome,
@@ -19,6 +19,7 @@ from minimax.runtime.background import Background
 from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
 from minimax.video import download
+from minimax.voice import clone
 from tests import samples
 from tests.conftest import VirtualTime
 from tests.inside import call, connected, in_python
@@ -70,13 +71,13 @@ async def test_a_film_that_cannot_be_saved_is_still_at_minimax_and_says_so(
 async def test_a_long_clone_goes_on_under_one_voice_id_and_is_joined(
     settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
 ) -> None:
-    request = cloning.CloneRequest(audio=str(put(home / "a.wav", samples.wav())))
+    request = clone.CloneRequest(audio=str(put(home / "a.wav", samples.wav())))
     sandbox.faults.add(Fault("/v1/files/upload", delay_seconds=0.3))
     async with in_python(settings, sandbox, time) as running:
-        first = await cloning.clone(running, request, within_seconds=0.05)
+        first = await clone.clone(running, request, within_seconds=0.05)
         await finished(running)
-        second = await cloning.clone(running, request, within_seconds=5)
-        third = await cloning.clone(running, request)
+        second = await clone.clone(running, request, within_seconds=5)
+        third = await clone.clone(running, request)
     assert first["status"] == "uploading"
     assert (second["status"], second["voice_id"]) == ("cloned", first["voice_id"])
     assert third["voice_id"] != second["voice_id"]
@@ -196,13 +197,13 @@ async def test_another_recording_under_the_same_name_is_another_voice(
     settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
 ) -> None:
     recording = put(home / "a.wav", samples.wav(12))
-    request = cloning.CloneRequest(audio=str(recording))
+    request = clone.CloneRequest(audio=str(recording))
     async with in_python(settings, sandbox, time) as running:
         sandbox.faults.add(Fault("/v1/files/upload", delay_seconds=0.2))
-        first = await cloning.clone(running, request, within_seconds=0.02)
+        first = await clone.clone(running, request, within_seconds=0.02)
         await finished(running)
         put(recording, samples.wav(14))
-        second = await cloning.clone(running, request, within_seconds=5)
+        second = await clone.clone(running, request, within_seconds=5)
     assert first["voice_id"] != second["voice_id"]
     assert sandbox.count("POST /v1/files/upload") == 2
 

@@ -20,7 +20,8 @@ from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.settings import Settings
 from minimax.tool_results import ClonedVoice
-from minimax.validation import check_length, check_voice_id
+from minimax.validation import check_length
+from minimax.voice.voice_ids import check_voice_id
 
 __all__ = ["CloneRequest", "clone"]
 

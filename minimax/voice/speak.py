@@ -1,13 +1,11 @@
 """Speech: a text becomes sound in one of the account's voices."""
 
-import json
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from minimax import delivery
-from minimax.api import policies, retry
 from minimax.api.json_body import given
 from minimax.api.replies import SpeechReply
 from minimax.catalog import CLONE_PRICE_USD, DESIGN_PRICE_USD, PRICES_AS_OF
@@ -16,6 +14,7 @@ from minimax.files.outputs import SavedFile
 from minimax.runtime import Runtime
 from minimax.tool_results import Speech
 from minimax.validation import check_choice
+from minimax.voice.subtitles import save_subtitles
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_VOICE", "SpeechRequest", "speak"]
 
@@ -26,7 +25,6 @@ TOO_LONG: Final = 10_000
 NEAR_EMPTY_MS: Final = 500
 NEAR_EMPTY_FROM_CHARACTERS: Final = 20
 """A text of this length takes longer to say than a near-empty clip lasts."""
-LARGEST_SUBTITLES_BYTES: Final = 5 * 1024 * 1024
 
 FORMATS: Final = ("mp3", "wav", "flac", "opus", "pcm", "pcmu_raw", "pcmu_wav")
 RAW_TYPES: Final = {"pcm": "audio/pcm", "pcmu_raw": "audio/basic"}
@@ -169,7 +167,7 @@ async def _result(
 ) -> Speech:
     stem = f"speech-{_stamp(request, reply)}"
     sound, problem = await _saved_sound(runtime, request, reply, stem, folder)
-    subtitles = await _saved_subtitles(runtime, reply, stem, folder)
+    subtitles = await save_subtitles(runtime, reply, stem, folder)
     return Speech(
         path=str(sound.path) if sound else None,
         audio_url=reply.data.audio if delivery.is_link(reply.data.audio) else None,
@@ -209,52 +207,6 @@ async def _saved_sound(
             outcome=Outcome.UNKNOWN,  # an identical call would be charged
         )
     return saved, problem
-
-
-async def _saved_subtitles(
-    runtime: Runtime, reply: SpeechReply, stem: str, folder: Path
-) -> SavedFile | None:
-    url = reply.data.subtitle_file
-    if not url or runtime.settings.resource_mode == "url":
-        return None
-    try:
-        return await delivery.save_text(
-            await _srt(runtime, url), stem=stem, folder=folder, media_type="application/x-subrip"
-        )
-    except (MiniMaxError, ValueError, TypeError, KeyError, OverflowError):
-        return None  # the speech is there; subtitles are an extra
-
-
-async def _srt(runtime: Runtime, url: str) -> str:
-    client = await runtime.client()
-
-    async def received() -> bytes:
-        data = bytearray()
-        async with client.download(url) as download:
-            async for chunk in download.chunks:
-                data += chunk
-                if len(data) > LARGEST_SUBTITLES_BYTES:
-                    raise ValueError("too long for subtitles")
-        return bytes(data)
-
-    return srt_text(json.loads(await retry.run(policies.DOWNLOAD, received, clock=runtime.clock)))
-
-
-def srt_text(items: list[dict[str, Any]]) -> str:
-    """SubRip text of MiniMax's subtitle items (`text`, `time_begin`, `time_end` in ms)."""
-    blocks = [
-        f"{number}\n{_time(item['time_begin'])} --> {_time(item['time_end'])}\n"
-        f"{' '.join(str(item['text']).split())}\n"
-        for number, item in enumerate(items, 1)
-    ]
-    return "\n".join(blocks)
-
-
-def _time(milliseconds: float) -> str:
-    seconds, rest = divmod(round(milliseconds), 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02},{rest:03}"
 
 
 def _what_now(sound: SavedFile | None) -> str:

@@ -1,0 +1,1 @@
+"""Voices: clone, design, speak, list and delete."""
