@@ -27,8 +27,13 @@ from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.protocol.strict_tool import Toolbox
 from minimax.runtime import Backend, Runtime
 from minimax.settings import Settings
-from minimax.tool_results import (
+from minimax.time_budgets import (
+    CALL_SECONDS,
+    CLOSING_SECONDS,
+    LONGEST_CALL_SECONDS,
     LONGEST_WAIT_SECONDS,
+)
+from minimax.tool_results import (
     CancelledJob,
     ClonedVoice,
     DeletedVoice,
@@ -72,25 +77,27 @@ Clone only voices that the person may use: their own, or with the speaker's perm
 PAID: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
 )
-LOOKS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=True)
-SAVES: Final = ToolAnnotations(
+READ_ONLY: Final = ToolAnnotations(read_only_hint=True, open_world_hint=True)
+WRITES_FILES: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
 )
 
-DESTROYS: Final = ToolAnnotations(
+DESTRUCTIVE: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
 )
 LAST_PORT: Final = 65535
 MOST_TASKS_SHOWN: Final = 100
 MOST_COMPLETIONS: Final = 100
 """The protocol's limit for one completion."""
-PATIENCE_SECONDS: Final = 48.0
-"""After this a call answers while its work goes on; every call answers within 50 seconds."""
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id; models like to write the digits as a number."""
 
-toolbox = Toolbox(shown=MiniMaxError, invalid=InputError)
+toolbox = Toolbox(
+    user_error=MiniMaxError,
+    argument_error=InputError,
+    longest_call_seconds=LONGEST_CALL_SECONDS,
+)
 
 
 @toolbox.tool(title="Clone a voice", annotations=PAID)
@@ -149,7 +156,7 @@ async def voice_clone(
     Only for voices that the person may use. The recording is checked here before it is uploaded;
     a file that was attached to the chat is not on this computer: ask where it lies.
     """
-    from minimax.voice import clone  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import clone
 
     request = clone.CloneRequest(
         audio=audio,
@@ -164,7 +171,7 @@ async def voice_clone(
         need_noise_reduction=need_noise_reduction,
         need_volume_normalization=need_volume_normalization,
     )
-    return await clone.clone(await runtime.current(), request, within_seconds=_patience(ctx))
+    return await clone.clone(await runtime.current(), request, within_seconds=_answer_within(ctx))
 
 
 @toolbox.tool(title="Generate a video", annotations=PAID)
@@ -241,9 +248,9 @@ async def generate_video(
     do not call it again by yourself. A job whose answer was lost is handed over by the next
     identical call (reused) instead of being bought twice.
     """
-    from minimax.video import submit  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import submit
 
-    wish = VideoRequest(
+    request = VideoRequest(
         prompt=prompt,
         first_frame=first_frame,
         last_frame=last_frame,
@@ -258,14 +265,14 @@ async def generate_video(
     )
     return await submit.submit(
         await runtime.current(),
-        wish,
+        request,
         second_charge_agreed=allow_second_charge,
         dry_run=dry_run,
-        within_seconds=_patience(ctx),
+        within_seconds=_answer_within(ctx),
     )
 
 
-@toolbox.tool(title="Follow a video job", annotations=LOOKS)
+@toolbox.tool(title="Follow a video job", annotations=READ_ONLY)
 async def query_video_generation(
     task_id: Annotated[Id, Field(description="From generate_video.")],
     wait_seconds: Annotated[
@@ -285,7 +292,7 @@ async def query_video_generation(
     seconds, whichever is first; still processing is normal, so call again. An error of this call
     means that MiniMax could not be asked: the job itself is not affected.
     """
-    from minimax.video import job  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import job
 
     report = None if ctx is None else partial(_report, ctx)
     return await job.query(
@@ -293,7 +300,7 @@ async def query_video_generation(
     )
 
 
-@toolbox.tool(title="Fetch a video file", annotations=SAVES)
+@toolbox.tool(title="Fetch a video file", annotations=WRITES_FILES)
 async def retrieve_video_file(
     file_id: Annotated[Id, Field(description="From query_video_generation.")],
     output_directory: Annotated[
@@ -308,19 +315,19 @@ async def retrieve_video_file(
     (downloading): call again with the same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives
     a link that works for about an hour.
     """
-    from minimax.video import download  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import download
 
     report = None if ctx is None else partial(_report_bytes, ctx)
     return await download.download_video(
         await runtime.current(),
         file_id,
         output_directory=output_directory,
-        within_seconds=_patience(ctx),
+        within_seconds=_answer_within(ctx),
         report=report,
     )
 
 
-@toolbox.tool(title="List video jobs", annotations=LOOKS)
+@toolbox.tool(title="List video jobs", annotations=READ_ONLY)
 async def list_video_tasks(
     limit: Annotated[int, Field(ge=1, le=100, description="How many, newest first.")] = 20,
     status: Annotated[
@@ -337,14 +344,14 @@ async def list_video_tasks(
     Finds yesterday's video in a new chat: task_id, status as last seen, prompt, file_id and the
     saved path. A job with status unknown was sent and never answered; it may have been charged.
     """
-    from minimax.video import listing  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import listing
 
     return await listing.list_jobs(
         await runtime.current(), limit=limit, status=status, remote=remote
     )
 
 
-@toolbox.tool(title="Cancel a video job", annotations=DESTROYS)
+@toolbox.tool(title="Cancel a video job", annotations=DESTRUCTIVE)
 async def cancel_video_generation(
     task_id: Annotated[Id, Field(description="From generate_video.")],
 ) -> CancelledJob:
@@ -353,7 +360,7 @@ async def cancel_video_generation(
     Running and finished jobs and Hailuo jobs cannot be cancelled: the call is refused and says
     what can be done. Only when the person asked for it.
     """
-    from minimax.video import job  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.video import job
 
     return await job.cancel(await runtime.current(), task_id)
 
@@ -407,7 +414,7 @@ async def text_to_audio(
     first time, MiniMax also charges its fee ($1.50 or $3.00) and keeps the voice for good; one
     that has not spoken within 7 days is deleted. Without voice_id an English system voice speaks.
     """
-    from minimax.voice import speak  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import speak
 
     request = speak.SpeechRequest(
         text=text,
@@ -425,10 +432,10 @@ async def text_to_audio(
         subtitles=subtitles,
         output_directory=output_directory,
     )
-    return await speak.speak(await runtime.current(), request, within_seconds=_patience(ctx))
+    return await speak.speak(await runtime.current(), request, within_seconds=_answer_within(ctx))
 
 
-@toolbox.tool(title="List voices", annotations=LOOKS)
+@toolbox.tool(title="List voices", annotations=READ_ONLY)
 async def list_voices(
     voice_type: Annotated[
         Literal["all", "system", "voice_cloning", "voice_generation"],
@@ -444,7 +451,7 @@ async def list_voices(
     There are about 300 system voices: narrow them with search. A new clone or design shows up only
     after it has spoken once; its voice_id works before that.
     """
-    from minimax.voice import library  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import library
 
     return await library.list_voices(
         await runtime.current(), voice_type=voice_type, search=search, limit=limit
@@ -471,7 +478,7 @@ async def voice_design(
     The preview is billed at once; the voice itself (list price $3.00) when it first speaks. MiniMax
     deletes it after 7 days if it never does.
     """
-    from minimax.voice import design  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import design
 
     request = design.DesignRequest(
         prompt=prompt,
@@ -479,10 +486,10 @@ async def voice_design(
         voice_id=voice_id,
         output_directory=output_directory,
     )
-    return await design.design(await runtime.current(), request, within_seconds=_patience(ctx))
+    return await design.design(await runtime.current(), request, within_seconds=_answer_within(ctx))
 
 
-@toolbox.tool(title="Delete a voice", annotations=DESTROYS)
+@toolbox.tool(title="Delete a voice", annotations=DESTRUCTIVE)
 async def delete_voice(
     voice_id: Annotated[str, Field(description="The exact id.")],
     voice_type: Annotated[
@@ -495,7 +502,7 @@ async def delete_voice(
     It cannot be undone, and the id can never be used again. Only when the person named this voice
     and asked for it to be deleted.
     """
-    from minimax.voice import library  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import library
 
     return await library.delete(await runtime.current(), voice_id, voice_type=voice_type)
 
@@ -529,9 +536,9 @@ async def text_to_image(
     Their paths can be given to generate_video as first_frame and last_frame. blocked counts
     pictures that MiniMax's content check held back.
     """
-    from minimax import image  # noqa: PLC0415 - start-up must not pay for it
+    from minimax import image
 
-    request = image.PictureRequest(
+    request = image.ImageRequest(
         prompt=prompt,
         aspect_ratio=aspect_ratio,
         n=n,
@@ -540,12 +547,12 @@ async def text_to_image(
         prompt_optimizer=prompt_optimizer,
         output_directory=output_directory,
     )
-    return await image.make(await runtime.current(), request, within_seconds=_patience(ctx))
+    return await image.make(await runtime.current(), request, within_seconds=_answer_within(ctx))
 
 
-def _patience(ctx: Context[Any, Any] | None) -> float | None:
+def _answer_within(ctx: Context[Any, Any] | None) -> float | None:
     """How long a call may take: hosts cut it at 60 seconds, Python code awaits the end."""
-    return None if ctx is None else PATIENCE_SECONDS
+    return None if ctx is None else CALL_SECONDS
 
 
 async def _report_bytes(ctx: Context[Any, Any], received: float, total: float | None) -> None:
@@ -576,7 +583,7 @@ def make_server(
     @asynccontextmanager
     async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
         opened = Runtime(load_settings, backend=backend, host_listens=host_listens)
-        async with runtime.hosted(opened):
+        async with runtime.host_runtime(opened):
             yield opened
 
     server = MCPServer(
@@ -590,7 +597,7 @@ def make_server(
     )
     _add_prompts(server)
     _add_resources(server)
-    server.completion()(_completed)  # type: ignore[no-untyped-call]
+    server.completion()(_complete)  # type: ignore[no-untyped-call]
     return server
 
 
@@ -635,13 +642,13 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
     @server.resource("minimax://tasks", title="Paid video jobs", mime_type="application/json")
     async def tasks() -> str:
         """The video jobs bought from this computer, newest first."""
-        from minimax.video import listing  # noqa: PLC0415 - start-up must not pay for it
+        from minimax.video import listing
 
         found = await listing.list_jobs(await runtime.current(), limit=MOST_TASKS_SHOWN)
         return json.dumps(found["tasks"], indent=1, ensure_ascii=False)
 
 
-async def _completed(
+async def _complete(
     _ref: object, argument: CompletionArgument, _context: object
 ) -> Completion | None:
     """Complete what a person types for a prompt; only models and voices have known values."""
@@ -656,7 +663,7 @@ async def _completed(
 
 
 async def _voice_ids() -> list[str]:
-    from minimax.voice import library  # noqa: PLC0415 - start-up must not pay for it
+    from minimax.voice import library
 
     try:
         return await library.ids(await runtime.current())
@@ -668,15 +675,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands; without one, serve MCP over stdio."""
     options = _options(arguments)
     if options.command == "demo":
-        from minimax.commands import demo  # noqa: PLC0415 - each command imports only what it runs
+        from minimax.commands import demo
 
         return demo.run(live=options.live)
     if options.command == "check":
-        from minimax.commands import check  # noqa: PLC0415
+        from minimax.commands import check
 
         return check.run(server_file=Path(__file__).resolve())
     if options.command == "sandbox":
-        from minimax import sandbox  # noqa: PLC0415
+        from minimax import sandbox
 
         return sandbox.run(port=options.port)
     return _serve(sandboxed=options.sandbox)
@@ -707,9 +714,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _serve(*, sandboxed: bool) -> int:
-    from minimax.protocol import stdio  # noqa: PLC0415 - Python callers of the tools need no transport
+    from minimax.protocol import stdio
 
-    load_settings = _loaded_settings(sandboxed=sandboxed)
+    load_settings = _load_settings(sandboxed=sandboxed)
     if sys.stdin.isatty():
         sys.stderr.write(
             "This is an MCP server: a host such as Claude Desktop starts it and speaks JSON-RPC "
@@ -720,10 +727,10 @@ def _serve(*, sandboxed: bool) -> int:
         backend=_sandbox if sandboxed else None,
         host_listens=stdio.host_listener(),
     )
-    return stdio.serve(server)
+    return stdio.serve(server, closing_seconds=CLOSING_SECONDS)
 
 
-def _loaded_settings(*, sandboxed: bool) -> Callable[[], Settings]:
+def _load_settings(*, sandboxed: bool) -> Callable[[], Settings]:
     """Settings as they are now; one that cannot be used is told by every call, not by a crash."""
     try:
         settings = Settings.from_env(sandbox=sandboxed)
@@ -737,7 +744,7 @@ def _loaded_settings(*, sandboxed: bool) -> Callable[[], Settings]:
 
 @asynccontextmanager
 async def _sandbox() -> AsyncIterator[str]:
-    from minimax.sandbox import Sandbox, serve  # noqa: PLC0415 - only when it was asked for
+    from minimax.sandbox import Sandbox, serve
 
     async with serve(Sandbox()) as base_url:
         yield base_url

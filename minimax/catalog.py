@@ -64,8 +64,8 @@ class VideoModel:
         first_frame_only: Resolutions that are allowed with a first frame alone.
         sends_size: False: the API takes no duration and no resolution for this model.
         takes_fast_pretreatment: Whether `fast_pretreatment` is a parameter of this model.
-        free_pictures: As many pictures cost nothing extra.
-        further_picture_usd: What each further one costs.
+        free_images: As many images cost nothing extra.
+        further_image_usd: What each further one costs.
     """
 
     name: str
@@ -74,8 +74,8 @@ class VideoModel:
     first_frame_only: frozenset[str] = frozenset()
     sends_size: bool = True
     takes_fast_pretreatment: bool = False
-    free_pictures: int = 99
-    further_picture_usd: float = 0.0
+    free_images: int = 99
+    further_image_usd: float = 0.0
 
     def sizes_for(self, mode: VideoMode) -> tuple[Size, ...]:
         """The sizes that this model makes in a mode, default first."""
@@ -137,15 +137,15 @@ VIDEO_MODELS: Final[Mapping[str, VideoModel]] = MappingProxyType(
                 name="MiniMax-H3",
                 modes=_H3_MODES,
                 sizes=_per_second({"768P": 0.08, "2K": 0.13}, range(4, 16)),
-                free_pictures=5,
-                further_picture_usd=0.04,
+                free_images=5,
+                further_image_usd=0.04,
             ),
             VideoModel(
                 name="MiniMax-H3-Max",
                 modes=_H3_MODES,
                 sizes=_per_second({"768P": 0.08, "480P": 0.05}, range(5, 16)),
-                free_pictures=2,
-                further_picture_usd=0.074,
+                free_images=2,
+                further_image_usd=0.074,
             ),
         )
     }
@@ -167,7 +167,7 @@ def price_list() -> dict[str, Any]:
     """The tables above as JSON: what can be made, and its list price."""
     return {
         "prices": f"US dollars, list prices of {PRICES_AS_OF}, pay as you go",
-        "video": [_priced(model) for model in VIDEO_MODELS.values()],
+        "video": [_price_of_model(model) for model in VIDEO_MODELS.values()],
         "speech_per_million_characters": dict(SPEECH_PRICES_USD_PER_MILLION),
         "voice_clone_at_first_use": CLONE_PRICE_USD,
         "voice_design_at_first_use": DESIGN_PRICE_USD,
@@ -175,7 +175,7 @@ def price_list() -> dict[str, Any]:
     }
 
 
-def _priced(model: VideoModel) -> dict[str, Any]:
+def _price_of_model(model: VideoModel) -> dict[str, Any]:
     return {
         "model": model.name,
         "from": [mode.value for mode in VideoMode if mode in model.modes],

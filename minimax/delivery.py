@@ -1,117 +1,44 @@
 """Media that MiniMax made become files here; a link that has expired is renewed once."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from minimax.api import policies, retry
 from minimax.api.signed_links import EXPIRED_LINK_STATUSES
 from minimax.clock import Clock
-from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
-from minimax.files import media_types, outputs, paths
+from minimax.errors import MiniMaxError, RefusedError
+from minimax.files import media_types, outputs
 from minimax.files.outputs import SavedFile
 from minimax.runtime import Runtime
-from minimax.runtime.background import StillRunning
 
 if TYPE_CHECKING:
     from minimax.api.client import MiniMaxClient
     from minimax.api.signed_links import Download
 
 __all__ = [
-    "Attempted",
     "OnBytes",
     "RenewableLink",
-    "attempted",
-    "billed",
+    "SavedOrError",
     "download_link",
     "is_link",
     "link_life_text",
-    "made",
     "save_audio",
     "save_link",
     "save_preview",
     "save_text",
-    "trouble",
+    "saving_failed_text",
+    "try_saving",
 ]
 
 T = TypeVar("T")
-Attempted = tuple[SavedFile | None, MiniMaxError | None]
+SavedOrError = tuple[SavedFile | None, MiniMaxError | None]
 """A saved file, or why it could not be saved; neither where nothing was to be saved."""
 
 HEX_PIECE: Final = 512 * 1024
 """Characters decoded at a time; even, so that no byte is cut in two."""
-
-
-async def billed(call: Awaitable[T], *, what: str) -> T:
-    """The answer to a billed request that is not repeated by itself.
-
-    Raises:
-        MaybeChargedError: It was sent, and no usable answer came back.
-        MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
-    """
-    try:
-        return await call
-    except MiniMaxError as error:
-        if error.outcome is not Outcome.UNKNOWN:
-            raise
-        raise MaybeChargedError.after(
-            error,
-            f"{what} was asked for and no usable answer came back: MiniMax may have made and "
-            "charged it. It was not repeated. Ask the person before calling again.",
-        ) from None
-
-
-class Request(Protocol):
-    """What a caller said about something that is billed; equal ones are the same wish."""
-
-    @property
-    def output_directory(self) -> str | None: ...
-    def __hash__(self) -> int: ...
-
-
-RequestT = TypeVar("RequestT", bound=Request)
-
-
-async def made(
-    runtime: Runtime,
-    request: RequestT,
-    make: Callable[[Runtime, RequestT, Path], Coroutine[Any, Any, T]],
-    *,
-    within_seconds: float | None,
-    about: Hashable = None,
-) -> T:
-    """The result of billed work that outlives its call; an identical call joins it.
-
-    Args:
-        runtime: The loop's own.
-        request: What is wanted.
-        make: Makes it, and saves it to the folder that it is given.
-        within_seconds: Answer after this long at the latest.
-        about: What else must be the same in an identical call, like the content of a file.
-
-    Raises:
-        InputError: The folder is outside the base path; nothing was sent.
-        UnansweredError: It takes longer than `within_seconds`; it goes on.
-        MiniMaxError: What `make` raised.
-    """
-    folder = await asyncio.to_thread(
-        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
-    )
-    key = (request, about)
-    runtime.background.start(key, partial(make, runtime, request, folder), paid=True)
-    try:
-        result: T = await runtime.background.collect(key, within_seconds=within_seconds)
-    except StillRunning:
-        raise UnansweredError(
-            "MiniMax is still at it; that goes on by itself and nothing is lost. Call again with "
-            "exactly the same arguments: that joins it and is not charged again.",
-            outcome=Outcome.UNKNOWN,
-        ) from None
-    return result
 
 
 # --- downloading -------------------------------------------------------------------------------
@@ -121,20 +48,20 @@ OnBytes = Callable[[int, int | None], None]
 
 
 class RenewableLink:
-    """A signed link that can be minted anew."""
+    """A signed link that can be requested again."""
 
-    def __init__(self, mint: Callable[[], Awaitable[str]]) -> None:
-        self._mint = mint
+    def __init__(self, request_link: Callable[[], Awaitable[str]]) -> None:
+        self._request_link = request_link
         self.url: str | None = None
 
     async def get(self) -> str:
-        """The link, minted on first use."""
+        """The link, requested on first use."""
         if self.url is None:
-            self.url = await self._mint()
+            self.url = await self._request_link()
         return self.url
 
     def forget(self) -> None:
-        """It is over; the next use mints another one."""
+        """It has expired; the next use requests another one."""
         self.url = None
 
 
@@ -193,7 +120,7 @@ async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncI
 # --- saving ------------------------------------------------------------------------------------
 
 
-async def attempted(saving: Awaitable[SavedFile]) -> Attempted:
+async def try_saving(saving: Awaitable[SavedFile]) -> SavedOrError:
     """A file, or why there is none: a full disk must not hide what was paid for."""
     try:
         return await saving, None
@@ -201,7 +128,7 @@ async def attempted(saving: Awaitable[SavedFile]) -> Attempted:
         return None, error
 
 
-def trouble(error: MiniMaxError | None, *, link: str | None = None) -> str:
+def saving_failed_text(error: MiniMaxError | None, *, link: str | None = None) -> str:
     """What a paid result says where only the saving failed.
 
     Args:
@@ -214,12 +141,14 @@ def trouble(error: MiniMaxError | None, *, link: str | None = None) -> str:
     return f" It could not be saved here: {error}{way_out} Making it anew is charged again."
 
 
-async def save_preview(runtime: Runtime, audio: str, *, voice_id: str, folder: Path) -> Attempted:
+async def save_preview(
+    runtime: Runtime, audio: str, *, voice_id: str, folder: Path
+) -> SavedOrError:
     """Save the preview of a new voice, if there is one and files are wanted."""
     if not audio or runtime.settings.resource_mode == "url":
         return None, None
     stem = outputs.file_stem("preview", voice_id)
-    return await attempted(save_audio(runtime, audio, stem=stem, folder=folder))
+    return await try_saving(save_audio(runtime, audio, stem=stem, folder=folder))
 
 
 def is_link(audio: str) -> bool:
@@ -245,7 +174,11 @@ async def save_audio(
             raw_type=raw_type,
         )
     return await outputs.save(
-        _decoded(audio), stem=stem, types=media_types.SPOKEN_TYPES, folder=folder, raw_type=raw_type
+        _decode_hex(audio),
+        stem=stem,
+        types=media_types.SPOKEN_TYPES,
+        folder=folder,
+        raw_type=raw_type,
     )
 
 
@@ -279,7 +212,7 @@ async def save_link(
     )
 
 
-async def _decoded(text: str) -> AsyncIterator[bytes]:
+async def _decode_hex(text: str) -> AsyncIterator[bytes]:
     for start in range(0, len(text), HEX_PIECE):
         try:
             yield bytes.fromhex(text[start : start + HEX_PIECE])

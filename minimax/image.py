@@ -3,23 +3,27 @@
 import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from minimax import delivery
-from minimax.api.json_body import given
+from minimax.api.json_body import drop_none
 from minimax.api.replies import ImageReply
-from minimax.catalog import IMAGE_PRICE_USD, PRICES_AS_OF
+from minimax.catalog import IMAGE_PRICE_USD
 from minimax.errors import MiniMaxError, RefusedError
 from minimax.files import inputs, media_types, outputs
 from minimax.files.outputs import SavedFile
 from minimax.files.requirements import PORTRAIT
+from minimax.files.source import Source, file_version, parse_source
 from minimax.runtime import Runtime
 from minimax.settings import Settings
+from minimax.spending.billed_call import call_billed, run_or_join
+from minimax.spending.wording import list_price_text
 from minimax.tool_results import Pictures
 from minimax.validation import check_choice, check_length
 
-__all__ = ["PictureRequest", "make"]
+__all__ = ["ImageRequest", "make"]
 
 MODEL: Final = "image-01"
 LONGEST_PROMPT: Final = 1500
@@ -28,7 +32,7 @@ ASPECT_RATIOS: Final = ("1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureRequest:
+class ImageRequest:
     """What a caller may say about pictures; None is "not given"."""
 
     prompt: str
@@ -41,7 +45,7 @@ class PictureRequest:
 
 
 async def make(
-    runtime: Runtime, request: PictureRequest, *, within_seconds: float | None = None
+    runtime: Runtime, request: ImageRequest, *, within_seconds: float | None = None
 ) -> Pictures:
     """Make pictures and save them, or give their links where only links are wanted.
 
@@ -54,46 +58,54 @@ async def make(
     """
     check_length("prompt", request.prompt, LONGEST_PROMPT)
     check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
-    subject = await asyncio.to_thread(_subject_stamp, request, runtime.settings)
-    return await delivery.made(
-        runtime, request, _made, within_seconds=within_seconds, about=subject
+    subject = await asyncio.to_thread(_parse_subject, request, runtime.settings)
+    return await run_or_join(
+        runtime,
+        request,
+        partial(_make, subject=subject),
+        within_seconds=within_seconds,
+        about=file_version(subject),
     )
 
 
-def _subject_stamp(request: PictureRequest, settings: Settings) -> tuple[int, int] | None:
+def _parse_subject(request: ImageRequest, settings: Settings) -> Source | None:
     if request.subject_image is None:
         return None
-    return inputs.file_version(request.subject_image, field="subject_image", settings=settings)
+    return parse_source(request.subject_image, field="subject_image", settings=settings)
 
 
-async def _made(runtime: Runtime, request: PictureRequest, folder: Path) -> Pictures:
-    reply = await _reply(runtime, request)
+async def _make(
+    runtime: Runtime, request: ImageRequest, folder: Path, *, subject: Source | None
+) -> Pictures:
+    reply = await _request_images(runtime, request, subject)
     urls = reply.data.image_urls
-    saved, problem = await _saved(runtime, reply, folder)
+    saved, problem = await _save_all(runtime, reply, folder)
     return Pictures(
         paths=[str(file.path) for file in saved],
         image_urls=urls,
         blocked=reply.metadata.failed_count,
-        next_step=runtime.next_step(
-            _what_now(saved, urls)
-            + _held_back(reply.metadata.failed_count)
-            + f" List price: ${IMAGE_PRICE_USD * len(urls):.4f} ({PRICES_AS_OF})."
-            + delivery.trouble(problem, link="image_urls")
+        next_step=runtime.write_next_step(
+            _next_step(saved, urls)
+            + _blocked_text(reply.metadata.failed_count)
+            + f" {list_price_text(IMAGE_PRICE_USD * len(urls), decimals=4)}"
+            + delivery.saving_failed_text(problem, link="image_urls")
         ),
     )
 
 
-async def _reply(runtime: Runtime, request: PictureRequest) -> ImageReply:
+async def _request_images(
+    runtime: Runtime, request: ImageRequest, subject: Source | None
+) -> ImageReply:
     client = await runtime.client()
     with ExitStack() as opened:
-        body = await asyncio.to_thread(_body, runtime, request, opened)
-        reply = await delivery.billed(client.make_images(body), what="The picture")
+        body = await asyncio.to_thread(_body, request, subject, opened)
+        reply = await call_billed(client.make_images(body), what="The picture")
     if not reply.data.image_urls:
         raise RefusedError("MiniMax's content check held every picture back. Reword the prompt.")
     return reply
 
 
-def _body(runtime: Runtime, request: PictureRequest, opened: ExitStack) -> dict[str, Any]:
+def _body(request: ImageRequest, subject: Source | None, opened: ExitStack) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "model": MODEL,
         "prompt": request.prompt,
@@ -103,19 +115,15 @@ def _body(runtime: Runtime, request: PictureRequest, opened: ExitStack) -> dict[
         "seed": request.seed,
         "prompt_optimizer": request.prompt_optimizer,
     }
-    if request.subject_image is not None:
-        subject = inputs.open_picture(
-            request.subject_image,
-            field="subject_image",
-            rules=PORTRAIT,
-            settings=runtime.settings,
-            opened=opened,
+    if subject is not None:
+        image = inputs.open_image(
+            subject, field="subject_image", requirements=PORTRAIT, opened=opened
         )
-        fields["subject_reference"] = [{"type": "character", "image_file": subject}]
-    return given(**fields)
+        fields["subject_reference"] = [{"type": "character", "image_file": image}]
+    return drop_none(**fields)
 
 
-async def _saved(
+async def _save_all(
     runtime: Runtime, reply: ImageReply, folder: Path
 ) -> tuple[list[SavedFile], MiniMaxError | None]:
     """The pictures as files; what cannot be saved must not hide what was paid for."""
@@ -134,7 +142,7 @@ async def _saved(
     return saved, None
 
 
-def _what_now(saved: list[SavedFile], urls: list[str]) -> str:
+def _next_step(saved: list[SavedFile], urls: list[str]) -> str:
     if not saved:
         return f"Give the person the {len(urls)} links; they work for about a day."
     return (
@@ -143,5 +151,5 @@ def _what_now(saved: list[SavedFile], urls: list[str]) -> str:
     )
 
 
-def _held_back(blocked: int) -> str:
+def _blocked_text(blocked: int) -> str:
     return f" The content check held {blocked} back; reword the prompt for more." if blocked else ""

@@ -4,7 +4,7 @@ import logging
 import sys
 from typing import Final
 
-from minimax.safe_text import redacted
+from minimax.safe_text import redact
 
 __all__ = ["configure"]
 
@@ -20,7 +20,7 @@ class _Redacting(logging.Formatter):
         self._secret = secret
 
     def format(self, record: logging.LogRecord) -> str:
-        text = redacted(super().format(record))
+        text = redact(super().format(record))
         return text.replace(self._secret, "[key removed]") if self._secret else text
 
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Final
 
-__all__ = ["plain", "quoted", "redacted", "shortened"]
+__all__ = ["plain", "quote", "redact", "shorten"]
 
 SHOWN_CHARACTERS: Final = 300
 """Longest piece of another service's text that we pass on."""
@@ -16,12 +16,12 @@ _KEY_LIKE: Final = re.compile(r"(?:Bearer\s+\S+)|(?:\b(?:sk-|eyJ)[\w.\-]{6,})", 
 _LINK_SECRET: Final = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """The text without what looks like a key and without the signed part of links."""
     return _LINK_SECRET.sub(r"\1?[signature removed]", _KEY_LIKE.sub("[key removed]", text))
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Another service's words, made `plain` and put in quotes."""
     return "'" + plain(text).replace("'", '"') + "'"
 
@@ -32,10 +32,10 @@ def plain(text: str) -> str:
     What comes back is data to show; it must not be able to steer a terminal or a model.
     """
     visible = "".join(" " if _is_unprintable(char) else char for char in text)
-    return shortened(redacted(" ".join(visible.split())), SHOWN_CHARACTERS)
+    return shorten(redact(" ".join(visible.split())), SHOWN_CHARACTERS)
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """The text, or as much of its beginning as fits into `most` characters with a mark."""
     return text if len(text) <= most else text[: most - 1] + "…"
 

@@ -85,7 +85,7 @@ class Settings:
         Raises:
             SettingsError: A value cannot be used; the message names the variable.
         """
-        values = _merged(os.environ if environ is None else environ, env_file)
+        values = _merge_env(os.environ if environ is None else environ, env_file)
         _warn_if_shared(env_file)
         base_path = _folder("MINIMAX_MCP_BASE_PATH", values) or _home() / "MiniMax"
         api_host = _api_host(values.get("MINIMAX_API_HOST"))
@@ -107,7 +107,7 @@ def is_loopback(host: str | None) -> bool:
     return host in ("127.0.0.1", "localhost", "::1")
 
 
-def _merged(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
+def _merge_env(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
     values = {**read_env_file(env_file), **{k: v for k, v in environ.items() if v.strip()}}
     values.setdefault("MINIMAX_LOG_LEVEL", values.get("FASTMCP_LOG_LEVEL", ""))
     return {name: value.strip() for name, value in values.items() if value.strip()}
@@ -121,7 +121,7 @@ def read_env_file(env_file: Path = ENV_FILE) -> dict[str, str]:
     """
     if not env_file.is_file():
         return {}
-    from dotenv import dotenv_values  # noqa: PLC0415 - only where the file exists
+    from dotenv import dotenv_values
 
     try:
         found = dotenv_values(env_file, interpolate=False, encoding="utf-8-sig")
@@ -236,6 +236,6 @@ def _state_dir(values: Mapping[str, str], api_host: str | None, *, sandbox: bool
 
 
 def _default_state_dir() -> Path:
-    from platformdirs import user_state_path  # noqa: PLC0415 - only where the default is used
+    from platformdirs import user_state_path
 
     return user_state_path("minimax-mcp", appauthor=False)

@@ -1,12 +1,11 @@
 """What each tool returns: one TypedDict per tool, with every key always present."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 __all__ = [
-    "LONGEST_WAIT_SECONDS",
     "CancelledJob",
     "ClonedVoice",
     "DeletedVoice",
@@ -18,9 +17,6 @@ __all__ = [
     "VideoFile",
     "VideoStatus",
 ]
-
-LONGEST_WAIT_SECONDS: Final = 45
-"""Of one query; hosts cut a call at 60 seconds, and the last ask must fit in as well."""
 
 
 JobStatus = Literal["queued", "processing", "completed", "failed"]

@@ -6,7 +6,7 @@ from typing import Final
 
 from minimax.errors import InputError
 
-__all__ = ["check_choice", "check_length", "checked_id"]
+__all__ = ["check_choice", "check_id", "check_length"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -31,7 +31,7 @@ def check_choice(field: str, value: object, allowed: Collection[object]) -> None
         raise InputError(f"{field} must be one of: {', '.join(map(str, allowed))}.")
 
 
-def checked_id(text: str, field: str) -> str:
+def check_id(text: str, field: str) -> str:
     """A task or file id as MiniMax makes them, and nothing else that a URL or path could hold.
 
     Raises:

@@ -20,7 +20,7 @@ from minimax import errors
 from minimax.api import error_codes, policies, responses, retry
 from minimax.api.error_codes import Advice
 from minimax.api.policies import Policy
-from minimax.api.responses import Answer
+from minimax.api.responses import HttpAnswer
 from minimax.errors import MiniMaxError, Outcome
 from minimax.video import download
 from minimax.voice import clone
@@ -98,11 +98,11 @@ def _kind(tool: Tool) -> str:
     told = tool.annotations
     if told == minimax_server.PAID:
         return "costs money"
-    if told == minimax_server.LOOKS:
+    if told == minimax_server.READ_ONLY:
         return "only looks"
-    if told == minimax_server.DESTROYS:
+    if told == minimax_server.DESTRUCTIVE:
         return "ends something for good"
-    if told == minimax_server.SAVES:
+    if told == minimax_server.WRITES_FILES:
         return "saves a file"
     raise ValueError(f"{tool.name} has annotations that this page has no word for")
 
@@ -307,7 +307,7 @@ def errors_page() -> str:
                 f"{retry.TRANSIENT_BASE_SECONDS:g} to {retry.TRANSIENT_CAP_SECONDS:g} seconds, and "
                 f"from {retry.THROTTLED_BASE_SECONDS:g} to {retry.THROTTLED_CAP_SECONDS:g} after "
                 "THROTTLED. Where MiniMax names a time itself (Retry-After), that is taken. If "
-                f"the pause would be longer than {retry.LONGEST_OBEYED_WAIT_SECONDS:g} seconds, or "
+                f"the pause would be longer than {policies.SUBMIT.longest_wait_seconds:g} seconds, or "
                 "longer than what is left, the error is given at once and tells it."
             ),
             "## MiniMax's codes\n",
@@ -406,7 +406,7 @@ STATUSES: Final = (408, 429, 500, 302, 404, 400)
 
 
 def _http_row(status: int) -> list[str]:
-    error = responses.refusal(Answer(status, {}), 0, "", endpoint="")
+    error = responses.refusal_error(HttpAnswer(status, {}), 0, "", endpoint="")
     shown = {500: "500 and above", 302: "300 to 399", 400: "any other"}.get(status, str(status))
     return [shown, f"`{error.outcome.name}`", str(error).removesuffix(f" (HTTP {status})")]
 

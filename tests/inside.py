@@ -27,7 +27,7 @@ async def connected(settings: Settings, sandbox: Any) -> AsyncIterator[Client]:
 async def in_python(settings: Settings, sandbox: Any, time: VirtualTime) -> AsyncIterator[Runtime]:
     """The tools as plain coroutines, on the sandbox, in time that does not pass."""
     at = replace(settings, api_host=sandbox.url)
-    async with runtime.hosted(Runtime(lambda: at, clock=time.clock)) as opened:
+    async with runtime.host_runtime(Runtime(lambda: at, clock=time.clock)) as opened:
         yield opened
 
 

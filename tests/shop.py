@@ -45,20 +45,19 @@ async def server(
     settings: Settings, time: VirtualTime, *, now: Callable[[], float] = real_time.time
 ) -> AsyncIterator[Runtime]:
     """One server of this user; `now` is what its ledger goes by."""
-    running = Runtime(lambda: settings, clock=time.clock)
-    running._ledger = Ledger(settings.state_dir, now=now)
-    running._at_end.callback(running._ledger.close)
+    running = Runtime(
+        lambda: settings, clock=time.clock, open_ledger=lambda folder: Ledger(folder, now=now)
+    )
     try:
         yield running
     finally:
-        runtime.per_loop._of_loop.pop(asyncio.get_running_loop(), None)
         await running.aclose()
 
 
 async def buy(server: Runtime, **arguments: Any) -> SubmittedVideo:
     """Call the tool at one of several servers in this loop; WISH unless told otherwise."""
-    runtime.per_loop._of_loop[asyncio.get_running_loop()] = server
-    return await minimax_server.generate_video(**{**WISH, **arguments})
+    with runtime.use(server):
+        return await minimax_server.generate_video(**{**WISH, **arguments})
 
 
 async def until(condition: Callable[[], object]) -> None:

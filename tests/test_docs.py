@@ -51,7 +51,9 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
         await sleep(0)
 
     monkeypatch.setattr("asyncio.sleep", skip)
-    monkeypatch.setattr("minimax.runtime.Clock", lambda: Clock(now=made.clock.now, sleep=skip))
+    monkeypatch.setattr(
+        "minimax.runtime.per_loop.Clock", lambda: Clock(now=made.clock.now, sleep=skip)
+    )
     monkeypatch.setattr("minimax.settings.read_env_file", lambda *_: {})
     with (
         start_blocking_portal() as portal,
@@ -268,7 +270,7 @@ def test_check_says_that_the_key_is_missing_and_prints_the_readmes_block(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("minimax.settings.read_env_file", lambda *_: {})
-    monkeypatch.setattr("minimax.check.read_env_file", lambda *_: {})
+    monkeypatch.setattr("minimax.commands.check.read_env_file", lambda *_: {})
     assert minimax_server.main(["check"]) == 1
     printed = capsys.readouterr().out
     assert "MINIMAX_API_KEY is not set" in printed
@@ -394,7 +396,7 @@ def quoted_messages() -> list[str]:
 def test_a_message_that_the_documents_quote_is_one_of_ours(message: str) -> None:
     texts = [
         node.value
-        for path in (ROOT / "minimax").glob("*.py")
+        for path in (ROOT / "minimax").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]

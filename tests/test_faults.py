@@ -39,7 +39,8 @@ from minimax.errors import (
 from minimax.runtime import Runtime
 from minimax.sandbox import Sandbox, serve
 from minimax.settings import Settings
-from minimax.tool_results import LONGEST_WAIT_SECONDS, VideoFile, VideoStatus
+from minimax.time_budgets import LONGEST_WAIT_SECONDS
+from minimax.tool_results import VideoFile, VideoStatus
 from tests import samples
 from tests.conftest import KEY, VirtualTime
 from tests.host import host
@@ -66,7 +67,7 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def serving(settings: Settings, clock: Clock) -> AsyncIterator[Runtime]:
-    async with runtime.hosted(Runtime(lambda: settings, clock=clock)) as running:
+    async with runtime.host_runtime(Runtime(lambda: settings, clock=clock)) as running:
         yield running
 
 

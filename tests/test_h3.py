@@ -509,7 +509,7 @@ async def test_a_cancellation_that_erased_a_film_is_not_told_as_one(
     erased = reply({"task_id": "7", "action": "deleted", "status": "deleted"})
     async with wire(refuse(2013), queued, queued, erased) as api:
         at = replace(settings, api_host=api.url)
-        async with runtime.hosted(Runtime(lambda: at, clock=time.clock)):
+        async with runtime.host_runtime(Runtime(lambda: at, clock=time.clock)):
             with pytest.raises(RefusedError, match="it may have been charged"):
                 await minimax_server.cancel_video_generation("7")
             assert (await minimax_server.query_video_generation("7"))["status"] == "failed"

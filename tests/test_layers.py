@@ -1,4 +1,4 @@
-"""The tree is the architecture: imports run one way, each danger has one door."""
+"""The tree is the architecture: imports run one way, and each danger has one door."""
 
 import ast
 import subprocess
@@ -7,107 +7,102 @@ from pathlib import Path
 
 import pytest
 
+from tests.scripts import shape
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minimax"
-SANDBOX = PACKAGE / "sandbox"
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if SANDBOX not in path.parents)
+MODULES = sorted(PACKAGE.rglob("*.py"))
 
-LAYERS = [
-    {"__init__"},
-    {"errors", "clock"},
-    {"settings", "logs", "kinds", "arguments", "bodies", "background"},
-    {"models", "places", "rules"},
-    {"wishes"},
-    {"retry", "ledger"},
-    {"answers", "net"},
-    {"client"},
-    {"media"},
-    {"downloads"},
-    {"runtime"},
-    {"generations"},
-    {"orders", "jobs", "results"},
-    {"uploads"},
-    {"submissions", "films", "cloning", "speech", "voices", "pictures"},
-    {"check", "demo"},
-]
-"""Lower layers first; a module imports from lower ones only."""
+WORDS = {"errors", "clock", "safe_text", "catalog", "tool_results", "time_budgets"}
+BASE = WORDS | {"settings", "validation", "logs"}
+PILLARS = {"api", "files", "ledger"}
+SHARED = {"runtime", "spending", "delivery"}
+MAY_IMPORT: dict[str, set[str]] = {
+    **dict.fromkeys(WORDS, set()),
+    **dict.fromkeys({"settings", "validation", "logs"}, WORDS),
+    **dict.fromkeys(PILLARS, BASE),
+    "runtime": BASE | PILLARS,
+    **dict.fromkeys({"spending", "delivery"}, BASE | PILLARS | {"runtime"}),
+    **dict.fromkeys({"video", "voice", "image"}, BASE | PILLARS | SHARED),
+    "commands": BASE | {"api", "ledger", "sandbox"},
+    **dict.fromkeys({"protocol", "sandbox"}, set()),
+    "minimax_server": BASE | PILLARS | SHARED | {"video", "voice", "image", "commands"},
+}
+"""What each folder, and each module beside the folders, may import of ours.
 
-KNOWS_ONLY_MCP = {"tools", "frames", "stdio"}
-COMMANDS = {"sandbox", "demo", "check"}
+`api`, `files` and `ledger` never import each other, nor do `video`, `voice` and `image`. A new
+module in a folder needs no entry here.
+"""
 
 
-def imported(path: Path) -> set[str]:
-    """Modules of ours that a file imports, at its top or inside a function."""
-    found = set()
+def part_of(path: Path) -> str:
+    """The folder below `minimax`, or the module beside the folders."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_parts(path: Path) -> set[str]:
+    """The parts of ours that a file imports, at its top or inside a function."""
+    parts = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "minimax":
-            found |= {alias.name for alias in node.names if alias.name != "__version__"}
+            parts |= {alias.name for alias in node.names if alias.name != "__version__"}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("minimax."):
-            found.add(str(node.module).split(".")[1])
+            parts.add(str(node.module).split(".")[1])
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-            found |= {name.split(".")[1] for name in names if name.startswith("minimax.")}
-    return found
+            parts |= {name.split(".")[1] for name in names if name.startswith("minimax.")}
+    return parts
 
 
 def label(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
 
-def name_of(path: Path) -> str:
-    """A module's name below `minimax`; a package counts as one."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def layer_of(module: str) -> int:
-    return next(level for level, names in enumerate(LAYERS) if module in names)
-
-
 @pytest.mark.parametrize("path", MODULES, ids=label)
 def test_imports_run_one_way(path: Path) -> None:
-    mine = name_of(path)
-    others = imported(path) - ({mine} if path.parent != PACKAGE else set())
-    if mine in KNOWS_ONLY_MCP:
-        assert others <= KNOWS_ONLY_MCP
+    part = part_of(path)
+    if part == "__init__":
+        assert imported_parts(path) == set()
         return
-    allowed = {m for m in others if layer_of(m) < layer_of(mine)}
-    assert others == allowed
+    inside = {part} if path.parent != PACKAGE else set()
+    assert imported_parts(path) - inside <= MAY_IMPORT[part]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=label)
-def test_nobody_imports_the_commands(path: Path) -> None:
-    assert not imported(path) & (COMMANDS - {name_of(path)})
-
-
-def test_the_sandbox_stands_alone() -> None:
-    for path in (ROOT / "minimax" / "sandbox").glob("*.py"):
-        assert imported(path) <= {"sandbox"}, path.name
+def test_the_modules_that_import_each_other_form_no_circle() -> None:
+    assert shape.import_circles(ROOT) == []
 
 
 OPENS_FILES = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir"}
 OPENS_FILES |= {"unlink", "rename", "TemporaryFile", "NamedTemporaryFile"}
-DISK_DOORS = {
-    "media": "the door",
+MAY_OPEN_FILES = {
+    "files": "the person's files",
     "ledger": "its own database, and /proc for the age of a process",
-    "check": "asks whether a folder can be written to",
-    "demo": "puts its own samples into the output folder",
+    "commands": "check tries whether a folder can be written to; demo copies its own samples",
+    "sandbox": "its own samples and uploads",
 }
-FETCHES = {"client": "MiniMax", "net": "what a person's URL names"}
+MAY_USE_THE_NETWORK = {
+    "api/client.py": "MiniMax",
+    "api/transport.py": "MiniMax",
+    "api/signed_links.py": "MiniMax's links",
+    "files/safe_fetch.py": "what a person's URL names",
+    "sandbox/http/sockets.py": "listens on loopback",
+}
+NETWORK = {"httpx", "httpx2", "httpcore", "socket", "urllib3", "requests", "aiohttp"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=label)
 def test_only_the_doors_open_files(path: Path) -> None:
-    if path.stem in DISK_DOORS:
+    if part_of(path) in MAY_OPEN_FILES:
         return
     calls = [
         n.func for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)
     ]
-    named = {f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in calls}
-    assert not named & OPENS_FILES
+    names = {f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in calls}
+    assert not names & OPENS_FILES
 
 
 @pytest.mark.parametrize("path", MODULES, ids=label)
-def test_only_the_client_and_net_speak_http(path: Path) -> None:
+def test_only_the_doors_use_the_network(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {
         a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names
@@ -115,8 +110,7 @@ def test_only_the_client_and_net_speak_http(path: Path) -> None:
     names |= {
         (n.module or "").split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
     }
-    network = names & {"httpx", "httpx2", "httpcore", "socket", "urllib3", "requests", "aiohttp"}
-    assert not network or path.stem in FETCHES
+    assert not names & NETWORK or label(path) in MAY_USE_THE_NETWORK
 
 
 def test_start_up_imports_nothing_that_only_a_call_needs() -> None:
@@ -127,7 +121,8 @@ def test_start_up_imports_nothing_that_only_a_call_needs() -> None:
     )
     loaded = set(done.stdout.split())
     late = {"httpx", "tenacity", "tinytag", "imagesize", "sqlite3", "httpx_secure"}
-    late |= {f"minimax.{name}" for name in ("client", "media", "jobs", "speech", "sandbox", "demo")}
+    late |= {f"minimax.{part}" for part in ("api", "files", "ledger", "sandbox", "commands")}
+    late |= {"minimax.spending", "minimax.delivery", "minimax.image", "minimax.voice"}
     assert not loaded & late
 
 

@@ -16,7 +16,7 @@ import pytest
 
 import minimax_server
 from minimax.errors import MaybeChargedError
-from minimax.ledger import processes as ledger_module
+from minimax.ledger.processes import Processes
 from minimax.ledger.records import Decision, JobRecord, Purchase, State
 from minimax.ledger.sqlite import FILE_NAME, Ledger
 from minimax.settings import Settings
@@ -101,30 +101,30 @@ Step = Callable[[Ledger, JobRecord], None]
 
 STEPS: dict[str, tuple[Step, State, Decision]] = {
     "nothing": (lambda ledger, job: None, State.SUBMITTING, Decision.BUY),
-    "abandoned": (lambda ledger, job: ledger.abandoned(job), State.SUBMITTING, Decision.JOIN),
-    "accepted": (lambda ledger, job: ledger.accepted(job, "1"), State.ACCEPTED, Decision.BUY),
+    "abandoned": (lambda ledger, job: ledger.mark_abandoned(job), State.SUBMITTING, Decision.JOIN),
+    "accepted": (lambda ledger, job: ledger.mark_accepted(job, "1"), State.ACCEPTED, Decision.BUY),
     "accepted-and-abandoned": (
-        lambda ledger, job: (ledger.accepted(job, "1"), ledger.abandoned(job))[1],  # type: ignore[func-returns-value]
+        lambda ledger, job: (ledger.mark_accepted(job, "1"), ledger.mark_abandoned(job))[1],  # type: ignore[func-returns-value]
         State.ACCEPTED,
         Decision.HAND_OVER,
     ),
     "abandoned-and-accepted": (
-        lambda ledger, job: (ledger.abandoned(job), ledger.accepted(job, "1"))[1],  # type: ignore[func-returns-value]
+        lambda ledger, job: (ledger.mark_abandoned(job), ledger.mark_accepted(job, "1"))[1],  # type: ignore[func-returns-value]
         State.ACCEPTED,
         Decision.HAND_OVER,
     ),
     "answered": (
-        lambda ledger, job: (ledger.accepted(job, "1"), ledger.answered(job))[1],  # type: ignore[func-returns-value]
+        lambda ledger, job: (ledger.mark_accepted(job, "1"), ledger.mark_answered(job))[1],  # type: ignore[func-returns-value]
         State.ACCEPTED,
         Decision.BUY,
     ),
     "rejected": (
-        lambda ledger, job: ledger.ended(job, State.REJECTED),
+        lambda ledger, job: ledger.mark_ended(job, State.REJECTED),
         State.REJECTED,
         Decision.BUY,
     ),
     "unknown": (
-        lambda ledger, job: ledger.ended(job, State.UNKNOWN),
+        lambda ledger, job: ledger.mark_ended(job, State.UNKNOWN),
         State.UNKNOWN,
         Decision.REFUSE,
     ),
@@ -138,17 +138,17 @@ def test_each_state_is_kept_and_decides_what_the_next_identical_call_gets(
     job = begun(ledger)
     assert job.state is State.SUBMITTING
     step(ledger, job)
-    assert ledger.settled(job).state is state
+    assert ledger.reload(job).state is state
     with closing(Ledger(folder, now=clock)) as other:
-        assert other.settled(job) == ledger.settled(job)
+        assert other.reload(job) == ledger.reload(job)
         assert verdict_on_the_next(other) is verdict
 
 
 def test_an_accepted_job_comes_before_a_doubt_about_the_same_wish(ledger: Ledger) -> None:
     in_doubt, accepted = begun(ledger), begun(ledger)
-    ledger.accepted(accepted, "1")
-    ledger.abandoned(accepted)
-    ledger.ended(in_doubt, State.UNKNOWN)
+    ledger.mark_accepted(accepted, "1")
+    ledger.mark_abandoned(accepted)
+    ledger.mark_ended(in_doubt, State.UNKNOWN)
     assert ledger.begin(PURCHASE, second_charge_agreed=False)[1].id == accepted.id
 
 
@@ -167,14 +167,14 @@ def test_an_agreement_that_bought_settles_every_doubt_about_the_wish_and_none_ab
     for purchase in (PURCHASE, PURCHASE, other):
         verdict, job = ledger.begin(purchase, second_charge_agreed=True)
         assert verdict is Decision.BUY
-        ledger.ended(job, State.UNKNOWN)
+        ledger.mark_ended(job, State.UNKNOWN)
     verdict, job = ledger.begin(PURCHASE, second_charge_agreed=True)
     assert verdict is Decision.BUY
     if accepted:
-        ledger.accepted(job, "1")
-        ledger.answered(job)
+        ledger.mark_accepted(job, "1")
+        ledger.mark_answered(job)
     else:
-        ledger.ended(job, State.REJECTED)
+        ledger.mark_ended(job, State.REJECTED)
     assert verdict_on_the_next(ledger) is next_verdict
     assert ledger.begin(other, second_charge_agreed=False)[0] is Decision.REFUSE
 
@@ -184,9 +184,9 @@ def test_a_doubt_about_another_variant_is_not_settled_by_one_that_was_accepted(
 ) -> None:
     """Two were wanted and sent side by side; nobody has agreed to pay for a third."""
     lost, accepted = begun(ledger), begun(ledger)
-    ledger.ended(lost, State.UNKNOWN)
-    ledger.accepted(accepted, "1")
-    ledger.answered(accepted)
+    ledger.mark_ended(lost, State.UNKNOWN)
+    ledger.mark_accepted(accepted, "1")
+    ledger.mark_answered(accepted)
     assert verdict_on_the_next(ledger) is Decision.REFUSE
 
 
@@ -199,7 +199,7 @@ def test_a_submission_whose_deadline_has_passed_counts_as_unknown(
 ) -> None:
     job = begun(ledger)
     clock.now += DEADLINE_SECONDS + late
-    assert ledger.settled(job).state is state
+    assert ledger.reload(job).state is state
     expected = Decision.BUY if state is State.SUBMITTING else Decision.REFUSE
     assert verdict_on_the_next(ledger) is expected
 
@@ -216,7 +216,7 @@ def test_hand_over_and_refusal_last_24_hours(
 
 
 def test_a_job_older_than_a_day_is_still_listed(ledger: Ledger, clock: WallClock) -> None:
-    ledger.accepted(begun(ledger), "1")
+    ledger.mark_accepted(begun(ledger), "1")
     clock.now += 30 * 24 * HOUR
     assert [job.task_id for job in ledger.newest(20)] == ["1"]
 
@@ -225,38 +225,41 @@ def test_a_job_older_than_a_day_is_still_listed(ledger: Ledger, clock: WallClock
 def test_a_process_that_only_has_the_same_number_is_not_the_one_that_submitted(
     ledger: Ledger, folder: Path
 ) -> None:
-    if ledger_module.start_time(os.getpid()) is None:
+    if Processes().start_time(os.getpid()) is None:
         pytest.skip("this system does not tell when a process started")
     job = begun(ledger)
     spoil(folder, "UPDATE jobs SET pid_started = '1'")
-    assert ledger.settled(job).state is State.UNKNOWN
+    assert ledger.reload(job).state is State.UNKNOWN
 
 
 @posix_only
 def test_a_caller_whose_number_was_given_to_another_process_is_gone(
     ledger: Ledger, folder: Path
 ) -> None:
-    if ledger_module.start_time(os.getpid()) is None:
+    if Processes().start_time(os.getpid()) is None:
         pytest.skip("this system does not tell when a process started")
-    ledger.accepted(begun(ledger), "1")
+    ledger.mark_accepted(begun(ledger), "1")
     spoil(folder, "UPDATE jobs SET caller_started = '1'")
     assert verdict_on_the_next(ledger) is Decision.HAND_OVER
 
 
 @posix_only
-def test_where_start_times_are_not_to_be_had_the_number_alone_decides(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ledger_module, "start_time", lambda pid: None)
-    job = begun(ledger)
-    assert ledger.settled(job).state is State.SUBMITTING
+def test_where_start_times_are_not_to_be_had_the_number_alone_decides(folder: Path) -> None:
+    class WithoutStartTimes(Processes):
+        def start_time(self, pid: int) -> None:
+            return None
+
+    with closing(Ledger(folder, processes=WithoutStartTimes())) as ledger:
+        job = begun(ledger)
+        assert ledger.reload(job).state is State.SUBMITTING
 
 
 OTHER = f"""
 import sys, time
 from dataclasses import replace
 from pathlib import Path
-from minimax.ledger import Ledger, Purchase
+from minimax.ledger.records import Purchase
+from minimax.ledger.sqlite import Ledger
 PURCHASE = {PURCHASE!r}
 folder = Path(sys.argv[1])
 """
@@ -282,7 +285,7 @@ def test_the_submission_of_another_process_is_its_own_until_that_process_is_kill
         assert job.state is State.SUBMITTING
         other.kill()
         os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
-        assert ledger.settled(job).state is State.UNKNOWN, "dead, though nobody has buried it"
+        assert ledger.reload(job).state is State.UNKNOWN, "dead, though nobody has buried it"
         assert verdict_on_the_next(ledger) is Decision.REFUSE
         other.wait()
     assert verdict_on_the_next(ledger) is Decision.REFUSE
@@ -297,7 +300,7 @@ def test_nobody_else_may_read_the_ledger(umask: int, tmp_path: Path) -> None:
     before = os.umask(umask)
     try:
         with closing(Ledger(tmp_path / "deep" / "state")) as ledger:
-            ledger.accepted(begun(ledger), "1")
+            ledger.mark_accepted(begun(ledger), "1")
     finally:
         os.umask(before)
     folder = tmp_path / "deep" / "state"
@@ -315,9 +318,9 @@ ledger = Ledger(folder)
 for i in range(count):
     purchase = replace(PURCHASE, fingerprint=f"{name}-{i}")
     verdict, job = ledger.begin(purchase, second_charge_agreed=False)
-    ledger.accepted(job, f"{name}-{i}")
+    ledger.mark_accepted(job, f"{name}-{i}")
     print(f"{name}-{i}", flush=True)
-    ledger.answered(job)
+    ledger.mark_answered(job)
 print(ledger.trouble)
 """
 )
@@ -514,7 +517,7 @@ async def test_a_job_that_could_not_be_written_down_is_remembered_by_the_process
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            work = next(iter(running.background._paid), None)
+            work = next(iter(running.background.paid_tasks), None)
             if work is not None:
                 await asyncio.wait({work})
             again = await buy(running)
@@ -580,10 +583,10 @@ def test_the_newest_jobs_come_first_without_those_that_cost_nothing(
         clock.now += 1
         job = begun(ledger, replace(PURCHASE, fingerprint=str(i)))
         if i == 2:
-            ledger.ended(job, State.REJECTED)
+            ledger.mark_ended(job, State.REJECTED)
         else:
-            ledger.accepted(job, str(i))
-    ledger.follow("1", status="completed", file_id="900", reply="{}")
+            ledger.mark_accepted(job, str(i))
+    ledger.record_status("1", status="completed", file_id="900", reply="{}")
     assert [job.task_id for job in ledger.newest(20)] == ["3", "1", "0"]
     assert [job.task_id for job in ledger.newest(2)] == ["3", "1"]
     assert [job.task_id for job in ledger.newest(20, status="completed")] == ["1"]
@@ -591,9 +594,9 @@ def test_the_newest_jobs_come_first_without_those_that_cost_nothing(
 
 
 def test_a_job_keeps_its_status_file_and_path(ledger: Ledger, folder: Path, tmp_path: Path) -> None:
-    ledger.accepted(begun(ledger), "1")
-    ledger.follow("1", status="completed", file_id="900", reply="{}")
-    ledger.saved("900", tmp_path / "film.mp4")
+    ledger.mark_accepted(begun(ledger), "1")
+    ledger.record_status("1", status="completed", file_id="900", reply="{}")
+    ledger.record_path("900", tmp_path / "film.mp4")
     with closing(Ledger(folder)) as other:
         job = other.by_task("1")
         assert job is not None
@@ -604,9 +607,9 @@ def test_a_job_keeps_its_status_file_and_path(ledger: Ledger, folder: Path, tmp_
 
 
 def test_a_later_look_does_not_take_the_file_id_away(ledger: Ledger) -> None:
-    ledger.accepted(begun(ledger), "1")
-    ledger.follow("1", status="completed", file_id="900", reply=None)
-    ledger.follow("1", status="completed", file_id=None, reply=None)
+    ledger.mark_accepted(begun(ledger), "1")
+    ledger.record_status("1", status="completed", file_id="900", reply=None)
+    ledger.record_status("1", status="completed", file_id=None, reply=None)
     job = ledger.by_task("1")
     assert job is not None
     assert job.file_id == "900"

@@ -18,6 +18,7 @@ from minimax.errors import InputError, MiniMaxError, StorageError
 from minimax.files import inputs, media_types, outputs, paths, safe_fetch
 from minimax.files.inputs import Input
 from minimax.files.requirements import CLONE_AUDIO, FRAME, MIB, MediaRequirements
+from minimax.files.source import parse_source
 from minimax.settings import Settings
 from tests import samples
 from tests.samples import put
@@ -26,11 +27,18 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="POSIX file system")
 
 
 def audio(source: str | Path, settings: Settings) -> Input:
-    return inputs.open_input(str(source), field="audio", rules=CLONE_AUDIO, settings=settings)
+    return open_given(source, settings, field="audio", requirements=CLONE_AUDIO)
 
 
 def frame(source: str | Path, settings: Settings) -> Input:
-    return inputs.open_input(str(source), field="first_frame", rules=FRAME, settings=settings)
+    return open_given(source, settings, field="first_frame", requirements=FRAME)
+
+
+def open_given(
+    given: str | Path, settings: Settings, *, field: str, requirements: MediaRequirements
+) -> Input:
+    source = parse_source(str(given), field=field, settings=settings)
+    return inputs.open_input(source, field=field, requirements=requirements)
 
 
 # --- inputs as people give them ----------------------------------------------------------------
@@ -296,7 +304,7 @@ def test_a_file_without_permission_says_so(settings: Settings, home: Path) -> No
 
 def test_on_macos_the_privacy_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
-    error = inputs._cannot_open(OSError(errno.EPERM, "Operation not permitted"), "audio")
+    error = inputs.open_error(OSError(errno.EPERM, "Operation not permitted"), "audio")
     assert "Privacy & Security" in str(error)
 
 
@@ -498,7 +506,7 @@ async def test_trouble_while_writing_is_said_and_leaves_nothing(
     def trouble(self: object, block: bytes) -> None:
         raise OSError(number, "raw library text")
 
-    monkeypatch.setattr(outputs._Part, "write", trouble)
+    monkeypatch.setattr(outputs, "write_all", trouble)
     with pytest.raises(StorageError, match=said) as caught:
         await save(out, samples.mp4())
     assert "MINIMAX_MCP_BASE_PATH" in str(caught.value)
@@ -527,7 +535,7 @@ def test_a_user_without_a_home_folder_can_use_the_folders_that_are_named(
 
     recording = put(home / "a.wav", samples.wav())
     monkeypatch.setattr(Path, "home", homeless)
-    inputs.open_input(str(recording), field="audio", rules=CLONE_AUDIO, settings=settings).close()
+    audio(recording, settings).close()
 
 
 @posix_only
@@ -548,7 +556,7 @@ async def test_a_fetched_recording_that_the_disk_cannot_hold_is_refused_and_neve
 
     monkeypatch.setattr(safe_fetch, "fetch", fetched)
     with no_file_beyond(most_bytes), pytest.raises(StorageError, match="could not be kept") as said:
-        await inputs.open_url("https://x.example/a.wav", field="audio", rules=CLONE_AUDIO)
+        await inputs.open_url("https://x.example/a.wav", field="audio", requirements=CLONE_AUDIO)
     assert "Errno" not in str(said.value)
 
 
@@ -636,13 +644,13 @@ def test_an_output_folder_inside_is_taken_relative_or_absolute(settings: Setting
 
 
 def test_rules_say_the_side_limit(settings: Settings, home: Path) -> None:
-    rules = MediaRequirements(
+    requirements = MediaRequirements(
         noun="picture", types=media_types.IMAGE_TYPES, most_bytes=10**6, longest_side_px=450
     )
     with pytest.raises(InputError, match="longer than 450"):
-        inputs.open_input(
-            str(put(home / "f.png", samples.png(400, 500))),
+        open_given(
+            put(home / "f.png", samples.png(400, 500)),
+            settings,
             field="f",
-            rules=rules,
-            settings=settings,
+            requirements=requirements,
         )

@@ -4,15 +4,14 @@ import asyncio
 import base64
 import itertools
 import os
-import sqlite3
 import time as real_time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, given
@@ -23,7 +22,7 @@ from pydantic import SecretStr
 import minimax_server
 from minimax import runtime
 from minimax.errors import MaybeChargedError, MiniMaxError, RefusedError, UnansweredError
-from minimax.ledger import sqlite as ledger_module
+from minimax.ledger.processes import Processes
 from minimax.ledger.records import JobRecord, State
 from minimax.ledger.sqlite import Ledger
 from minimax.runtime import Runtime
@@ -85,8 +84,8 @@ async def test_the_row_is_there_before_the_request_leaves_and_the_id_before_anyo
 
         monkeypatch.setattr(Ledger, name, call)
 
-    watched("accepted")
-    watched("answered")
+    watched("mark_accepted")
+    watched("mark_answered")
     async with shop(settings) as (sandbox, shop_settings):
         see = sandbox.record
 
@@ -99,8 +98,8 @@ async def test_the_row_is_there_before_the_request_leaves_and_the_id_before_anyo
             await buy(running)
     assert seen == [
         ("the request", ["submitting"]),
-        ("accepted", ["submitting"]),
-        ("answered", ["accepted"]),
+        ("mark_accepted", ["submitting"]),
+        ("mark_answered", ["accepted"]),
     ]
 
 
@@ -142,7 +141,7 @@ async def test_a_dry_run_says_the_price_sends_nothing_and_writes_nothing(
 ) -> None:
     async with (
         shop(settings) as (sandbox, settings),
-        runtime.hosted(Runtime(lambda: settings, clock=time.clock)) as running,
+        runtime.host_runtime(Runtime(lambda: settings, clock=time.clock)) as running,
     ):
         video = await buy(running, **arguments, dry_run=True)
     assert (video["task_id"], video["status"], video["reused"]) == (None, None, False)
@@ -195,7 +194,7 @@ async def test_a_call_that_ran_out_of_patience_says_so_and_is_joined_by_the_next
 ) -> None:
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
         with monkeypatch.context() as hurry:
-            hurry.setattr(minimax_server, "_patience", lambda _: 0.03)
+            hurry.setattr(minimax_server, "_answer_within", lambda _: 0.03)
             with pytest.raises(UnansweredError, match="joins it and does not buy a second video"):
                 await buy(running)
         video = await buy(running)
@@ -220,7 +219,7 @@ async def test_an_answer_lost_between_the_ledger_and_the_host_is_handed_over(
     async with shop(settings, SLOW) as (sandbox, settings), server(settings, time) as running:
         call = asyncio.create_task(buy(running))
         await until(lambda: asked(sandbox))
-        work = next(iter(running.background._paid))
+        work = next(iter(running.background.paid_tasks))
         work.add_done_callback(lambda _: call.cancel())
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -555,7 +554,7 @@ async def test_what_is_in_doubt_at_one_server_is_refused_by_another(
 async def test_the_tool_itself_keeps_the_rules(settings: Settings, time: VirtualTime) -> None:
     async with shop(settings, SLOW) as (sandbox, settings):
         running = Runtime(lambda: settings, clock=time.clock)
-        async with runtime.hosted(running):
+        async with runtime.host_runtime(running):
             tool = minimax_server.generate_video
             await given_up(tool(WISH["prompt"]), once=lambda: asked(sandbox))
             video: SubmittedVideo = await tool(WISH["prompt"])
@@ -666,62 +665,76 @@ PROCESS: ContextVar[int] = ContextVar("PROCESS")
 """Which of the made-up processes of a schedule is running this code."""
 
 
-class Processes:
-    """Stands in for `os` in the ledger: processes that can be killed without dying."""
+class SimulatedProcesses(Processes):
+    """Processes that can be killed without ending this one."""
 
     def __init__(self) -> None:
         self.alive: set[int] = set()
-        self._ids = itertools.count(1_000_000)
+        self._pids = itertools.count(1_000_000)
 
-    def born(self) -> int:
-        pid = next(self._ids)
+    def start(self) -> int:
+        pid = next(self._pids)
         self.alive.add(pid)
         return pid
 
-    def getpid(self) -> int:
+    def own_pid(self) -> int:
         return PROCESS.get()
 
-    def kill(self, pid: int, _: int) -> None:
-        if pid not in self.alive:
-            raise ProcessLookupError
+    def start_time(self, pid: int) -> str:
+        return str(pid)
+
+    def is_alive(self, pid: int | None, started: str | None) -> bool:
+        return pid in self.alive
+
+
+class KillableLedger:
+    """A ledger that a killed process can no longer write to."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.killed = False
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
+        if self.killed and name != "close":
+            return lambda *args, **kwargs: None
+        return getattr(self._ledger, name)
 
 
-class Mortal:
+class KillableServer:
     """A server of the user that a schedule may kill; the next one takes its place."""
 
-    def __init__(self, settings: Settings, processes: Processes) -> None:
+    def __init__(self, settings: Settings, processes: SimulatedProcesses) -> None:
         self._settings = settings
         self._processes = processes
         self.calls: set[asyncio.Task[Any]] = set()
         self._start()
 
     def _start(self) -> None:
-        self.pid = self._processes.born()
-        self.running = Runtime(lambda: self._settings, clock=VirtualTime().clock)
-        self.running._ledger = Ledger(self._settings.state_dir)
+        self.pid = self._processes.start()
+        ledger = Ledger(self._settings.state_dir, processes=self._processes)
+        self._ledger = KillableLedger(ledger)
+        self.running = Runtime(
+            lambda: self._settings,
+            clock=VirtualTime().clock,
+            open_ledger=lambda _: cast("Ledger", self._ledger),
+        )
+        assert self.running.ledger is not None
 
     async def call(self, prompt: str) -> SubmittedVideo:
         PROCESS.set(self.pid)
         return await buy(self.running, prompt=prompt)
 
-    async def die(self) -> None:
+    async def kill(self) -> None:
         """Kill -9: nothing that was under way gets to write another word."""
         dead, calls = self.running, list(self.calls)
         work = dead.background.tasks
         self._processes.alive.discard(self.pid)
-        dead.ledger._do = _said_into_the_void  # type: ignore[method-assign]
+        self._ledger.killed = True
         self._start()
         for task in [*calls, *work]:
             task.cancel()
         await asyncio.gather(*calls, *work, return_exceptions=True)
         await dead.aclose()
-
-
-def _said_into_the_void(work: Callable[[sqlite3.Connection], Any], *, begin: str = "") -> Any:
-    """What a dead process would have written."""
 
 
 @dataclass(frozen=True)
@@ -789,19 +802,21 @@ INTENTS = st.builds(
 )
 
 
-async def pursued(intent: Intent, servers: list[Mortal], sandbox: Sandbox) -> str | None:
+async def call_until_settled(
+    intent: Intent, servers: list[KillableServer], sandbox: Sandbox
+) -> str | None:
     """Call until there is a task id (returned), or a doubt that only the person can settle."""
     await asyncio.sleep(intent.begin_seconds)
     for attempt in itertools.chain(intent.attempts, itertools.repeat(Attempt())):
         if attempt.fault is not None:
             sandbox.faults.add(attempt.fault)
-        mortal = servers[intent.server]
-        call = asyncio.create_task(mortal.call(intent.prompt))
-        mortal.calls.add(call)
+        server = servers[intent.server]
+        call = asyncio.create_task(server.call(intent.prompt))
+        server.calls.add(call)
         await asyncio.wait({call}, timeout=attempt.gone_after_seconds)
         if not call.done():
-            await (mortal.die() if attempt.killed else ended(call))
-        mortal.calls.discard(call)
+            await (server.kill() if attempt.killed else ended(call))
+        server.calls.discard(call)
         try:
             return str((await call)["task_id"])
         except MaybeChargedError:
@@ -816,29 +831,30 @@ async def ended(call: asyncio.Task[Any]) -> None:
     await asyncio.wait({call})
 
 
-async def played(intents: list[Intent], settings: Settings, processes: Processes) -> None:
+async def play(intents: list[Intent], settings: Settings, processes: SimulatedProcesses) -> None:
     sandbox = Sandbox()
     async with serve(sandbox) as url, asyncio.timeout(20):
         settings = replace(settings, api_host=url)
-        PROCESS.set(processes.born())
-        servers = [Mortal(settings, processes) for _ in range(2)]
-        got = await asyncio.gather(*(pursued(intent, servers, sandbox) for intent in intents))
-        for mortal in servers:
-            PROCESS.set(mortal.pid)
-            await asyncio.wait(map_or_nothing(mortal.running))
-            await mortal.running.aclose()
+        PROCESS.set(processes.start())
+        servers = [KillableServer(settings, processes) for _ in range(2)]
+        got = await asyncio.gather(
+            *(call_until_settled(intent, servers, sandbox) for intent in intents)
+        )
+        for server in servers:
+            PROCESS.set(server.pid)
+            await asyncio.wait(paid_work(server.running))
+            await server.running.aclose()
         with closing(Ledger(settings.state_dir)) as ledger:
             jobs = ledger.newest(1000)
-    runtime.per_loop._of_loop.pop(asyncio.get_running_loop(), None)
-    judge(intents, got, sandbox, jobs)
+    check_promises(intents, got, sandbox, jobs)
 
 
-def map_or_nothing(running: Runtime) -> list["asyncio.Task[Any]"]:
+def paid_work(running: Runtime) -> list["asyncio.Task[Any]"]:
     """What is still under way; never empty, which `asyncio.wait` would not take."""
-    return [*running.background._paid, asyncio.create_task(asyncio.sleep(0))]
+    return [*running.background.paid_tasks, asyncio.create_task(asyncio.sleep(0))]
 
 
-def judge(
+def check_promises(
     intents: list[Intent], got: Sequence[str | None], sandbox: Sandbox, jobs: list[JobRecord]
 ) -> None:
     handed = [task_id for task_id in got if task_id is not None]
@@ -868,8 +884,4 @@ def test_no_schedule_of_faults_cancellations_and_kills_buys_a_video_twice_or_los
     intents: list[Intent], settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     settings = replace(settings, state_dir=tmp_path_factory.mktemp("state") / "minimax")
-    with pytest.MonkeyPatch.context() as patch:
-        processes = Processes()
-        patch.setattr(ledger_module, "os", processes)
-        patch.setattr(ledger_module, "_started", str)
-        asyncio.run(played(intents, settings, processes))
+    asyncio.run(play(intents, settings, SimulatedProcesses()))

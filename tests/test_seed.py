@@ -145,10 +145,10 @@ def test_calls_side_by_side_work(sandbox: Sandbox, home: Path) -> None:
 
     async def all_at_once() -> list[Any]:
         calls: list[Coroutine[Any, Any, Any]] = [
-            voice_clone(recording, "First-voice-1"),  # type: ignore[list-item]
-            voice_clone(recording, "Other-voice-2"),  # type: ignore[list-item]
-            generate_video("one"),  # type: ignore[list-item]
-            generate_video("two"),  # type: ignore[list-item]
+            voice_clone(recording, "First-voice-1"),
+            voice_clone(recording, "Other-voice-2"),
+            generate_video("one"),
+            generate_video("two"),
         ]
         return await asyncio.gather(*calls)
 

@@ -35,12 +35,12 @@ async def test_every_line_on_stdout_is_json_rpc_also_when_things_fail(home: Path
 async def test_a_stray_print_does_not_reach_the_wire(tmp_path: Path) -> None:
     code = (
         "import sys, minimax_server\n"
-        "from minimax import jobs\n"
+        "from minimax.video import listing\n"
         "async def noisy(*a, **k):\n"
         "    print('stray'); sys.stdout.flush()\n"
         "    import os; os.write(1, b'stray too')\n"
         "    raise RuntimeError('bug')\n"
-        "jobs.listed = noisy\n"
+        "listing.list_jobs = noisy\n"
         "sys.exit(minimax_server.main(['--sandbox']))\n"
     )
     script = put(tmp_path / "noisy.py", code.encode())

@@ -682,7 +682,7 @@ async def test_a_bug_shows_no_library_text(
     def bug(*args: object) -> None:
         raise KeyError("secret detail")
 
-    monkeypatch.setattr(submit, "_purchase", bug)
+    monkeypatch.setattr(submit, "prepare", bug)
     async with connected(settings, sandbox) as client:
         assert "secret detail" not in await failure(client, "generate_video", prompt="x")
 

@@ -130,9 +130,9 @@ async def test_who_collects_late_does_not_forget_work_that_was_begun_since() -> 
         await asyncio.Event().wait()
 
     background.start("key", at_once)
-    late = asyncio.create_task(background.collect("key", within_seconds=5))
+    late = asyncio.create_task(background.join("key", within_seconds=5))
     await asyncio.sleep(0)
-    del background._of["key"]  # an earlier collector has had it, and its caller begins anew
+    background.forget("key")  # an earlier caller has had it, and begins again
     background.start("key", for_ever)
     begun = background.task("key")
     assert await late == "first"
@@ -148,7 +148,7 @@ async def test_a_timeout_of_the_work_itself_is_its_end_and_not_for_ever_under_wa
 
     background.start("key", times_out)
     with pytest.raises(TimeoutError, match="a network share"):
-        await background.collect("key", within_seconds=5)
+        await background.join("key", within_seconds=5)
     assert background.tasks == []
 
 
@@ -175,7 +175,7 @@ async def test_a_failure_that_nobody_was_told_is_told_only_where_money_hangs_on_
         background.start("key", fails, paid=paid)
         await asyncio.wait(background.tasks)
     with pytest.raises(type(error)):
-        await background.collect("key", within_seconds=5)
+        await background.join("key", within_seconds=5)
     assert times == begun
 
 
@@ -212,7 +212,7 @@ async def test_another_face_under_the_same_name_makes_other_pictures(
     settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
 ) -> None:
     face = put(home / "face.png", samples.png(400, 400))
-    request = image.PictureRequest(prompt="x", subject_image=str(face))
+    request = image.ImageRequest(prompt="x", subject_image=str(face))
     async with in_python(settings, sandbox, time) as running:
         sandbox.faults.add(Fault("/v1/image_generation", when="after", delay_seconds=0.2))
         with pytest.raises(UnansweredError, match="joins it"):

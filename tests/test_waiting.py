@@ -157,7 +157,7 @@ def studio(settings: Settings, count_requests: Callable[[World], None]) -> Calla
         )
         async with serve(sandbox) as url:
             made = Studio(world, sandbox, replace(settings, api_host=url))
-            async with runtime.hosted(Runtime(lambda: made.settings, clock=world.clock)):
+            async with runtime.host_runtime(Runtime(lambda: made.settings, clock=world.clock)):
                 video = await minimax_server.generate_video("a dog")
                 made.task_id = str(video["task_id"])
                 sandbox.faults.add(*faults)
@@ -224,7 +224,7 @@ async def test_the_pauses_grow_to_a_limit_and_are_not_all_alike(
             asked_at.append(made.world.now)
             see(*args, **kwargs)
 
-        monkeypatch.setattr(made.sandbox, "see", noted)
+        monkeypatch.setattr(made.sandbox, "record", noted)
         await made.world.run(made.query())
     pauses = [later - sooner for sooner, later in itertools.pairwise(asked_at)]
     assert 2.4 <= pauses[0] <= 3.6
@@ -270,7 +270,7 @@ async def test_22_ten_waits_that_are_throttled_for_half_a_minute_all_recover(
 
     async with wire(limited) as api:
         settings = replace(settings, api_host=api.url)
-        async with runtime.hosted(Runtime(lambda: settings, clock=world.clock)):
+        async with runtime.host_runtime(Runtime(lambda: settings, clock=world.clock)):
             waits = (
                 minimax_server.query_video_generation(str(number), wait_seconds=WAIT_SECONDS)
                 for number in range(10)
@@ -290,7 +290,7 @@ async def test_ten_waits_for_one_job_ask_as_often_as_one_while_minimax_is_in_tro
         count_requests(world)
         async with wire(refuse(1033)) as api:
             at = replace(settings, api_host=api.url)
-            async with runtime.hosted(Runtime(lambda at=at: at, clock=world.clock)):  # type: ignore[misc]
+            async with runtime.host_runtime(Runtime(lambda at=at: at, clock=world.clock)):  # type: ignore[misc]
                 await world.run(*(gave_up() for _ in range(waiters)))
         asked.append(len(api.requests))
     assert asked[0] == asked[1]
@@ -308,7 +308,7 @@ async def test_every_ask_is_told_with_the_time_so_far_and_the_word_and_no_total(
     studio: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with studio(job_seconds=30) as made:
-        monkeypatch.setattr(runtime, "Clock", lambda: made.world.clock)
+        monkeypatch.setattr(per_loop, "Clock", lambda: made.world.clock)
         told: list[tuple[float, float | None, str | None]] = []
 
         async def told_of(progress: float, total: float | None, message: str | None) -> None:
@@ -428,7 +428,7 @@ async def test_a_final_answer_costs_no_further_request_also_after_a_restart(
         [first] = await made.world.run(made.query())
         asks = made.asks
         again = [(await made.world.run(made.query(wait_seconds=w)))[0] for w in (0, WAIT_SECONDS)]
-        async with runtime.hosted(Runtime(lambda: made.settings, clock=made.world.clock)):
+        async with runtime.host_runtime(Runtime(lambda: made.settings, clock=made.world.clock)):
             again += await made.world.run(made.query(), made.query(wait_seconds=0))
         assert made.asks == asks
     assert first["status"] == ("completed" if prompt == "a dog" else "failed")
@@ -439,7 +439,7 @@ async def test_a_final_answer_costs_no_further_request_also_after_a_restart(
 async def test_an_answer_that_is_not_final_is_asked_for_again_after_a_restart(studio: Any) -> None:
     async with studio(job_seconds=60) as made:
         await made.world.run(made.query(wait_seconds=0))
-        async with runtime.hosted(Runtime(lambda: made.settings, clock=made.world.clock)):
+        async with runtime.host_runtime(Runtime(lambda: made.settings, clock=made.world.clock)):
             [status] = await made.world.run(made.query(wait_seconds=0))
         assert status["status"] == "processing"
         assert made.asks == 2
@@ -471,7 +471,7 @@ async def test_after_300_queries_with_faults_no_task_and_no_descriptor_is_left_o
     sandbox = Sandbox(stages=VideoStages(processing_seconds=1e6))
     async with serve(sandbox) as url:
         settings = replace(settings, api_host=url)
-        async with runtime.hosted(Runtime(lambda: settings, clock=time.clock)):
+        async with runtime.host_runtime(Runtime(lambda: settings, clock=time.clock)):
             videos = [await minimax_server.generate_video(str(n)) for n in range(at_once)]
 
             async def one_round() -> list[VideoStatus | BaseException]:

@@ -1,4 +1,4 @@
-"""JSON bodies whose pictures are read from disk while they are sent."""
+"""JSON bodies whose images are read from disk while they are sent."""
 
 import base64
 import json
@@ -6,20 +6,20 @@ import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
-__all__ = ["JsonBody", "Picture", "given", "uri_length"]
+__all__ = ["JsonBody", "StreamedImage", "drop_none", "uri_length"]
 
 CHUNK_BYTES: Final = 3 * 64 * 1024
 """A multiple of three, so that the base64 of the pieces is the base64 of the whole."""
 
 
-def given(**fields: Any) -> dict[str, Any]:
-    """The fields that were given: a body does not name the others."""
+def drop_none(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value; a body does not name the others."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 @runtime_checkable
-class Picture(Protocol):
-    """A local picture; in a body it stands for its own data: URI."""
+class StreamedImage(Protocol):
+    """A local image; in a body it becomes a data: URI."""
 
     media_type: str
     size: int
@@ -34,21 +34,26 @@ class Picture(Protocol):
 
 
 class JsonBody:
-    """A JSON document that may be sent several times and never stands in memory whole."""
+    """A JSON document that may be sent several times and is never in memory as a whole.
+
+    The document is written once, with a mark in place of each image, and cut at the marks: for
+    `{"a": <image>}` the pieces are `{"a": "` and `"}`, and the image's data: URI is streamed
+    between them.
+    """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        mark = f"picture-{secrets.token_hex(8)}-"
-        pictures: list[Picture] = []
+        mark = f"image-{secrets.token_hex(8)}-"
+        images: list[StreamedImage] = []
 
-        def stand_in(value: object) -> str:
-            if not isinstance(value, Picture):
+        def mark_image(value: object) -> str:
+            if not isinstance(value, StreamedImage):
                 raise TypeError(f"{type(value).__name__} does not belong in a request")
-            pictures.append(value)
+            images.append(value)
             return mark
 
-        pieces = json.dumps(document, default=stand_in, ensure_ascii=False).split(mark)
+        pieces = json.dumps(document, default=mark_image, ensure_ascii=False).split(mark)
         self._pieces = [piece.encode() for piece in pieces]
-        self._pictures = pictures
+        self._images = images
 
     @property
     def headers(self) -> dict[str, str]:
@@ -58,22 +63,22 @@ class JsonBody:
     @property
     def length(self) -> int:
         """Bytes that will be sent."""
-        return sum(map(len, self._pieces)) + sum(map(uri_length, self._pictures))
+        return sum(map(len, self._pieces)) + sum(map(uri_length, self._images))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The body in pieces, from the beginning each time."""
-        for piece, picture in zip(self._pieces, self._pictures, strict=False):
+        for piece, image in zip(self._pieces, self._images, strict=False):
             yield piece
-            yield _uri_head(picture)
-            for chunk in picture.chunks(CHUNK_BYTES):
+            yield _uri_head(image)
+            for chunk in image.chunks(CHUNK_BYTES):
                 yield base64.b64encode(chunk)
         yield self._pieces[-1]
 
 
-def _uri_head(picture: Picture) -> bytes:
-    return f"data:{picture.media_type};base64,".encode()
+def _uri_head(image: StreamedImage) -> bytes:
+    return f"data:{image.media_type};base64,".encode()
 
 
-def uri_length(picture: Picture) -> int:
-    """Bytes that a picture takes in a body."""
-    return len(_uri_head(picture)) + 4 * -(-picture.size // 3)
+def uri_length(image: StreamedImage) -> int:
+    """Bytes that an image takes in a body."""
+    return len(_uri_head(image)) + 4 * -(-image.size // 3)

@@ -29,11 +29,13 @@ class Policy:
     """How one endpoint is retried.
 
     Attributes:
-        name: The endpoint as `errors.ENDPOINT_CODES` knows it.
+        name: The endpoint as `error_codes.ENDPOINT_CODES` knows it.
         retries_on: Outcomes after which the same request may be sent again.
         attempts: Requests in all, the first one included.
         deadline_seconds: Around all attempts and the waits between them.
         read_seconds: Longest silence of the server within one attempt.
+        longest_wait_seconds: A longer Retry-After is told to the caller instead of being waited
+            for.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Policy:
     attempts: int
     deadline_seconds: float
     read_seconds: float
+    longest_wait_seconds: float = 60.0
 
 
 # A duplicate upload is an orphaned file, a duplicate question costs nothing.
@@ -62,15 +65,15 @@ CLONE: Final = Policy(
 CLONE_WITH_PREVIEW: Final = Policy(
     name="voice_clone", retries_on=_SAFE, attempts=2, deadline_seconds=120, read_seconds=90
 )
-# A duplicate is a film.
+# A repeated submission can buy a second video.
 SUBMIT: Final = Policy(
     name="submit", retries_on=_SAFE, attempts=3, deadline_seconds=60, read_seconds=60
 )
-# Synthesis, designs and pictures are billed when they are made.
+# Synthesis, designs and images are billed when they are made.
 MAKE: Final = Policy(
     name="make", retries_on=_SAFE, attempts=3, deadline_seconds=120, read_seconds=110
 )
-# On a job that has ended meanwhile, the same request erases a paid film: it is sent once.
+# On a job that has ended meanwhile, the same request erases a paid video: it is sent once.
 CANCEL: Final = Policy(
     name="cancel", retries_on=frozenset(), attempts=1, deadline_seconds=30, read_seconds=25
 )

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from minimax.api.error_codes import MODERATION_CODES
+from minimax.safe_text import plain
 from minimax.tool_results import (
     JobStatus,
 )
@@ -47,12 +49,28 @@ class Reply(BaseModel):
             return value
         return {name: content for name, content in value.items() if content is not None}
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it holds what this endpoint answers with; without that it is no answer."""
+        return True
+
 
 class BaseResp(Reply):
-    """The verdict that every v1 reply carries; 0 is success."""
+    """The status that every v1 reply carries; 0 is success."""
 
     status_code: Number = 0
     status_msg: str = ""
+
+
+class ConfirmedReply(Reply):
+    """A v1 reply whose only news may be that it succeeded; `base_resp` says so."""
+
+    base_resp: Any = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether MiniMax gave its status, so that this is its reply and not some other success."""
+        return self.base_resp is not None
 
 
 class FileObject(Reply):
@@ -62,32 +80,78 @@ class FileObject(Reply):
     download_url: str = ""
 
 
-class FileReply(Reply):
-    """Answer of files/upload and files/retrieve."""
+class UploadReply(Reply):
+    """Reply of files/upload."""
 
     file: FileObject = FileObject()
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it names the file."""
+        return bool(self.file.file_id)
 
-class CloneReply(Reply):
-    """Answer of voice_clone; it does not repeat the voice_id."""
+
+class FileReply(Reply):
+    """Reply of files/retrieve."""
+
+    file: FileObject = FileObject()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it holds a link."""
+        return bool(self.file.download_url)
+
+
+class CloneReply(ConfirmedReply):
+    """Reply of voice_clone; it does not repeat the voice_id."""
 
     demo_audio: str = ""
 
 
 class SubmitReply(Reply):
-    """Answer of video_generation."""
+    """Reply of video_generation."""
 
     task_id: IdText = ""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it names the job."""
+        return bool(self.task_id)
+
 
 class StatusReply(Reply):
-    """Answer of query/video_generation: the status word and `base_resp` are both verdicts."""
+    """Reply of query/video_generation: the status word and `base_resp` are both statuses."""
 
     status: str = ""
     file_id: IdText = ""
     video_width: Number = 0
     video_height: Number = 0
     base_resp: BaseResp = BaseResp()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it says how the job stands, by a word or by a moderation code."""
+        return bool(self.status) or self.is_blocked
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the content check ended the job; the word beside its code does not matter."""
+        return self.base_resp.status_code in MODERATION_CODES
+
+    @property
+    def job_status(self) -> JobStatus:
+        """The status in our words."""
+        return "failed" if self.is_blocked else job_status(self.status)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self.job_status in ("completed", "failed")
+
+    @property
+    def word(self) -> str:
+        """MiniMax's own word for the status, fit to be shown."""
+        return plain(self.status)
 
 
 class TaskError(Reply):
@@ -115,20 +179,35 @@ class VideoTask(Reply):
 
 
 class TaskReply(Reply):
-    """Answer of the v2 query."""
+    """Reply of the v2 query."""
 
     task: VideoTask = VideoTask()
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it says how the job stands."""
+        return bool(self.task.status)
+
 
 class CancelReply(Reply):
-    """Answer of the v2 delete: it cancels a queued job, and erases the record of an ended one."""
+    """Reply of the v2 delete: it cancels a queued job, and erases the record of an ended one."""
 
     action: str = ""
     status: str = ""
 
+    @property
+    def done(self) -> str:
+        """What was done: `cancelled` or `deleted`."""
+        return self.action or self.status
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it says what was done."""
+        return bool(self.done)
+
 
 class TasksReply(Reply):
-    """Answer of the v2 list."""
+    """Reply of the v2 list."""
 
     items: list[VideoTask] = []
 
@@ -148,37 +227,52 @@ class SpeechFacts(Reply):
 
 
 class SpeechReply(Reply):
-    """Answer of t2a_v2."""
+    """Reply of t2a_v2."""
 
     data: SpeechData = SpeechData()
     extra_info: SpeechFacts = SpeechFacts()
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it holds audio, as hex or as a link."""
+        return bool(self.data.audio)
+
 
 class DesignReply(Reply):
-    """Answer of voice_design; `trial_audio` is hex."""
+    """Reply of voice_design; `trial_audio` is hex."""
 
     voice_id: IdText = ""
     trial_audio: str = ""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it names the voice."""
+        return bool(self.voice_id)
+
 
 class ImageData(Reply):
-    """Links to the pictures that were made."""
+    """Links to the images that were made."""
 
     image_urls: list[str] = []
 
 
 class ImageFacts(Reply):
-    """How many pictures were held back; it comes as a number or as a text."""
+    """How many images were blocked; it comes as a number or as a text."""
 
     failed_count: Number = 0
 
 
 class ImageReply(Reply):
-    """Answer of image_generation."""
+    """Reply of image_generation."""
 
     id: IdText = ""
     data: ImageData = ImageData()
     metadata: ImageFacts = ImageFacts()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it holds images, or says that they were blocked."""
+        return bool(self.data.image_urls) or self.metadata.failed_count > 0
 
 
 class Voice(Reply):
@@ -189,8 +283,8 @@ class Voice(Reply):
     description: Annotated[list[str], BeforeValidator(_texts)] = []
 
 
-class VoicesReply(Reply):
-    """Answer of get_voice; groups without voices may be missing."""
+class VoicesReply(ConfirmedReply):
+    """Reply of get_voice; groups without voices may be missing."""
 
     system_voice: list[Voice] = []
     voice_cloning: list[Voice] = []

@@ -20,18 +20,18 @@ from minimax.api.error_codes import (
     advice_for,
 )
 from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
-from minimax.safe_text import quoted
+from minimax.safe_text import quote
 
 __all__ = [
     "NO_RECORD",
-    "Answer",
+    "HttpAnswer",
     "concerns_key",
-    "facts",
+    "error_fields",
     "outcome_of",
     "parse_retry_after",
-    "refusal",
-    "unreadable",
-    "verdict",
+    "refusal_error",
+    "status_of",
+    "unreadable_error",
 ]
 
 NO_RECORD: Final = "record not found"
@@ -46,7 +46,7 @@ _TRACE_ID: Final = re.compile(r"[0-9a-fA-F-]{8,64}")
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """An HTTP answer; header names are looked up in any letter case."""
 
     status: int
@@ -76,7 +76,7 @@ class Answer:
 # --- MiniMax's verdict -------------------------------------------------------------------------
 
 
-def verdict(payload: Mapping[str, Any] | None, *, in_reply: bool) -> tuple[int, str]:
+def status_of(payload: Mapping[str, Any] | None, *, in_reply: bool) -> tuple[int, str]:
     """MiniMax's code and words; code 0 where it names none.
 
     Where the verdict is part of the reply (the status call), `Fail` and the moderation codes are
@@ -84,14 +84,14 @@ def verdict(payload: Mapping[str, Any] | None, *, in_reply: bool) -> tuple[int, 
     """
     if payload is None:
         return 0, ""
-    code, said = _v1_verdict(payload) if "base_resp" in payload else _v2_verdict(payload)
+    code, said = _v1_status(payload) if "base_resp" in payload else _v2_status(payload)
     failed_job = str(payload.get("status") or "").lower() in ("fail", "failed")
     if in_reply and (failed_job or code in MODERATION_CODES):
         return 0, ""
     return code, said
 
 
-def _v1_verdict(payload: Mapping[str, Any]) -> tuple[int, str]:
+def _v1_status(payload: Mapping[str, Any]) -> tuple[int, str]:
     said = payload.get("base_resp")
     if not isinstance(said, dict):
         return 0, ""
@@ -101,7 +101,7 @@ def _v1_verdict(payload: Mapping[str, Any]) -> tuple[int, str]:
         return -1, "unreadable status_code"
 
 
-def _v2_verdict(payload: Mapping[str, Any]) -> tuple[int, str]:
+def _v2_status(payload: Mapping[str, Any]) -> tuple[int, str]:
     error = payload.get("error")
     if not isinstance(error, dict):
         return 0, ""
@@ -114,13 +114,13 @@ def _v2_verdict(payload: Mapping[str, Any]) -> tuple[int, str]:
 # --- refusals ----------------------------------------------------------------------------------
 
 
-def concerns_key(answer: Answer, code: int) -> bool:
+def concerns_key(answer: HttpAnswer, code: int) -> bool:
     """Whether the key was refused, by MiniMax's code or, without one, by the status."""
     by_status = answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
     return code in KEY_CODES or (not code and by_status)
 
 
-def refusal(answer: Answer, code: int, said: str, *, endpoint: str) -> MiniMaxError:
+def refusal_error(answer: HttpAnswer, code: int, said: str, *, endpoint: str) -> MiniMaxError:
     """The error for an answer that is no reply.
 
     Args:
@@ -136,14 +136,14 @@ def refusal(answer: Answer, code: int, said: str, *, endpoint: str) -> MiniMaxEr
     advice = advice_for(INVALID_PARAMETER if no_task else code, endpoint=endpoint)
     if advice is None:
         return RefusedError(
-            f"MiniMax answered with a code that is not known here: {quoted(said)}.",
+            f"MiniMax answered with a code that is not known here: {quote(said)}.",
             outcome=Outcome.UNKNOWN if answer.is_success else outcome_of(answer.status),
-            **facts(answer, code),
+            **error_fields(answer, code),
         )
     return RefusedError(
-        f"{advice.meaning} {advice.remedy} MiniMax says {quoted(said)}.",
+        f"{advice.meaning} {advice.remedy} MiniMax says {quote(said)}.",
         outcome=advice.outcome,
-        **facts(answer, code),
+        **error_fields(answer, code),
     )
 
 
@@ -155,16 +155,16 @@ def outcome_of(status: int) -> Outcome:
     return Outcome.UNKNOWN if doubtful else Outcome.REJECTED
 
 
-def _http_refusal(answer: Answer, said: str) -> MiniMaxError:
+def _http_refusal(answer: HttpAnswer, said: str) -> MiniMaxError:
     outcome = outcome_of(answer.status)
-    words = f" MiniMax says {quoted(said)}." if said else ""
+    words = f" MiniMax says {quote(said)}." if said else ""
     if outcome is Outcome.UNKNOWN:
         text = f"MiniMax is in trouble. Try again later.{words}"
-        return UnansweredError(text, outcome=outcome, **facts(answer))
-    return RefusedError(f"{_http_text(answer)}{words}", outcome=outcome, **facts(answer))
+        return UnansweredError(text, outcome=outcome, **error_fields(answer))
+    return RefusedError(f"{_http_text(answer)}{words}", outcome=outcome, **error_fields(answer))
 
 
-def _http_text(answer: Answer) -> str:
+def _http_text(answer: HttpAnswer) -> str:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return "Too many requests at once. Go on more slowly."
     if answer.is_redirect:
@@ -177,16 +177,16 @@ def _http_text(answer: Answer) -> str:
     return "MiniMax refused the request."
 
 
-def unreadable(answer: Answer) -> UnansweredError:
+def unreadable_error(answer: HttpAnswer) -> UnansweredError:
     """The error for a success that holds nothing to go by."""
     return UnansweredError(
         "MiniMax's answer could not be read, or lacks what it should hold. Call again.",
         outcome=Outcome.UNKNOWN,
-        **facts(answer),
+        **error_fields(answer),
     )
 
 
-def facts(answer: Answer, code: int | None = None) -> dict[str, Any]:
+def error_fields(answer: HttpAnswer, code: int | None = None) -> dict[str, Any]:
     """What an error keeps of an answer."""
     return {
         "code": code or None,
@@ -196,7 +196,7 @@ def facts(answer: Answer, code: int | None = None) -> dict[str, Any]:
     }
 
 
-def _trace_id(answer: Answer) -> str | None:
+def _trace_id(answer: HttpAnswer) -> str | None:
     given = answer.headers.get("Trace-Id", "")
     return given if _TRACE_ID.fullmatch(given) else None
 

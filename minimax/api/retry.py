@@ -1,7 +1,7 @@
-"""When a request is sent again: outcome classes, one policy per endpoint, one tenacity assembly.
+"""Repeats a request where its policy allows that; nothing else in this package repeats one.
 
-Nothing else in this package repeats a request. Polling is not retrying: `jobs` decides when to ask
-again, this module only how hard one ask is tried.
+Polling is not retrying: `video.job` decides when to ask again, this module only how hard one
+question is tried.
 """
 
 import asyncio
@@ -24,8 +24,6 @@ TRANSIENT_BASE_SECONDS: Final = 0.5
 TRANSIENT_CAP_SECONDS: Final = 8.0
 THROTTLED_BASE_SECONDS: Final = 2.0
 THROTTLED_CAP_SECONDS: Final = 30.0
-LONGEST_OBEYED_WAIT_SECONDS: Final = 60.0
-"""A longer Retry-After is told to the caller instead of being slept through."""
 
 
 async def run(policy: Policy, attempt: Callable[[], Awaitable[T]], *, clock: Clock) -> T:
@@ -43,9 +41,17 @@ async def run(policy: Policy, attempt: Callable[[], Awaitable[T]], *, clock: Clo
         stop=pacing.is_over,
         reraise=True,
     )
+
+    async def try_once() -> T:
+        try:
+            return await attempt()
+        except MiniMaxError as error:
+            pacing.note_failure(error)
+            raise
+
     try:
         async with asyncio.timeout(policy.deadline_seconds):
-            return await retrying(attempt)
+            return await retrying(try_once)
     except TimeoutError:
         raise UnansweredError(
             f"MiniMax did not answer within {policy.deadline_seconds:.0f} seconds. Call again.",
@@ -54,7 +60,7 @@ async def run(policy: Policy, attempt: Callable[[], Awaitable[T]], *, clock: Clo
 
 
 class _Pacing:
-    """One run's answers to: again? after how long? or is it too late?"""
+    """Whether one run repeats its request, after how long, and when it is too late."""
 
     def __init__(self, policy: Policy, clock: Clock) -> None:
         self._policy = policy
@@ -62,12 +68,12 @@ class _Pacing:
         self._started = clock.now()
         self._in_doubt = False
 
-    def may_repeat(self, error: BaseException) -> bool:
-        if not isinstance(error, MiniMaxError):
-            return False
+    def note_failure(self, error: MiniMaxError) -> None:
         error.after_unknown = self._in_doubt
         self._in_doubt = self._in_doubt or error.outcome is Outcome.UNKNOWN
-        return error.outcome in self._policy.retries_on
+
+    def may_repeat(self, error: BaseException) -> bool:
+        return isinstance(error, MiniMaxError) and error.outcome in self._policy.retries_on
 
     def wait_seconds(self, state: RetryCallState) -> float:
         error = _error_of(state)
@@ -80,7 +86,7 @@ class _Pacing:
 
     def is_over(self, state: RetryCallState) -> bool:
         left = self._policy.deadline_seconds - (self._clock.now() - self._started)
-        too_long = state.upcoming_sleep > min(left, LONGEST_OBEYED_WAIT_SECONDS)
+        too_long = state.upcoming_sleep > min(left, self._policy.longest_wait_seconds)
         return too_long or state.attempt_number >= self._policy.attempts
 
 

@@ -13,7 +13,7 @@ from minimax.errors import (
     UnreachableError,
 )
 
-__all__ = []
+__all__ = ["CLIENT_NAME", "TRANSPORT_ERRORS", "ConnectionPools", "make_timeout", "transport_error"]
 
 CONNECT_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 30.0
@@ -38,14 +38,17 @@ class ConnectionPools:
 
     @property
     def api(self) -> httpx.AsyncClient:
+        """For everything that is not paid."""
         return self._pool("api", kept_alive=20)
 
     @property
     def submissions(self) -> httpx.AsyncClient:
+        """For paid submissions; never kept alive."""
         return self._pool("submissions", kept_alive=0)
 
     @property
     def downloads(self) -> httpx.AsyncClient:
+        """For signed links."""
         return self._pool("downloads", kept_alive=0)
 
     def _pool(self, name: str, *, kept_alive: int) -> httpx.AsyncClient:
@@ -75,17 +78,20 @@ class ConnectionPools:
         )
 
     async def aclose(self) -> None:
+        """Close all connections."""
         while self._made:
             await self._made.popitem()[1].aclose()
 
 
 def make_timeout(policy: Policy) -> httpx.Timeout:
+    """The limits of one attempt."""
     return httpx.Timeout(
         connect=CONNECT_SECONDS, read=policy.read_seconds, write=WRITE_SECONDS, pool=POOL_SECONDS
     )
 
 
 def transport_error(error: httpx.HTTPError | OSError, host: str) -> MiniMaxError:
+    """Our error for a connection that failed, with what is known about the request."""
     if isinstance(error, httpx.ProxyError):
         return UnreachableError(
             "The proxy that HTTPS_PROXY or ALL_PROXY names could not be used. Check those "

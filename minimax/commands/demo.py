@@ -26,7 +26,7 @@ from minimax.catalog import (
 from minimax.errors import SettingsError
 from minimax.sandbox.media.samples import RECORDING
 from minimax.settings import Settings
-from minimax.tool_results import LONGEST_WAIT_SECONDS
+from minimax.time_budgets import LONGEST_WAIT_SECONDS
 
 __all__ = ["run"]
 
@@ -46,7 +46,7 @@ def run(*, live: bool = False) -> int:
     Args:
         live: At MiniMax and for real, after the price was named and the person agreed.
     """
-    if live and not _agreed():
+    if live and not _ask_to_spend():
         print("Nothing was done.")
         return 1
     try:
@@ -68,7 +68,7 @@ class TourError(Exception):
     """A tool answered with an error; its text is for the person."""
 
 
-def _agreed() -> bool:
+def _ask_to_spend() -> bool:
     model = VIDEO_MODELS[DEFAULT_VIDEO_MODELS[VideoMode.FIRST_AND_LAST_FRAME]]
     film = next(iter(model.sizes.values())) or 0
     total = film + CLONE_PRICE_USD + 2 * IMAGE_PRICE_USD
@@ -146,13 +146,13 @@ async def _film(client: Client, frames: list[str], *, live: bool) -> None:
     job = await _call(client, "generate_video", prompt=PROMPT, first_frame=first, last_frame=last)
     print(f"   task_id:  {job['task_id']} ({job['model']}, {job['duration']} s)\n")
     print("5. Following the job")
-    status = await _followed(client, job["task_id"], live=live)
+    status = await _follow_job(client, job["task_id"], live=live)
     print("6. Fetching the file")
     video = await _call(client, "retrieve_video_file", file_id=status["file_id"])
     print(f"   video:    {video['path']}")
 
 
-async def _followed(client: Client, task_id: str, *, live: bool) -> dict[str, Any]:
+async def _follow_job(client: Client, task_id: str, *, live: bool) -> dict[str, Any]:
     with _Bar(TYPICAL_SECONDS[live]) as bar:
         while True:
             status: dict[str, Any] = await _call(

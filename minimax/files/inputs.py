@@ -1,8 +1,8 @@
-"""The only doors to the disk: `open_input` lets a file out, `save` lets one in.
+"""Opens the files that may be sent to MiniMax; nothing else in this package opens them.
 
-`places` says where a path really lies and whether it may be used. Here it is then opened component
-by component without following links, and its type and size are judged on the very descriptor that
-is read: nothing can be swapped between the check and the use.
+A path (`paths` has resolved and allowed it) is opened component by component without following
+links. Type and size are judged on the very descriptor that is then read, so nothing can be swapped
+between the check and the use.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from typing import IO, BinaryIO, Final, Self, cast
 from urllib.parse import urlsplit
 
 from minimax.errors import InputError, MiniMaxError, StorageError
-from minimax.files import media_types, paths, safe_fetch
+from minimax.files import media_types, safe_fetch
 from minimax.files.descriptors import explain_write_error, open_without_links, write_all
 from minimax.files.requirements import MediaRequirements, check_content, check_size, type_of
-from minimax.settings import Settings
+from minimax.files.source import DataUri, LocalFile, Source, Url
 
-__all__ = ["Input", "file_version", "open_input", "open_picture", "open_url"]
+__all__ = ["Input", "open_error", "open_image", "open_input", "open_url"]
 
 CHUNK_BYTES: Final = 256 * 1024
 PADDING_BYTES: Final = 2
@@ -75,7 +75,7 @@ class Input(io.RawIOBase):
             yield chunk
 
     def digest(self) -> str:
-        """SHA-256 of the content: the same picture under another name is the same input."""
+        """SHA-256 of the content: the same image under another name is the same input."""
         sha = hashlib.sha256()
         for chunk in self.chunks():
             sha.update(chunk)
@@ -90,69 +90,45 @@ class Input(io.RawIOBase):
         return self
 
 
-# --- the door out ------------------------------------------------------------------------------
-
-
-def open_input(source: str, *, field: str, rules: MediaRequirements, settings: Settings) -> Input:
-    """Open a path, file:// URL or data: URI that may be sent to MiniMax.
+def open_input(source: Source, *, field: str, requirements: MediaRequirements) -> Input:
+    """Open a local file or a data: URI that may be sent to MiniMax.
 
     Args:
-        source: As the person gave it, quotes and all.
+        source: From `source.parse_source`.
         field: The parameter it came in, for messages.
-        rules: What MiniMax takes here.
-        settings: Whose folders apply.
+        requirements: What MiniMax takes here.
 
     Raises:
         InputError: It may not be used, or MiniMax would refuse it; the text says why.
     """
-    text = paths.strip_quotes(source)
-    is_data = text[:5].lower() == "data:"
-    name, file = _decoded(text, field, rules) if is_data else _opened(text, field, rules, settings)
+    name, file = _open_source(source, field, requirements)
     try:
-        return _checked(file, name=name, field=field, rules=rules)
+        return _check_opened(file, name=name, field=field, requirements=requirements)
     except BaseException:
         file.close()
         raise
 
 
-def open_picture(
-    source: str, *, field: str, rules: MediaRequirements, settings: Settings, opened: ExitStack
+def open_image(
+    source: Source, *, field: str, requirements: MediaRequirements, opened: ExitStack
 ) -> "str | Input":
-    """A picture as a request takes it: a link that MiniMax fetches itself, or an opened file.
+    """An image as a request takes it: a link that MiniMax fetches itself, or an opened file.
 
     Args:
-        source: As the person gave it.
+        source: From `source.parse_source`.
         field: The parameter it came in, for messages.
-        rules: What MiniMax takes here.
-        settings: Whose folders apply.
+        requirements: What MiniMax takes here.
         opened: Receives an opened file; closed by the caller once it is sent.
 
     Raises:
         InputError: As `open_input`; or the link is not plain https.
     """
-    text = paths.strip_quotes(source)
-    if paths.is_url(text) and text[:5].lower() != "data:":
-        return safe_fetch.check_url_syntax(text)
-    return opened.enter_context(open_input(text, field=field, rules=rules, settings=settings))
+    if isinstance(source, Url):
+        return safe_fetch.check_url_syntax(source.text)
+    return opened.enter_context(open_input(source, field=field, requirements=requirements))
 
 
-def file_version(source: str, *, field: str, settings: Settings) -> tuple[int, int] | None:
-    """Changes when a local file does, so that two under one name are told apart; else None.
-
-    Raises:
-        InputError: It may not be used.
-    """
-    text = paths.strip_quotes(source)
-    if paths.is_url(text):
-        return None
-    try:
-        facts = paths.resolve_input(text, field=field, settings=settings).stat()
-    except OSError:
-        return None
-    return facts.st_size, facts.st_mtime_ns
-
-
-async def open_url(url: str, *, field: str, rules: MediaRequirements) -> Input:
+async def open_url(url: str, *, field: str, requirements: MediaRequirements) -> Input:
     """Fetch an https URL that somebody gave, into a file without a name, and check it likewise.
 
     Raises:
@@ -161,18 +137,20 @@ async def open_url(url: str, *, field: str, rules: MediaRequirements) -> Input:
     """
     file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the Input
     try:
-        async with safe_fetch.fetch(url, max_bytes=rules.most_bytes) as chunks:
+        async with safe_fetch.fetch(url, max_bytes=requirements.most_bytes) as chunks:
             async for chunk in chunks:
-                await _kept(file, chunk, field)
+                await _write_chunk(file, chunk, field)
         file.seek(0)
         name = PurePosixPath(urlsplit(url).path).name or field
-        return _checked(cast("BinaryIO", file), name=name, field=field, rules=rules)
+        return _check_opened(
+            cast("BinaryIO", file), name=name, field=field, requirements=requirements
+        )
     except BaseException:
         file.close()
         raise
 
 
-async def _kept(file: IO[bytes], chunk: bytes, field: str) -> None:
+async def _write_chunk(file: IO[bytes], chunk: bytes, field: str) -> None:
     try:
         await asyncio.to_thread(write_all, file, chunk)
     except OSError as error:
@@ -183,30 +161,33 @@ async def _kept(file: IO[bytes], chunk: bytes, field: str) -> None:
         ) from None
 
 
-def _decoded(text: str, field: str, rules: MediaRequirements) -> tuple[str, BinaryIO]:
+def _decode_data_uri(text: str, field: str, requirements: MediaRequirements) -> BinaryIO:
     header, comma, payload = text.partition(",")
     if not comma or not header.lower().endswith(";base64"):
         raise InputError(f"{field}: a data: URI must look like data:image/png;base64,....")
-    check_size(len(payload) * 3 // 4 - PADDING_BYTES, field=field, rules=rules)
+    check_size(len(payload) * 3 // 4 - PADDING_BYTES, field=field, requirements=requirements)
     try:
-        return field, io.BytesIO(base64.b64decode(payload, validate=True))
+        return io.BytesIO(base64.b64decode(payload, validate=True))
     except (binascii.Error, ValueError):
         raise InputError(f"{field}: what follows base64, is not base64.") from None
 
 
-def _opened(
-    text: str, field: str, rules: MediaRequirements, settings: Settings
+def _open_source(
+    source: Source, field: str, requirements: MediaRequirements
 ) -> tuple[str, BinaryIO]:
-    if paths.is_url(text):
-        raise InputError(f"{field}: give the {rules.noun} as a path, or as an https URL.")
-    place = paths.resolve_input(text, field=field, settings=settings)
+    """A name for the upload, and the opened content."""
+    if isinstance(source, DataUri):
+        return field, _decode_data_uri(source.text, field, requirements)
+    if not isinstance(source, LocalFile):
+        raise InputError(f"{field}: give the {requirements.noun} as a path, or as an https URL.")
     try:
-        return place.name, open_without_links(place)
+        return source.path.name, open_without_links(source.path)
     except OSError as error:
-        raise _cannot_open(error, field) from None
+        raise open_error(error, field) from None
 
 
-def _cannot_open(error: OSError, field: str) -> MiniMaxError:
+def open_error(error: OSError, field: str) -> MiniMaxError:
+    """Our error for a file that could not be opened."""
     if error.errno == errno.ENOENT:
         return InputError(
             f"{field}: there is no such file on this computer. A file that was attached to the "
@@ -222,26 +203,28 @@ def _cannot_open(error: OSError, field: str) -> MiniMaxError:
     return InputError(f"{field} is not a regular file that can be read. Give the file itself.")
 
 
-def _checked(file: BinaryIO, *, name: str, field: str, rules: MediaRequirements) -> Input:
-    size = _size_of(file, field, rules)
-    check_size(size, field=field, rules=rules)
-    media_type = type_of(file.read(media_types.HEAD_BYTES), field=field, rules=rules)
-    opened = Input(file, name=_true_name(name, media_type), media_type=media_type, size=size)
-    check_content(opened, size=size, media_type=media_type, field=field, rules=rules)
+def _check_opened(
+    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements
+) -> Input:
+    size = _size_of(file, field, requirements)
+    check_size(size, field=field, requirements=requirements)
+    media_type = type_of(file.read(media_types.HEAD_BYTES), field=field, requirements=requirements)
+    opened = Input(file, name=_upload_name(name, media_type), media_type=media_type, size=size)
+    check_content(opened, size=size, media_type=media_type, field=field, requirements=requirements)
     opened.seek(0)
     return opened
 
 
-def _size_of(file: BinaryIO, field: str, rules: MediaRequirements) -> int:
+def _size_of(file: BinaryIO, field: str, requirements: MediaRequirements) -> int:
     if isinstance(file, io.BytesIO):
         return len(file.getbuffer())
     facts = os.fstat(file.fileno())
     if not stat.S_ISREG(facts.st_mode):
-        raise InputError(f"{field} is not a regular file. Give the {rules.noun} itself.")
+        raise InputError(f"{field} is not a regular file. Give the {requirements.noun} itself.")
     return facts.st_size
 
 
-def _true_name(name: str, media_type: str) -> str:
+def _upload_name(name: str, media_type: str) -> str:
     """The file's own name under the extension that its content has; MiniMax goes by it."""
     extension = media_types.EXTENSIONS[media_type]
     stem, _, last = name.rpartition(".")

@@ -50,7 +50,7 @@ def resolve_input(text: str, *, field: str, settings: Settings) -> Path:
     """
     given = _from_file_url(text, field) if text.lower().startswith("file:") else text
     refuse_odd_text(given, field=field)
-    place = _resolved(_expanded(given, settings.base_path), field)
+    place = _resolve(_expand(given, settings.base_path), field)
     inside = [folder for folder in settings.input_paths if place.is_relative_to(folder)]
     if not inside:
         raise _outside(field, settings)
@@ -73,7 +73,7 @@ def resolve_output_folder(text: str | None, *, settings: Settings) -> Path:
     field = "output_directory"
     given = strip_quotes(text)
     refuse_odd_text(given, field=field)
-    place = _resolved(_expanded(given, settings.base_path), field)
+    place = _resolve(_expand(given, settings.base_path), field)
     if not place.is_relative_to(settings.base_path):
         raise InputError(
             "output_directory must be inside the folder for saved files "
@@ -131,13 +131,13 @@ def _from_file_url(text: str, field: str) -> str:
     return url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
 
 
-def _expanded(text: str, base: Path) -> Path:
+def _expand(text: str, base: Path) -> Path:
     if text == "~" or text.startswith(("~/", "~\\")):
         return Path(os.path.expanduser("~")) / text[2:]  # noqa: PTH111 - never raises
     return base / text
 
 
-def _resolved(path: Path, field: str) -> Path:
+def _resolve(path: Path, field: str) -> Path:
     try:
         return Path(os.path.realpath(path))
     except (OSError, ValueError):

@@ -33,7 +33,7 @@ def audio_seconds(file: Readable, *, size: int, media_type: str) -> Sound | None
     The parser is given the open file and no name. A length that the size cannot hold (a recorder
     that never wrote its header back) is recomputed for wav and given up on otherwise.
     """
-    from tinytag import TinyTag, TinyTagException  # noqa: PLC0415 - on the first recording only
+    from tinytag import TinyTag, TinyTagException
 
     try:
         tag = TinyTag.get(file_obj=cast("BinaryIO", file), tags=False, duration=True)
@@ -57,7 +57,7 @@ def _most_seconds(
 
 def image_size(file: Readable) -> tuple[int, int] | None:
     """Width and height in pixels as shown; None where the file does not say."""
-    import imagesize  # noqa: PLC0415 - on the first picture only
+    import imagesize
 
     try:
         info = imagesize.get_info(file)

@@ -71,54 +71,54 @@ FRAME: Final = MediaRequirements(
 )
 
 
-def check_size(size: int, *, field: str, rules: MediaRequirements) -> None:
+def check_size(size: int, *, field: str, requirements: MediaRequirements) -> None:
     """Refuse a file that is too large.
 
     Raises:
         InputError: With the limit.
     """
-    if size > rules.most_bytes:
+    if size > requirements.most_bytes:
         raise InputError(
-            f"{field}: the {rules.noun} is larger than {rules.most_bytes / MIB:.0f} MB, MiniMax's "
+            f"{field}: the {requirements.noun} is larger than {requirements.most_bytes / MIB:.0f} MB, MiniMax's "
             "limit. Give a shorter or more compressed one. Nothing was sent."
         )
 
 
-def type_of(head: bytes, *, field: str, rules: MediaRequirements) -> str:
+def type_of(head: bytes, *, field: str, requirements: MediaRequirements) -> str:
     """The media type that a file's first bytes prove.
 
     Raises:
         InputError: MiniMax does not take it; with a command that converts it, if one is known.
     """
     found = media_types.sniff_media_type(head)
-    if found == "video/mp4" and "audio/mp4" in rules.types:
+    if found == "video/mp4" and "audio/mp4" in requirements.types:
         found = "audio/mp4"  # phones write m4a under general brands; the parser looks for sound
-    if found is not None and found in rules.types:
+    if found is not None and found in requirements.types:
         return found
-    wanted = ", ".join(sorted(media_types.EXTENSIONS[kind] for kind in rules.types))
+    wanted = ", ".join(sorted(media_types.EXTENSIONS[kind] for kind in requirements.types))
     known = media_types.how_to_convert(head)
     what = f"this is {known[0]}" if known else "its content is none of these"
     remedy = f"To convert it, {known[1]}." if known else "Give the file in one of these formats."
     raise InputError(
-        f"{field}: MiniMax takes a {rules.noun} as {wanted}, and {what}. {remedy} Nothing was sent."
+        f"{field}: MiniMax takes a {requirements.noun} as {wanted}, and {what}. {remedy} Nothing was sent."
     )
 
 
 def check_content(
-    file: probe.Readable, *, size: int, media_type: str, field: str, rules: MediaRequirements
+    file: probe.Readable, *, size: int, media_type: str, field: str, requirements: MediaRequirements
 ) -> None:
     """Refuse a recording of the wrong length, a picture of the wrong size, and damaged ones.
 
     Raises:
         InputError: With what it is, and what MiniMax takes.
     """
-    if rules.seconds is not None:
+    if requirements.seconds is not None:
         file.seek(0)
         sound = probe.audio_seconds(file, size=size, media_type=media_type)
-        _check_sound(sound, field, rules.seconds)
-    if rules.types & media_types.IMAGE_TYPES:
+        _check_sound(sound, field, requirements.seconds)
+    if requirements.types & media_types.IMAGE_TYPES:
         file.seek(0)
-        _check_picture(probe.image_size(file), field, rules)
+        _check_picture(probe.image_size(file), field, requirements)
 
 
 def _check_sound(
@@ -144,23 +144,25 @@ def _check_length(seconds: float, field: str, allowed: tuple[float, float]) -> N
         )
 
 
-def _check_picture(size: tuple[int, int] | None, field: str, rules: MediaRequirements) -> None:
+def _check_picture(
+    size: tuple[int, int] | None, field: str, requirements: MediaRequirements
+) -> None:
     if size is None:
         raise InputError(f"{field}: this picture is damaged. Save it anew. Nothing was sent.")
     short, long = sorted(size)
     sides = f"{size[0]} x {size[1]} pixels"
-    if short <= rules.shortest_side_px:
+    if short <= requirements.shortest_side_px:
         raise InputError(
             f"{field}: the picture has {sides}; its short side must be longer than "
-            f"{rules.shortest_side_px} pixels. Nothing was sent."
+            f"{requirements.shortest_side_px} pixels. Nothing was sent."
         )
-    if rules.longest_side_px is not None and long > rules.longest_side_px:
+    if requirements.longest_side_px is not None and long > requirements.longest_side_px:
         raise InputError(
             f"{field}: the picture has {sides}; no side may be longer than "
-            f"{rules.longest_side_px} pixels. Nothing was sent."
+            f"{requirements.longest_side_px} pixels. Nothing was sent."
         )
-    if long > short * rules.most_elongated:
+    if long > short * requirements.most_elongated:
         raise InputError(
             f"{field}: the picture has {sides}; its sides may differ by a factor of "
-            f"{rules.most_elongated:g} at most (2:5 to 5:2). Nothing was sent."
+            f"{requirements.most_elongated:g} at most (2:5 to 5:2). Nothing was sent."
         )

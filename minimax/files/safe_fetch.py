@@ -194,7 +194,7 @@ def _parse(url: str, *, max_characters: int) -> _Target:
     if port == 0:
         raise InputError("Port 0 in the URL cannot be connected to. Correct the URL.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return _Target(host=_checked_host(parts), port=port or HTTPS_PORT, path=path)
+    return _Target(host=_parse_host(parts), port=port or HTTPS_PORT, path=path)
 
 
 def _check_scheme(parts: SplitResult) -> None:
@@ -215,7 +215,7 @@ def _check_no_sign_in(parts: SplitResult) -> None:
         )
 
 
-def _checked_host(parts: SplitResult) -> str:
+def _parse_host(parts: SplitResult) -> str:
     host = parts.hostname or ""
     name = _HOST_NAME.fullmatch(host) if len(host) <= MAX_NAME_CHARACTERS else None
     # urlsplit's lower() turns the Kelvin sign into a plain k, so the text before it counts.
@@ -240,9 +240,7 @@ def _not_public(host: str) -> InputError:
     )
 
 
-async def _judged_addresses(
-    target: _Target, *, guard: Guard, idle_seconds: float
-) -> list[IPAddress]:
+async def _look_up_public(target: _Target, *, guard: Guard, idle_seconds: float) -> list[IPAddress]:
     try:
         async with asyncio.timeout(idle_seconds):
             found = [ip_address(text) for text in await guard.resolve(target.host, target.port)]
@@ -286,7 +284,7 @@ async def _final_response(
 async def _response(
     target: _Target, *, guard: Guard, idle_seconds: float
 ) -> AsyncIterator["httpx.Response"]:
-    addresses = await _judged_addresses(target, guard=guard, idle_seconds=idle_seconds)
+    addresses = await _look_up_public(target, guard=guard, idle_seconds=idle_seconds)
     async with _make_transport(guard) as transport:
         requests = [_make_request(target, at, idle_seconds=idle_seconds) for at in addresses]
         with _plain_words(target.host):
@@ -297,8 +295,8 @@ async def _response(
 
 def _make_transport(guard: Guard) -> "httpx.AsyncHTTPTransport":
     # Not the client around it: that reads redirects by itself even where it does not follow them.
-    import httpx  # noqa: PLC0415 - start-up must not pay for it
-    from httpx_secure import httpx_ssrf_protection  # noqa: PLC0415 - imports httpx
+    import httpx
+    from httpx_secure import httpx_ssrf_protection
 
     transport = httpx.AsyncHTTPTransport(verify=guard.tls or True, trust_env=False)
     # The last look at what a socket is opened to. The library's own table refuses nothing more.
@@ -311,7 +309,7 @@ def _make_transport(guard: Guard) -> "httpx.AsyncHTTPTransport":
 
 
 def _make_request(target: _Target, address: IPAddress, *, idle_seconds: float) -> "httpx.Request":
-    import httpx  # noqa: PLC0415 - start-up must not pay for it
+    import httpx
 
     return httpx.Request(
         "GET",
@@ -327,16 +325,16 @@ def _make_request(target: _Target, address: IPAddress, *, idle_seconds: float) -
 async def _first_response(
     transport: "httpx.AsyncHTTPTransport", requests: list["httpx.Request"]
 ) -> "httpx.Response":
-    import httpx  # noqa: PLC0415 - start-up must not pay for it
+    import httpx
 
     *others, last = requests
     for request in others:
         with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-            return await _sent(transport, request)
-    return await _sent(transport, last)
+            return await _send(transport, request)
+    return await _send(transport, last)
 
 
-async def _sent(
+async def _send(
     transport: "httpx.AsyncHTTPTransport", request: "httpx.Request"
 ) -> "httpx.Response":
     response = await transport.handle_async_request(request)
@@ -350,8 +348,8 @@ def _host_of(response: "httpx.Response") -> str:
 
 @contextmanager
 def _plain_words(host: str) -> Iterator[None]:
-    import httpx  # noqa: PLC0415 - start-up must not pay for it
-    from httpx_secure import SSRFProtectionError  # noqa: PLC0415 - imports httpx
+    import httpx
+    from httpx_secure import SSRFProtectionError
 
     try:
         yield
@@ -360,7 +358,7 @@ def _plain_words(host: str) -> Iterator[None]:
     except httpx.TimeoutException:
         raise StorageError(f"{host} stopped answering. Try again later. {_INSTEAD}") from None
     except httpx.ConnectError as error:
-        raise _unconnected(host, error) from None
+        raise _connection_error(host, error) from None
     except (httpx.HTTPError, ssl.SSLError):  # a damaged record comes out as it is
         raise StorageError(
             f"The connection to {host} broke off before the file was complete. Try again. "
@@ -368,7 +366,7 @@ def _plain_words(host: str) -> Iterator[None]:
         ) from None
 
 
-def _unconnected(host: str, error: BaseException | None) -> StorageError:
+def _connection_error(host: str, error: BaseException | None) -> StorageError:
     while error is not None:
         if isinstance(error, ssl.SSLError):
             return StorageError(

@@ -6,7 +6,15 @@ from typing import Final
 
 from minimax.tool_results import JobStatus
 
-__all__ = ["Decision", "JobRecord", "Purchase", "State"]
+__all__ = [
+    "REMEMBERED_SECONDS",
+    "Decision",
+    "JobRecord",
+    "Purchase",
+    "State",
+    "decide",
+    "would_buy",
+]
 
 REMEMBERED_SECONDS: Final = 24 * 3600.0
 """Hand-over and refusal last this long."""
@@ -77,6 +85,11 @@ class Decision(Enum):
     """A submission whose caller has gone is still under way."""
     REFUSE = "refuse"
     """An earlier attempt ended in doubt."""
+
+
+def would_buy(earlier: Decision | None, *, second_charge_agreed: bool) -> bool:
+    """Whether an identical call buys, given what an earlier attempt means for it."""
+    return earlier is None or (earlier is Decision.REFUSE and second_charge_agreed)
 
 
 def decide(job: JobRecord) -> Decision | None:

@@ -13,14 +13,22 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from minimax.ledger.processes import is_alive, start_time
-from minimax.ledger.records import REMEMBERED_SECONDS, Decision, JobRecord, Purchase, State, decide
+from minimax.ledger.processes import Processes
+from minimax.ledger.records import (
+    REMEMBERED_SECONDS,
+    Decision,
+    JobRecord,
+    Purchase,
+    State,
+    decide,
+    would_buy,
+)
 from minimax.tool_results import JobStatus
 
 T = TypeVar("T")
@@ -70,8 +78,15 @@ class Ledger:
         trouble: A sentence for the person where jobs could not be written down; else None.
     """
 
-    def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now: Callable[[], float] = time.time,
+        processes: Processes | None = None,
+    ) -> None:
         self._now = now
+        self._processes = processes or Processes()
         self._file = folder / FILE_NAME
         self._in_memory: sqlite3.Connection | None = None
         self._lock = threading.Lock()
@@ -97,33 +112,36 @@ class Ledger:
             second_charge_agreed: The person agreed that an earlier attempt in doubt may be paid
                 for twice.
         """
-
-        def decide(db: sqlite3.Connection) -> tuple[Decision, JobRecord, dict[str, Any]]:
-            self._settle_the_dead(db)
-            found = self._earlier(db, purchase.fingerprint)
-            if found is not None and not (found[0] is Decision.REFUSE and second_charge_agreed):
-                verdict, job = found
-                self._claim(db, job)
-            else:
-                doubts = self._doubts(db, purchase.fingerprint) if second_charge_agreed else []
-                verdict, job = Decision.BUY, self._write(db, purchase)
-                self._agreed[job.id] = doubts
-            row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
-            return verdict, job, dict(row)
-
-        verdict, job, row = self._do(decide)
+        decision, job, row = self._do(self._begin, purchase, second_charge_agreed)
         self._held[job.id] = row
-        return verdict, job
+        return decision, job
 
-    def owes(self, fingerprint: str) -> Decision | None:
-        """What `begin` would say about earlier attempts; None where there are none. Claims none."""
+    def _begin(
+        self,
+        db: sqlite3.Connection,
+        purchase: Purchase,
+        second_charge_agreed: bool,  # noqa: FBT001 - `_do` hands it over by position
+    ) -> tuple[Decision, JobRecord, dict[str, Any]]:
+        self._expire_dead_submissions(db)
+        found = self._earlier(db, purchase.fingerprint)
+        if found is None or would_buy(found[0], second_charge_agreed=second_charge_agreed):
+            doubts = self._doubts(db, purchase.fingerprint) if second_charge_agreed else []
+            decision, job = Decision.BUY, self._write(db, purchase)
+            self._agreed[job.id] = doubts
+        else:
+            decision, job = found
+            self._claim(db, job)
+        row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
+        return decision, job, dict(row)
 
-        def look(db: sqlite3.Connection) -> Decision | None:
-            self._settle_the_dead(db)
-            found = self._earlier(db, fingerprint)
-            return None if found is None else found[0]
+    def peek(self, fingerprint: str) -> Decision | None:
+        """What `begin` would make of earlier attempts; None where there are none. Claims none."""
+        return self._do(self._peek, fingerprint)
 
-        return self._do(look)
+    def _peek(self, db: sqlite3.Connection, fingerprint: str) -> Decision | None:
+        self._expire_dead_submissions(db)
+        found = self._earlier(db, fingerprint)
+        return None if found is None else found[0]
 
     def _doubts(self, db: sqlite3.Connection, fingerprint: str) -> list[int]:
         rows = db.execute(
@@ -140,28 +158,29 @@ class Ledger:
             " ORDER BY created_at, id",
             (fingerprint, self._now() - REMEMBERED_SECONDS),
         )
-        found = [(decide(job), job) for job in map(_record_of, rows)]
+        found = [(decide(job), job) for job in map(self._record_of, rows)]
         for wanted in (Decision.HAND_OVER, Decision.JOIN, Decision.REFUSE):
-            for verdict, job in found:
-                if verdict is wanted:
-                    return verdict, job
+            for decision, job in found:
+                if decision is wanted:
+                    return decision, job
         return None
 
     def _claim(self, db: sqlite3.Connection, job: JobRecord) -> None:
         """This process's caller now waits for the answer."""
         db.execute(
             "UPDATE jobs SET caller_pid = ?, caller_started = ? WHERE id = ?",
-            (os.getpid(), start_time(os.getpid()), job.id),
+            (*self._own_process(), job.id),
         )
 
     def _write(self, db: sqlite3.Connection, purchase: Purchase) -> JobRecord:
+        pid, started = self._own_process()
         values = {
             "fingerprint": purchase.fingerprint,
             "state": State.SUBMITTING.value,
-            "pid": os.getpid(),
-            "pid_started": start_time(os.getpid()),
-            "caller_pid": os.getpid(),
-            "caller_started": start_time(os.getpid()),
+            "pid": pid,
+            "pid_started": started,
+            "caller_pid": pid,
+            "caller_started": started,
             "created_at": self._now(),
             "deadline_at": self._now() + purchase.deadline_seconds,
             "api": purchase.api,
@@ -173,123 +192,123 @@ class Ledger:
         }
         _insert(db, values)
         row = db.execute("SELECT * FROM jobs WHERE id = last_insert_rowid()").fetchone()
-        return _record_of(row)
+        return self._record_of(row)
 
-    def _settle_the_dead(self, db: sqlite3.Connection) -> None:
+    def _own_process(self) -> tuple[int, str | None]:
+        pid = self._processes.own_pid()
+        return pid, self._processes.start_time(pid)
+
+    def _expire_dead_submissions(self, db: sqlite3.Connection) -> None:
         """A submission whose process is gone, or whose time is over, ended in doubt."""
         rows = db.execute(
             "SELECT id, pid, pid_started, deadline_at FROM jobs WHERE state = ?",
             (State.SUBMITTING.value,),
         ).fetchall()
         for row in rows:
-            if row["deadline_at"] < self._now() or not is_alive(row["pid"], row["pid_started"]):
+            alive = self._processes.is_alive(row["pid"], row["pid_started"])
+            if row["deadline_at"] < self._now() or not alive:
                 db.execute(
                     "UPDATE jobs SET state = ? WHERE id = ?", (State.UNKNOWN.value, row["id"])
                 )
 
-    def accepted(self, job: JobRecord, task_id: str) -> None:
+    def mark_accepted(self, job: JobRecord, task_id: str) -> None:
         """MiniMax accepted: the job has a name, and the doubts that were agreed on are settled."""
         self._set(job.id, state=State.ACCEPTED.value, task_id=task_id, status="queued")
         for doubt in self._agreed.pop(job.id, []):
             self._set(doubt, answered_at=self._now())
 
-    def ended(self, job: JobRecord, state: State) -> None:
+    def mark_ended(self, job: JobRecord, state: State) -> None:
         """The submission was refused, or is in doubt."""
         self._set(job.id, state=state.value)
 
-    def probable(self, job: JobRecord, task_id: str) -> None:
+    def mark_probable(self, job: JobRecord, task_id: str) -> None:
         """In doubt, but MiniMax lists exactly one job that it may have become."""
         self._set(job.id, state=State.UNKNOWN.value, task_id=task_id)
 
-    def abandoned(self, job: JobRecord) -> None:
+    def mark_abandoned(self, job: JobRecord) -> None:
         """The caller has gone without an answer; the submission may still be under way."""
         self._set(job.id, caller_pid=None)
 
-    def answered(self, job: JobRecord) -> None:
+    def mark_answered(self, job: JobRecord) -> None:
         """The result is handed over to a caller."""
         self._set(job.id, answered_at=self._now())
 
     # --- looking -------------------------------------------------------------------------------
 
-    def settled(self, job: JobRecord) -> JobRecord:
+    def reload(self, job: JobRecord) -> JobRecord:
         """The row as it is now, its submission in doubt if the process that sent it is gone."""
+        return self._do(self._reload, job.id) or replace(job, state=State.UNKNOWN)
 
-        def look(db: sqlite3.Connection) -> JobRecord | None:
-            self._settle_the_dead(db)
-            row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
-            return None if row is None else _record_of(row)
-
-        return self._do(look) or replace(job, state=State.UNKNOWN)
+    def _reload(self, db: sqlite3.Connection, row_id: int) -> JobRecord | None:
+        self._expire_dead_submissions(db)
+        row = db.execute("SELECT * FROM jobs WHERE id = ?", (row_id,)).fetchone()
+        return None if row is None else self._record_of(row)
 
     def by_task(self, task_id: str) -> JobRecord | None:
         """The job of a task id, if it was bought from here."""
-        return self._first("SELECT * FROM jobs WHERE task_id = ?", task_id)
+        return self._do(self._find, "SELECT * FROM jobs WHERE task_id = ?", task_id, begin="BEGIN")
 
     def newest(self, limit: int, *, status: str | None = None) -> list[JobRecord]:
         """The jobs that may have cost something, newest first."""
+        return self._do(self._newest, limit, status)
 
-        def look(db: sqlite3.Connection) -> list[JobRecord]:
-            self._settle_the_dead(db)
-            rows = db.execute(
-                "SELECT * FROM jobs WHERE state != ? AND (? IS NULL OR status = ?)"
-                " ORDER BY created_at DESC, id DESC LIMIT ?",
-                (State.REJECTED.value, status, status, limit),
-            )
-            return [_record_of(row) for row in rows]
+    def _newest(self, db: sqlite3.Connection, limit: int, status: str | None) -> list[JobRecord]:
+        self._expire_dead_submissions(db)
+        rows = db.execute(
+            "SELECT * FROM jobs WHERE state != ? AND (? IS NULL OR status = ?)"
+            " ORDER BY created_at DESC, id DESC LIMIT ?",
+            (State.REJECTED.value, status, status, limit),
+        )
+        return [self._record_of(row) for row in rows]
 
-        return self._do(look)
-
-    def follow(
+    def record_status(
         self, task_id: str, *, status: JobStatus, file_id: str | None, reply: str | None
     ) -> None:
         """Note how a job stands; `reply` is MiniMax's final answer, once there is one."""
+        self._execute(
+            "UPDATE jobs SET status = ?, file_id = COALESCE(?, file_id), final_reply = ?"
+            " WHERE task_id = ?",
+            (status, file_id, reply, task_id),
+        )
 
-        def note(db: sqlite3.Connection) -> None:
-            db.execute(
-                "UPDATE jobs SET status = ?, file_id = COALESCE(?, file_id), final_reply = ?"
-                " WHERE task_id = ?",
-                (status, file_id, reply, task_id),
-            )
-
-        self._do(note)
-
-    def saved(self, file_id: str, path: Path) -> None:
-        """Note where a video lies."""
-
-        def note(db: sqlite3.Connection) -> None:
-            db.execute("UPDATE jobs SET path = ? WHERE file_id = ?", (str(path), file_id))
-
-        self._do(note)
+    def record_path(self, file_id: str, path: Path) -> None:
+        """Record where a video was saved."""
+        self._execute("UPDATE jobs SET path = ? WHERE file_id = ?", (str(path), file_id))
 
     def _set(self, row_id: int, **values: Any) -> None:
         names = ", ".join(f"{name} = ?" for name in values)
         self._held.get(row_id, {}).update(values)
+        self._execute(f"UPDATE jobs SET {names} WHERE id = ?", (*values.values(), row_id))  # noqa: S608
 
-        def update(db: sqlite3.Connection) -> None:
-            db.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*values.values(), row_id))  # noqa: S608
+    def _execute(self, statement: str, values: Sequence[object]) -> None:
+        self._do(lambda db: db.execute(statement, values))
 
-        self._do(update)
+    def _find(self, db: sqlite3.Connection, query: str, value: object) -> JobRecord | None:
+        row = db.execute(f"{query} ORDER BY id DESC LIMIT 1", (value,)).fetchone()
+        return None if row is None else self._record_of(row)
 
-    def _first(self, query: str, value: object) -> JobRecord | None:
-        def look(db: sqlite3.Connection) -> JobRecord | None:
-            row = db.execute(f"{query} ORDER BY id DESC LIMIT 1", (value,)).fetchone()
-            return None if row is None else _record_of(row)
-
-        return self._do(look, begin="BEGIN")
+    def _record_of(self, row: sqlite3.Row) -> JobRecord:
+        return JobRecord(
+            id=row["id"],
+            state=State(row["state"]),
+            created_at=row["created_at"],
+            caller_gone=not self._processes.is_alive(row["caller_pid"], row["caller_started"]),
+            **{name: row[name] for name in _PLAIN_COLUMNS},
+        )
 
     # --- the database --------------------------------------------------------------------------
 
-    def _do(self, work: Callable[[sqlite3.Connection], T], *, begin: str = "BEGIN IMMEDIATE") -> T:
+    def _do(self, work: Callable[..., T], *args: Any, begin: str = "BEGIN IMMEDIATE") -> T:
         """One transaction; in memory from the moment that the file cannot be used."""
         try:
             with self._transaction(begin) as db:
-                return work(db)
+                return work(db, *args)
         except (OSError, sqlite3.Error):
             if self._in_memory is not None:
                 raise
         self._remember_in_memory()
         with self._transaction(begin) as db:
-            return work(db)
+            return work(db, *args)
 
     def _remember_in_memory(self) -> None:
         self.trouble = (
@@ -297,7 +316,7 @@ class Ledger:
             "the server ends: keep the task_id. Run: uv run minimax_server.py check"
         )
         memory = _memory()
-        if not self._copied_into(memory):
+        if not self._copy_into(memory):
             memory.close()
             memory = _memory()
             memory.executescript(_SCHEMA)
@@ -307,7 +326,7 @@ class Ledger:
             _insert(memory, row)
         self._in_memory = memory
 
-    def _copied_into(self, memory: sqlite3.Connection) -> bool:
+    def _copy_into(self, memory: sqlite3.Connection) -> bool:
         """Whether what stands in the file could still be read, as on a full or read-only disk."""
         try:
             source = sqlite3.connect(self._file)
@@ -360,16 +379,6 @@ def _insert(db: sqlite3.Connection, values: dict[str, Any]) -> None:
 def _make_private(file: Path) -> None:
     file.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
-
-
-def _record_of(row: sqlite3.Row) -> JobRecord:
-    return JobRecord(
-        id=row["id"],
-        state=State(row["state"]),
-        created_at=row["created_at"],
-        caller_gone=not is_alive(row["caller_pid"], row["caller_started"]),
-        **{name: row[name] for name in _PLAIN_COLUMNS},
-    )
 
 
 _PLAIN_COLUMNS: Final = (

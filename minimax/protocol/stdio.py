@@ -25,8 +25,6 @@ from minimax.protocol.malformed_lines import refusals
 
 __all__ = ["host_listener", "serve"]
 
-CLOSING_SECONDS: Final = 6.0
-"""A paid submission in flight is waited for 5 seconds; what else there is to close takes one."""
 READER_SECONDS: Final = 0.3
 """Once all is closed: how long the reader of stdin may take to notice that stdin has ended."""
 ANY: Final = asyncio.FIRST_COMPLETED
@@ -52,29 +50,33 @@ def host_listener() -> Callable[[], bool]:
     return lambda: not poll.poll(0)
 
 
-def serve(server: MCPServer[Any]) -> int:
+def serve(server: MCPServer[Any], *, closing_seconds: float) -> int:
     """Serve until stdin ends, SIGTERM or SIGINT; returns the exit code.
 
     A signal ends the process here, once everything is closed.
+
+    Args:
+        server: What to serve.
+        closing_seconds: How long the end of its lifespan may take.
     """
     # What the imports made lives as long as the process, and a call leaves next to no cycles:
     # with the defaults a burst of calls spends a tenth of its time on looking for garbage.
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
-    code = asyncio.run(_serve_until_told(server))
+    code = asyncio.run(_serve_until_signal(server, closing_seconds))
     sys.stderr.flush()
     return code
 
 
-async def _serve_until_told(server: MCPServer[Any]) -> int:
-    told, closed = asyncio.Event(), asyncio.Event()
-    _on_signals(told.set)
+async def _serve_until_signal(server: MCPServer[Any], closing_seconds: float) -> int:
+    signalled, closed = asyncio.Event(), asyncio.Event()
+    _on_signals(signalled.set)
     serving = asyncio.create_task(_serve(server, closed))
-    events = [asyncio.create_task(event.wait()) for event in (told, closed)]
+    events = [asyncio.create_task(event.wait()) for event in (signalled, closed)]
     await asyncio.wait({serving, *events}, return_when=ANY)
-    if told.is_set() and not serving.done():
+    if signalled.is_set() and not serving.done():
         serving.cancel()
-        await asyncio.wait({serving, events[1]}, timeout=CLOSING_SECONDS, return_when=ANY)
+        await asyncio.wait({serving, events[1]}, timeout=closing_seconds, return_when=ANY)
     await asyncio.wait({serving}, timeout=READER_SECONDS)
     if not serving.done():  # the thread that reads stdin cannot be woken or joined
         sys.stderr.flush()
@@ -93,7 +95,7 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
     try:
         async with (
             stdio_server() as (incoming, outgoing),
-            _closed_in_any_case(low.lifespan(low), closed) as state,
+            _close_in_any_case(low.lifespan(low), closed) as state,
             anyio.create_task_group() as sessions,
         ):
 
@@ -110,7 +112,7 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _closed_in_any_case(
+async def _close_in_any_case(
     lifespan: AbstractAsyncContextManager[State], closed: asyncio.Event
 ) -> AsyncIterator[State]:
     """A lifespan whose end a broken pipe cannot cut short: a paid submission is waited for."""

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import inspect
 import types
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 from mcp.server.mcpserver import Context
@@ -21,9 +21,9 @@ __all__ = ["Toolbox"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+AsyncFunction = Callable[P, Coroutine[Any, Any, R]]
+"""What `async def` makes; tasks take its coroutine, and not any awaitable."""
 
-LONGEST_CALL_SECONDS: Final = 50.0
-"""Hosts cut a call at 60 seconds. Tools whose work goes on by itself answer before this."""
 CONTEXT: Final = "ctx"
 """The parameter that receives the MCP context; None when called from Python."""
 
@@ -32,34 +32,46 @@ class Toolbox:
     """Collects tools.
 
     Args:
-        shown: Errors whose text is written for the caller; any other is a crash, and blanked.
-        invalid: Makes such an error from a sentence about the arguments.
+        user_error: Errors whose text is written for the caller; the text of any other is hidden.
+        argument_error: Makes such an error from a sentence about the arguments.
+        longest_call_seconds: After this a call over MCP is answered in any case.
     """
 
-    def __init__(self, *, shown: type[Exception], invalid: Callable[[str], Exception]) -> None:
-        self._shown = shown
-        self._invalid = invalid
+    def __init__(
+        self,
+        *,
+        user_error: type[Exception],
+        argument_error: Callable[[str], Exception],
+        longest_call_seconds: float,
+    ) -> None:
+        self._user_error = user_error
+        self._argument_error = argument_error
+        self._longest_call_seconds = longest_call_seconds
         self.tools: list[Tool] = []
 
     def tool(
         self, *, title: str, annotations: ToolAnnotations
-    ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+    ) -> Callable[[AsyncFunction[P, R]], AsyncFunction[P, R]]:
         """Register a coroutine as a tool; its docstring is what a model reads.
 
         `T | None` parameters become plain, optional `T` in the schema; `null` and "" stand for
         "not given" everywhere. The returned coroutine checks its arguments in the same way.
         """
 
-        def register(fn: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-            made = _StrictTool.from_function(
+        def register(fn: AsyncFunction[P, R]) -> AsyncFunction[P, R]:
+            plain_tool = _StrictTool.from_function(
                 _with_plain_types(fn),
                 title=title,
                 description=inspect.getdoc(fn),
                 context_kwarg=CONTEXT if CONTEXT in inspect.signature(fn).parameters else None,
                 annotations=annotations,
             )
-            tool = cast("_StrictTool", made)
-            tool.make_strict(shown=self._shown, invalid=self._invalid)
+            tool = cast("_StrictTool", plain_tool)
+            tool.make_strict(
+                user_error=self._user_error,
+                argument_error=self._argument_error,
+                longest_call_seconds=self._longest_call_seconds,
+            )
             self.tools.append(tool)
             return _as_plain_coroutine(fn, tool)
 
@@ -69,11 +81,19 @@ class Toolbox:
 class _StrictTool(Tool):
     """A tool that names what is wrong with its arguments and lets no library text out."""
 
-    _shown: type[Exception] = PrivateAttr(default=Exception)
-    _invalid: Callable[[str], Exception] = PrivateAttr(default=ValueError)
+    _user_error: type[Exception] = PrivateAttr(default=Exception)
+    _argument_error: Callable[[str], Exception] = PrivateAttr(default=ValueError)
+    _longest_call_seconds: float = PrivateAttr(default=0.0)
 
-    def make_strict(self, *, shown: type[Exception], invalid: Callable[[str], Exception]) -> None:
-        self._shown, self._invalid = shown, invalid
+    def make_strict(
+        self,
+        *,
+        user_error: type[Exception],
+        argument_error: Callable[[str], Exception],
+        longest_call_seconds: float,
+    ) -> None:
+        self._user_error, self._argument_error = user_error, argument_error
+        self._longest_call_seconds = longest_call_seconds
         model = self.fn_metadata.arg_model
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
@@ -88,44 +108,44 @@ class _StrictTool(Tool):
     ) -> Any:
         """Run over MCP: failures become text for the model."""
         try:
-            validated = self.validated(arguments)
+            checked = self.check_arguments(arguments)
             extra = {self.context_kwarg: context} if self.context_kwarg else {}
-            async with asyncio.timeout(LONGEST_CALL_SECONDS) as limit:
-                result = await self.fn(**validated, **extra)
+            async with asyncio.timeout(self._longest_call_seconds) as limit:
+                result = await self.fn(**checked, **extra)
             return self.fn_metadata.convert_result(result) if convert_result else result
-        except self._shown as error:
+        except self._user_error as error:
             raise ToolError(str(error)) from None
         except Exception as error:
             if isinstance(error, TimeoutError) and limit.expired():
                 raise ToolError(
-                    f"{self.name} got no answer within {LONGEST_CALL_SECONDS:.0f} seconds. What "
-                    "was begun may have gone on; call again, or look what became of it."
+                    f"{self.name} got no answer within {self._longest_call_seconds:.0f} seconds. "
+                    "What was begun may have gone on; call again, or look what became of it."
                 ) from None
             raise UnexpectedToolError(
                 f"{self.name} met an error of this server's own. Its log (stderr) has the details; "
                 "what the call had begun may have gone on, so look before calling again."
             ) from error
 
-    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def check_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the tool takes them; what was not given is left out."""
-        given = {name: value for name, value in arguments.items() if value not in (None, "")}
+        present = {name: value for name, value in arguments.items() if value not in (None, "")}
         try:
-            checked = self.fn_metadata.validate_arguments(given)
+            checked = self.fn_metadata.validate_arguments(present)
         except ValidationError as error:
-            raise self._invalid(_sentences(error, list(self.parameters["properties"]))) from None
-        return {name: checked[name] for name in given}
+            raise self._argument_error(
+                _explain_errors(error, list(self.parameters["properties"]))
+            ) from None
+        return {name: checked[name] for name in present}
 
 
-def _as_plain_coroutine(
-    fn: Callable[P, Awaitable[R]], tool: _StrictTool
-) -> Callable[P, Awaitable[R]]:
+def _as_plain_coroutine(fn: AsyncFunction[P, R], tool: _StrictTool) -> AsyncFunction[P, R]:
     signature = inspect.signature(fn)
 
     @functools.wraps(fn)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         arguments = dict(signature.bind_partial(*args, **kwargs).arguments)
         extra = {CONTEXT: arguments.pop(CONTEXT)} if CONTEXT in arguments else {}
-        result: R = await tool.fn(**tool.validated(arguments), **extra)
+        result: R = await tool.fn(**tool.check_arguments(arguments), **extra)
         return result
 
     return call
@@ -190,11 +210,11 @@ _SENTENCES: Final[Mapping[str, str]] = {
 }
 
 
-def _sentences(error: ValidationError, names: list[str]) -> str:
-    return " ".join(_sentence(dict(detail), names) for detail in error.errors())
+def _explain_errors(error: ValidationError, names: list[str]) -> str:
+    return " ".join(_explain_error(dict(detail), names) for detail in error.errors())
 
 
-def _sentence(detail: dict[str, Any], names: list[str]) -> str:
+def _explain_error(detail: dict[str, Any], names: list[str]) -> str:
     field = ".".join(str(part) for part in detail["loc"])[:64]
     if detail["type"] == "extra_forbidden":
         return f"There is no argument {field!r}. This tool takes: {', '.join(names)}."

@@ -1,5 +1,5 @@
-"""What one event loop owns, and work that outlives a call."""
+"""What the calls of one server share, and work that outlives a call."""
 
-from minimax.runtime.per_loop import Backend, Runtime, current, hosted
+from minimax.runtime.per_loop import Backend, Runtime, current, host_runtime, use
 
-__all__ = ["Backend", "Runtime", "current", "hosted"]
+__all__ = ["Backend", "Runtime", "current", "host_runtime", "use"]

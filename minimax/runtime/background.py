@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from minimax.errors import MiniMaxError, Outcome
+from minimax.time_budgets import PAID_GRACE_SECONDS, UNWIND_SECONDS
 
 __all__ = ["Background", "StillRunning"]
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
-"""Called once, to begin it; an object may keep what callers should know meanwhile."""
+"""A coroutine function; a callable object can expose progress to callers that join."""
 WorkT = TypeVar("WorkT", bound=Work)
 Tick = Callable[[], Awaitable[None]]
 
-PAID_GRACE_SECONDS: Final = 5.0
-"""How long the end of the server waits for a paid submission; nothing else is waited for."""
 TICK_SECONDS: Final = 1.0
-UNWIND_SECONDS: Final = 0.5
-"""For what was cancelled to close its files and connections."""
+"""Between two reports of progress."""
 
 log = logging.getLogger(__name__)
 
@@ -35,61 +33,66 @@ class _Running:
     paid: bool
 
     @property
-    def failed_for_free(self) -> bool:
-        """Whether it has failed, and doing it again can cost nothing twice."""
+    def may_start_again(self) -> bool:
+        """Whether it has failed, and doing it again cannot be charged twice."""
         if not self.task.done():
             return False
         if self.task.cancelled():
             return True
         error = self.task.exception()
-        known = isinstance(error, MiniMaxError) and error.outcome is not Outcome.UNKNOWN
-        return error is not None and (known or not self.paid)
+        outcome_known = isinstance(error, MiniMaxError) and error.outcome is not Outcome.UNKNOWN
+        return error is not None and (outcome_known or not self.paid)
 
 
 class Background:
-    """The running work of one loop, by what it is about.
+    """Running work by what it is about.
 
-    A cancelled caller leaves its work running. Finished work that nobody has collected is kept, so
+    A cancelled caller leaves its work running. Finished work that nobody has joined is kept, so
     that the next identical call gets its result instead of doing it again; a failure is kept only
-    where doing it again could be paid for twice.
+    where doing it again could be charged twice.
     """
 
     def __init__(self) -> None:
-        self._of: dict[Hashable, _Running] = {}
+        self._running: dict[Hashable, _Running] = {}
         self._paid: set[asyncio.Task[Any]] = set()
 
     @property
     def tasks(self) -> list[asyncio.Task[Any]]:
-        """All work that is under way or not collected yet."""
-        return [running.task for running in self._of.values()]
+        """All work that is under way or not joined yet."""
+        return [running.task for running in self._running.values()]
+
+    @property
+    def paid_tasks(self) -> frozenset[asyncio.Task[Any]]:
+        """The paid work that is under way."""
+        return frozenset(self._paid)
 
     def task(self, key: Hashable) -> asyncio.Task[Any] | None:
         """The work under this key, if there is any."""
-        running = self._of.get(key)
+        running = self._running.get(key)
         return None if running is None else running.task
 
     def start(self, key: Hashable, work: WorkT, *, paid: bool = False) -> WorkT:
         """Begin this work, or join what is under this key already; returns the work that runs.
 
         Args:
-            key: What the work is about; work of one key is of one kind.
+            key: What the work is about (`Runtime.work_key`); work of one key is of one type.
             work: Begins it.
             paid: The end of the server waits for it a little.
         """
-        running = self._of.get(key)
-        if running is None or running.failed_for_free:
-            running = self._of[key] = _Running(work, self._begun(work, paid=paid), paid)
+        running = self._running.get(key)
+        if running is None or running.may_start_again:
+            running = self._running[key] = _Running(work, self._begin(work, paid=paid), paid)
         return cast("WorkT", running.work)
 
-    def _begun(self, work: Work, *, paid: bool) -> asyncio.Task[Any]:
+    def _begin(self, work: Work, *, paid: bool) -> asyncio.Task[Any]:
         task = asyncio.create_task(work())
-        task.add_done_callback(_told)
+        task.add_done_callback(_log_failure)
         if paid:
             self._paid.add(task)
             task.add_done_callback(self._paid.discard)
         return task
 
-    async def collect(
+    async def join(
         self, key: Hashable, *, within_seconds: float | None, tick: Tick | None = None
     ) -> Any:
         """The result of the work under this key, which is forgotten once it is had.
@@ -100,12 +103,12 @@ class Background:
             tick: Awaited about once a second meanwhile, to report progress.
 
         Raises:
-            NotYet: It takes longer than `within_seconds`; it goes on.
+            StillRunning: It takes longer than `within_seconds`; it goes on.
         """
-        task = self._of[key].task
+        task = self._running[key].task
         try:
             async with asyncio.timeout(within_seconds):
-                await _ended(task, tick)
+                await _wait_for_end(task, tick)
         except TimeoutError:
             if not task.done():
                 raise StillRunning from None
@@ -119,9 +122,9 @@ class Background:
             self._forget(key, task)
 
     def _forget(self, key: Hashable, task: "asyncio.Task[Any]") -> None:
-        """Another caller may have collected it before, and begun new work under the same key."""
+        """Another caller may have joined it before, and begun new work under the same key."""
         if self.task(key) is task:
-            del self._of[key]
+            del self._running[key]
 
     async def aclose(self) -> None:
         """Wait a little for paid work, then cancel everything."""
@@ -132,10 +135,10 @@ class Background:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=UNWIND_SECONDS)
-        self._of.clear()
+        self._running.clear()
 
 
-async def _ended(task: "asyncio.Task[Any]", tick: Tick | None) -> None:
+async def _wait_for_end(task: "asyncio.Task[Any]", tick: Tick | None) -> None:
     """Wait for the end of a task; being cancelled leaves it alone."""
     while True:
         done, _ = await asyncio.wait({task}, timeout=TICK_SECONDS if tick else None)
@@ -145,8 +148,8 @@ async def _ended(task: "asyncio.Task[Any]", tick: Tick | None) -> None:
             await tick()
 
 
-def _told(task: "asyncio.Task[Any]") -> None:
-    """Say on stderr how it ended; nobody may be left to be told."""
+def _log_failure(task: "asyncio.Task[Any]") -> None:
+    """Write to stderr how it failed; no caller may be left to hear of it."""
     if task.cancelled():
         return
     error = task.exception()

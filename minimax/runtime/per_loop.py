@@ -1,15 +1,22 @@
-"""What one running event loop owns: settings, client, and what must be closed at its end.
+"""What the calls of one server share: settings, client, ledger, and what is closed at its end.
 
-Connections and locks belong to the loop they were made in, so a new loop gets a new `Runtime`.
-Under a host the server's lifespan opens and closes it; in plain Python it is made on first use
-and closed by `asyncio.run` itself.
+Connections and locks belong to the event loop they were made in, so a new loop gets a new
+`Runtime`. Under a host the server's lifespan opens and closes it; in plain Python the first call
+opens it and `asyncio.run` closes it.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -23,14 +30,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Backend", "Runtime", "current", "hosted"]
+__all__ = ["Backend", "Runtime", "current", "host_runtime", "use"]
 
 Backend = Callable[[], AbstractAsyncContextManager[str]]
 """Starts something that speaks MiniMax's API and gives its base URL: the sandbox."""
 
 
 class Runtime:
-    """Settings and connections of one loop; everything is made when it is first needed."""
+    """Settings and connections; everything is made when it is first needed.
+
+    Args:
+        load_settings: Called once, by the first call that needs them.
+        backend: Something else than MiniMax to speak to.
+        clock: The time that retries and waits go by.
+        host_listens: Whether an answer can still reach the host.
+        open_ledger: Makes the ledger of a state folder; SQLite when not given.
+    """
 
     def __init__(
         self,
@@ -39,19 +54,20 @@ class Runtime:
         backend: Backend | None = None,
         clock: Clock | None = None,
         host_listens: Callable[[], bool] = lambda: True,
+        open_ledger: "Callable[[Path], Ledger] | None" = None,
     ) -> None:
         self.host_listens = host_listens
         self.clock = clock or Clock()
+        self.background = Background()
         self._load_settings = load_settings
         self._settings: Settings | None = None
         self._backend = backend
         self._client: MiniMaxClient | None = None
         self._opening = asyncio.Lock()
+        self._open_ledger = open_ledger or _open_sqlite
         self._ledger: Ledger | None = None
         self._at_end = AsyncExitStack()
-        self.background = Background()
-        self._owned: dict[Callable[[Runtime], Any], Any] = {}
-        self.keeper: AsyncGenerator[Runtime, None] | None = None
+        self._shared: dict[Callable[[Runtime], Any], Any] = {}
 
     @property
     def settings(self) -> Settings:
@@ -65,15 +81,14 @@ class Runtime:
         return self._settings
 
     async def client(self) -> "MiniMaxClient":
-        """The API client, with the sandbox behind it where that was asked for."""
+        """The API client, connected to the sandbox where that was asked for."""
         async with self._opening:
             if self._client is None:
                 self._client = await self._open_client()
         return self._client
 
     async def _open_client(self) -> "MiniMaxClient":
-        # A quarter of the start-up time, so the first call pays for it.
-        from minimax.api.client import MiniMaxClient  # noqa: PLC0415
+        from minimax.api.client import MiniMaxClient
 
         if self._backend is not None:
             host = await self._at_end.enter_async_context(self._backend())
@@ -86,32 +101,32 @@ class Runtime:
     def ledger(self) -> "Ledger":
         """What was bought from here."""
         if self._ledger is None:
-            from minimax.ledger.sqlite import Ledger  # noqa: PLC0415 - start-up must not pay for it
-
-            self._ledger = Ledger(self.settings.state_dir)
+            self._ledger = self._open_ledger(self.settings.state_dir)
             self._at_end.callback(self._ledger.close)
         return self._ledger
 
     @property
-    def key_digest(self) -> str:
+    def account(self) -> str:
         """Tells accounts apart without naming the key."""
         key = self.settings.api_key
         return hashlib.sha256(key.get_secret_value().encode()).hexdigest() if key else ""
 
-    def own(self, kind: Callable[["Runtime"], T]) -> T:
-        """This loop's one instance of a kind, made on first use."""
-        if kind not in self._owned:
-            self._owned[kind] = kind(self)
-        made: T = self._owned[kind]
-        return made
+    def work_key(self, *parts: Hashable) -> Hashable:
+        """The key of background work: identical calls of two accounts never join each other."""
+        return (self.account, *parts)
 
-    def next_step(self, text: str) -> str:
-        """A result's advice, marked where it is the sandbox's, with what must be told once."""
-        notice, client = None, self._client
-        if client is not None:
-            notice, client.notice = client.notice, None
-        said = f"{text} {notice}" if notice else text
-        return f"Sandbox: {said}" if self.settings.sandbox else said
+    def shared(self, factory: Callable[["Runtime"], T]) -> T:
+        """The one instance that all calls share of what `factory` makes; made on first use."""
+        if factory not in self._shared:
+            self._shared[factory] = factory(self)
+        instance: T = self._shared[factory]
+        return instance
+
+    def write_next_step(self, text: str) -> str:
+        """A result's `next_step`: marked in the sandbox, with a notice that is due once."""
+        notice = self._client.take_notice() if self._client is not None else None
+        whole = f"{text} {notice}" if notice else text
+        return f"Sandbox: {whole}" if self.settings.sandbox else whole
 
     async def aclose(self) -> None:
         """End the work that is under way and close what was opened."""
@@ -120,37 +135,67 @@ class Runtime:
         await self._at_end.aclose()
 
 
-Loop = asyncio.AbstractEventLoop
-_of_loop: WeakKeyDictionary[Loop, Runtime] = WeakKeyDictionary()
+def _open_sqlite(folder: Path) -> "Ledger":
+    from minimax.ledger.sqlite import Ledger
+
+    return Ledger(folder)
 
 
-@asynccontextmanager
-async def hosted(runtime: Runtime) -> AsyncIterator[Runtime]:
-    """Make a runtime the loop's own for as long as the server lives, then close it."""
-    loop = asyncio.get_running_loop()
-    before = _of_loop.get(loop)
-    _of_loop[loop] = runtime
+# --- the runtime of a call ---------------------------------------------------------------------
+
+_current: ContextVar[Runtime] = ContextVar("minimax_runtime")
+
+
+@contextmanager
+def use(runtime: Runtime) -> Iterator[Runtime]:
+    """Make this the runtime of every call in this context, and of the tasks started in it."""
+    token = _current.set(runtime)
     try:
         yield runtime
     finally:
-        if before is None:
-            _of_loop.pop(loop, None)
-        else:
-            _of_loop[loop] = before
-        await runtime.aclose()
+        _current.reset(token)
+
+
+@asynccontextmanager
+async def host_runtime(runtime: Runtime) -> AsyncIterator[Runtime]:
+    """Use a runtime for as long as the server lives, then close it."""
+    with use(runtime):
+        try:
+            yield runtime
+        finally:
+            await runtime.aclose()
 
 
 async def current() -> Runtime:
-    """The running loop's runtime; in plain Python the first call makes it."""
+    """The runtime of this call; in plain Python the first call in a loop opens it."""
+    found = _current.get(None)
+    return await _current_in_plain_python() if found is None else found
+
+
+# --- plain Python ------------------------------------------------------------------------------
+
+
+@dataclass
+class _PlainRuntime:
+    runtime: Runtime
+    keeper: AsyncGenerator[Runtime, None]
+
+
+_in_plain_python: WeakKeyDictionary[asyncio.AbstractEventLoop, _PlainRuntime] = WeakKeyDictionary()
+"""Where nobody called `use`: tasks started side by side share their loop and no context."""
+
+
+async def _current_in_plain_python() -> Runtime:
     loop = asyncio.get_running_loop()
-    if loop not in _of_loop:
-        keeper = _keep(loop)
-        _of_loop[loop] = await anext(keeper)
-        _of_loop[loop].keeper = keeper  # the loop itself holds it only weakly
-    return _of_loop[loop]
+    if loop not in _in_plain_python:
+        keeper = _keep_until_loop_ends(loop)
+        runtime = await anext(keeper)
+        # The loop itself holds the suspended generator only weakly.
+        _in_plain_python[loop] = _PlainRuntime(runtime, keeper)
+    return _in_plain_python[loop].runtime
 
 
-async def _keep(loop: Loop) -> AsyncGenerator[Runtime, None]:
+async def _keep_until_loop_ends(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[Runtime, None]:
     """Hold a runtime open until the loop ends.
 
     A loop closes its suspended generators as its last act (`shutdown_asyncgens`, which
@@ -160,5 +205,5 @@ async def _keep(loop: Loop) -> AsyncGenerator[Runtime, None]:
     try:
         yield runtime
     finally:
-        _of_loop.pop(loop, None)
+        _in_plain_python.pop(loop, None)
         await runtime.aclose()

@@ -1,4 +1,4 @@
-"""A finished video becomes a file on this computer, whenever somebody asks for it."""
+"""Saves a finished video on this computer, however often somebody asks for it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from minimax.files import media_types, outputs, paths
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.tool_results import VideoFile
-from minimax.validation import checked_id
+from minimax.validation import check_id
 from minimax.video import apis
 
 __all__ = ["Report", "download_video"]
@@ -42,26 +42,27 @@ async def download_video(
         InputError: `file_id` cannot be one, or the folder is outside the base path.
         MiniMaxError: MiniMax does not know the file, or the download failed.
     """
-    ident = checked_id(file_id, "file_id")
+    ident = check_id(file_id, "file_id")
     settings = runtime.settings
     if settings.resource_mode == "url":
-        return _link(runtime, ident, await _new_link(runtime, ident))
+        return _link_result(runtime, ident, await _request_link(runtime, ident))
     folder = await asyncio.to_thread(
         paths.resolve_output_folder, output_directory, settings=settings
     )
-    film = VideoDownload(runtime, ident, folder)
-    runtime.background.forget(film.key)  # what lies there, or does not, says how it ended
-    saved = await asyncio.to_thread(film.found)
+    download = VideoDownload(runtime, ident, folder)
+    # A finished download is found on disk, so its task can be dropped.
+    runtime.background.forget(download.key)
+    saved = await asyncio.to_thread(download.find_saved)
     if saved is not None:
-        return _file(runtime, film, saved)
-    film = runtime.background.start(film.key, film)
+        return _saved_result(runtime, download, saved)
+    download = runtime.background.start(download.key, download)
     try:
-        saved = await runtime.background.collect(
-            film.key, within_seconds=within_seconds, tick=partial(film.tell, report)
+        saved = await runtime.background.join(
+            download.key, within_seconds=within_seconds, tick=partial(download.report_to, report)
         )
     except StillRunning:
-        return _downloading(runtime, film)
-    return _file(runtime, film, saved)
+        return _downloading_result(runtime, download)
+    return _saved_result(runtime, download, saved)
 
 
 class VideoDownload:
@@ -69,32 +70,32 @@ class VideoDownload:
 
     def __init__(self, runtime: Runtime, file_id: str, folder: Path) -> None:
         self.file_id = file_id
-        self.key = ("film", file_id, folder)
-        self.link = delivery.RenewableLink(lambda: _new_link(runtime, file_id))
+        self.key = runtime.work_key("download", file_id, folder)
+        self.link = delivery.RenewableLink(lambda: _request_link(runtime, file_id))
         self._runtime = runtime
         self._folder = folder
         self._stem = outputs.file_stem("video", file_id)
         self._received_bytes = 0
         self._total_bytes: int | None = None
 
-    def found(self) -> outputs.SavedFile | None:
-        """The file as an earlier call saved it, if it lies there complete."""
+    def find_saved(self) -> outputs.SavedFile | None:
+        """The complete file that an earlier call saved, if there is one."""
         return outputs.find_saved(self._stem, types=media_types.VIDEO_TYPES, folder=self._folder)
 
     async def __call__(self) -> outputs.SavedFile:
         """Download it."""
         try:
-            saved = await self._fetched()
+            saved = await self._download()
         except StorageError as error:
             raise StorageError(
                 f"{error} The video is still at MiniMax: call again with the same file_id, which "
                 "costs nothing.",
                 outcome=error.outcome,
             ) from None
-        self._runtime.ledger.saved(self.file_id, saved.path)
+        self._runtime.ledger.record_path(self.file_id, saved.path)
         return saved
 
-    async def _fetched(self) -> outputs.SavedFile:
+    async def _download(self) -> outputs.SavedFile:
         return await delivery.download_link(
             await self._runtime.client(),
             self.link,
@@ -102,19 +103,19 @@ class VideoDownload:
             types=media_types.VIDEO_TYPES,
             folder=self._folder,
             clock=self._runtime.clock,
-            on_bytes=self._note,
+            on_bytes=self._note_bytes,
         )
 
-    def _note(self, received_bytes: int, total_bytes: int | None) -> None:
+    def _note_bytes(self, received_bytes: int, total_bytes: int | None) -> None:
         self._received_bytes, self._total_bytes = received_bytes, total_bytes
 
-    async def tell(self, report: Report | None) -> None:
-        """Tell how far it is, where somebody wants to know."""
+    async def report_to(self, report: Report | None) -> None:
+        """Report how far it is, where somebody wants to know."""
         if report is not None:
             await report(self._received_bytes, self._total_bytes)
 
 
-async def _new_link(runtime: Runtime, file_id: str) -> str:
+async def _request_link(runtime: Runtime, file_id: str) -> str:
     """A fresh link; a file that has only just been finished may need a moment to be found."""
     client = await runtime.client()
     started = runtime.clock.now()
@@ -128,40 +129,40 @@ async def _new_link(runtime: Runtime, file_id: str) -> str:
         await runtime.clock.sleep(FILE_PAUSE_SECONDS)
 
 
-def _file(runtime: Runtime, film: VideoDownload, saved: outputs.SavedFile) -> VideoFile:
+def _saved_result(runtime: Runtime, download: VideoDownload, saved: outputs.SavedFile) -> VideoFile:
     return VideoFile(
-        file_id=film.file_id,
+        file_id=download.file_id,
         status="saved",
-        video_url=film.link.url,
+        video_url=download.link.url,
         path=str(saved.path),
         bytes=saved.bytes,
         media_type=saved.media_type,
-        next_step=runtime.next_step(
-            f"The video is saved. Tell the person where: {saved.path}{_link_life(film.link.url)}"
+        next_step=runtime.write_next_step(
+            f"The video is saved. Tell the person where: {saved.path}{_link_life_text(download.link.url)}"
         ),
     )
 
 
-def _link_life(url: str | None) -> str:
+def _link_life_text(url: str | None) -> str:
     return "" if url is None else f" (video_url works {delivery.link_life_text(url)})"
 
 
-def _downloading(runtime: Runtime, film: VideoDownload) -> VideoFile:
+def _downloading_result(runtime: Runtime, download: VideoDownload) -> VideoFile:
     return VideoFile(
-        file_id=film.file_id,
+        file_id=download.file_id,
         status="downloading",
-        video_url=film.link.url,
+        video_url=download.link.url,
         path=None,
         bytes=None,
         media_type=None,
-        next_step=runtime.next_step(
+        next_step=runtime.write_next_step(
             "The download goes on by itself. Call retrieve_video_file again with the same "
             "arguments: that joins it and tells the path when it is done."
         ),
     )
 
 
-def _link(runtime: Runtime, file_id: str, url: str) -> VideoFile:
+def _link_result(runtime: Runtime, file_id: str, url: str) -> VideoFile:
     return VideoFile(
         file_id=file_id,
         status="link",
@@ -169,7 +170,7 @@ def _link(runtime: Runtime, file_id: str, url: str) -> VideoFile:
         path=None,
         bytes=None,
         media_type=None,
-        next_step=runtime.next_step(
+        next_step=runtime.write_next_step(
             f"Give the person the link; it works {delivery.link_life_text(url)} and needs no key. "
             "Call this again for a fresh one."
         ),

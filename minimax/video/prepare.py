@@ -1,4 +1,4 @@
-"""A video order: a wish, checked against the model before it costs anything."""
+"""Checks a video request against its model before it costs anything, and writes its body."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -10,6 +10,7 @@ from minimax.catalog import DEFAULT_VIDEO_MODELS, VIDEO_MODELS, Size, VideoMode,
 from minimax.errors import InputError
 from minimax.files import inputs
 from minimax.files.requirements import MediaRequirements
+from minimax.files.source import parse_source
 from minimax.settings import Settings
 from minimax.video import apis
 from minimax.video.apis import VideoApi
@@ -21,9 +22,9 @@ __all__ = ["PreparedVideo", "prepare"]
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedVideo:
-    """A wish that MiniMax takes: the request's body, and what it comes to."""
+    """A request that MiniMax will accept: its body, and what it costs."""
 
-    generation: VideoApi
+    api: VideoApi
     model: str
     duration: int | None
     resolution: str | None
@@ -32,47 +33,47 @@ class PreparedVideo:
     body: dict[str, Any]
 
 
-def prepare(wish: VideoRequest, *, settings: Settings, opened: ExitStack) -> PreparedVideo:
-    """Turn a wish into an order.
+def prepare(request: VideoRequest, *, settings: Settings, opened: ExitStack) -> PreparedVideo:
+    """Check a request and write its body.
 
     Args:
-        wish: What the caller wants.
-        settings: The default model and the folders that pictures may come from.
-        opened: Receives the opened pictures; closed by the caller once they are sent.
+        request: What the caller wants.
+        settings: The default model and the folders that images may come from.
+        opened: Receives the opened images; closed by the caller once they are sent.
 
     Raises:
         InputError: MiniMax would refuse it; the text names the field and the allowed values.
     """
-    mode = mode_of(wish)
-    model = _model_name(wish, mode, settings)
+    mode = mode_of(request)
+    model = _model_name(request, mode, settings)
     known = VIDEO_MODELS.get(model)
-    generation = apis.for_model(model)
-    generation.check(wish, mode, known)
-    size = _size(wish, mode, known)
-    pictures = _pictures(wish, generation.picture_rules, settings, opened)
+    api = apis.for_model(model)
+    api.check(request, mode, known)
+    size = _size(request, mode, known)
+    images = _images(request, api.image_requirements, settings, opened)
     return PreparedVideo(
-        generation=generation,
+        api=api,
         model=model,
         resolution=size[0],
         duration=size[1],
-        prompt=wish.prompt,
-        list_price_usd=_list_price(known, size, pictures),
-        body=generation.body(wish, model=model, known=known, size=size, pictures=pictures),
+        prompt=request.prompt,
+        list_price_usd=_list_price(known, size, images),
+        body=api.body(request, model=model, known=known, size=size, images=images),
     )
 
 
-def _model_name(wish: VideoRequest, mode: VideoMode, settings: Settings) -> str:
-    if wish.model is not None:
-        model = _spelled(wish.model)
+def _model_name(request: VideoRequest, mode: VideoMode, settings: Settings) -> str:
+    if request.model is not None:
+        model = _spell_model(request.model)
         _check_mode(model, mode)
         return model
-    configured = _spelled(settings.video_model or "")
+    configured = _spell_model(settings.video_model or "")
     if configured and _takes(configured, mode):
         return configured
     return DEFAULT_VIDEO_MODELS[mode]
 
 
-def _spelled(model: str) -> str:
+def _spell_model(model: str) -> str:
     """A known model as MiniMax spells it; others as they were given."""
     return next((name for name in VIDEO_MODELS if name.lower() == model.lower()), model)
 
@@ -92,20 +93,20 @@ def _check_mode(model: str, mode: VideoMode) -> None:
 
 
 def _size(
-    wish: VideoRequest, mode: VideoMode, known: VideoModel | None
+    request: VideoRequest, mode: VideoMode, known: VideoModel | None
 ) -> tuple[str | None, int | None]:
     """Resolution and seconds: as asked for, completed by the model's own defaults."""
-    resolution = wish.resolution.upper() if wish.resolution is not None else None
+    resolution = request.resolution.upper() if request.resolution is not None else None
     if known is None:
-        return resolution, wish.duration
+        return resolution, request.duration
     allowed = known.sizes_for(mode)
     for size in allowed:
-        if resolution in (None, size[0]) and wish.duration in (None, size[1]):
+        if resolution in (None, size[0]) and request.duration in (None, size[1]):
             return size
-    raise InputError(_wrong_size(resolution, wish.duration, known, allowed))
+    raise InputError(_size_error_text(resolution, request.duration, known, allowed))
 
 
-def _wrong_size(
+def _size_error_text(
     resolution: str | None, duration: int | None, known: VideoModel, allowed: Iterable[Size]
 ) -> str:
     named = {"resolution": resolution, "duration": duration}
@@ -122,33 +123,33 @@ def _seconds(allowed: list[int]) -> str:
     return f"{allowed[0]} to {allowed[-1]}" if whole_range else " or ".join(map(str, allowed))
 
 
-def _pictures(
-    wish: VideoRequest, rules: MediaRequirements, settings: Settings, opened: ExitStack
+def _images(
+    request: VideoRequest, requirements: MediaRequirements, settings: Settings, opened: ExitStack
 ) -> Mapping[str, list[ImageSource]]:
     sources: dict[str, Sequence[str | None]] = {
-        "first_frame": [wish.first_frame],
-        "last_frame": [wish.last_frame],
-        "subject_image": [wish.subject_image],
-        "references": wish.references,
+        "first_frame": [request.first_frame],
+        "last_frame": [request.last_frame],
+        "subject_image": [request.subject_image],
+        "references": request.references,
     }
 
-    def one(source: str, field: str) -> ImageSource:
-        return inputs.open_picture(
-            source, field=field, rules=rules, settings=settings, opened=opened
-        )
+    def open_one(given: str, field: str) -> ImageSource:
+        source = parse_source(given, field=field, settings=settings)
+        return inputs.open_image(source, field=field, requirements=requirements, opened=opened)
 
     return {
-        field: [one(s, field) for s in given if s is not None] for field, given in sources.items()
+        field: [open_one(text, field) for text in given if text is not None]
+        for field, given in sources.items()
     }
 
 
 def _list_price(
     known: VideoModel | None,
     size: tuple[str | None, int | None],
-    pictures: Mapping[str, list[ImageSource]],
+    images: Mapping[str, list[ImageSource]],
 ) -> float | None:
-    film = known.sizes.get((size[0] or "", size[1] or 0)) if known else None
-    if known is None or film is None:
+    price = known.sizes.get((size[0] or "", size[1] or 0)) if known else None
+    if known is None or price is None:
         return None
-    charged = max(0, sum(map(len, pictures.values())) - known.free_pictures)
-    return round(film + charged * known.further_picture_usd, 2)
+    charged = max(0, sum(map(len, images.values())) - known.free_images)
+    return round(price + charged * known.further_image_usd, 2)

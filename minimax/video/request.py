@@ -1,4 +1,4 @@
-"""What a person wants of a video, before any model's rules are applied."""
+"""What a caller asks for about a video, before any model's rules are applied."""
 
 from dataclasses import dataclass, field
 
@@ -25,30 +25,30 @@ class VideoRequest:
     fast_pretreatment: bool | None = None
 
 
-def mode_of(wish: VideoRequest) -> VideoMode:
+def mode_of(request: VideoRequest) -> VideoMode:
     """What the video is to be made from.
 
     Raises:
-        InputError: Nothing was given, or pictures that exclude each other.
+        InputError: Nothing was given, or images that exclude each other.
     """
-    framed = wish.first_frame is not None or wish.last_frame is not None
-    if sum([framed, wish.subject_image is not None, bool(wish.references)]) > 1:
+    framed = request.first_frame is not None or request.last_frame is not None
+    if sum([framed, request.subject_image is not None, bool(request.references)]) > 1:
         raise InputError(
             "first_frame and last_frame, subject_image, and references cannot be combined: give "
             "one of the three."
         )
-    if wish.references:
+    if request.references:
         return VideoMode.REFERENCES
-    if wish.subject_image is not None:
+    if request.subject_image is not None:
         return VideoMode.SUBJECT
     if framed:
-        return _framed_mode(wish)
-    if wish.prompt is None:
+        return _mode_of_frames(request)
+    if request.prompt is None:
         raise InputError("prompt is required, unless a first_frame or a subject_image is given.")
     return VideoMode.TEXT
 
 
-def _framed_mode(wish: VideoRequest) -> VideoMode:
-    if wish.first_frame is None:
+def _mode_of_frames(request: VideoRequest) -> VideoMode:
+    if request.first_frame is None:
         return VideoMode.LAST_FRAME
-    return VideoMode.FIRST_FRAME if wish.last_frame is None else VideoMode.FIRST_AND_LAST_FRAME
+    return VideoMode.FIRST_FRAME if request.last_frame is None else VideoMode.FIRST_AND_LAST_FRAME

@@ -1,4 +1,4 @@
-"""Pictures that are too much for one request go to MiniMax before it; nothing is bought by that."""
+"""Uploads the largest images first where a request would be too large; uploads are free."""
 
 import asyncio
 from contextlib import ExitStack
@@ -11,8 +11,7 @@ from minimax.errors import MiniMaxError, Outcome, UnansweredError
 from minimax.files.inputs import Input
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
-from minimax.video import prepare
-from minimax.video.prepare import PreparedVideo
+from minimax.video.prepare import PreparedVideo, prepare
 from minimax.video.request import VideoRequest
 
 __all__ = ["upload_large_images"]
@@ -22,29 +21,29 @@ PURPOSE: Final = "video_generation_input"
 
 async def upload_large_images(
     runtime: Runtime,
-    wish: VideoRequest,
-    order: PreparedVideo,
+    request: VideoRequest,
+    video: PreparedVideo,
     *,
     key: str,
     within_seconds: float | None,
 ) -> PreparedVideo:
-    """The order with its largest pictures uploaded.
+    """The prepared video with its largest images uploaded.
 
     Args:
-        runtime: The loop's own.
-        wish: What the order was made from.
-        order: As it was taken; its request would be too large.
-        key: The same for identical orders; they share the uploads.
+        runtime: What the calls share.
+        request: What it was prepared from.
+        video: As it was prepared; its request would be too large.
+        key: The same for identical requests; they share the uploads.
         within_seconds: Answer after this long at the latest; the uploads go on.
 
     Raises:
-        UnansweredError: They take longer, or MiniMax did not answer; nothing was ordered.
-        MiniMaxError: MiniMax refused one or could not be reached; nothing was ordered.
+        UnansweredError: They take longer, or MiniMax did not answer; nothing was bought.
+        MiniMaxError: MiniMax refused one or could not be reached; nothing was bought.
     """
-    work = ("pictures", key)
-    runtime.background.start(work, partial(_uploaded, runtime, wish))
+    work = runtime.work_key("images", key)
+    runtime.background.start(work, partial(_upload_all, runtime, request))
     try:
-        file_ids = await runtime.background.collect(work, within_seconds=within_seconds)
+        file_ids = await runtime.background.join(work, within_seconds=within_seconds)
     except StillRunning:
         raise UnansweredError(
             "The pictures are still on their way to MiniMax; that goes on by itself. No video has "
@@ -52,32 +51,31 @@ async def upload_large_images(
             "joins it.",
             outcome=Outcome.NOT_SENT,
         ) from None
-    body = await asyncio.to_thread(order.generation.with_uploads, order.body, file_ids)
-    return replace(order, body=dict(body))
+    body = await asyncio.to_thread(video.api.with_uploads, video.body, file_ids)
+    return replace(video, body=dict(body))
 
 
-async def _uploaded(runtime: Runtime, wish: VideoRequest) -> dict[str, str]:
+async def _upload_all(runtime: Runtime, request: VideoRequest) -> dict[str, str]:
     """File ids by the digest of what was uploaded.
 
-    The pictures are opened anew: this outlives the call, whose own files are closed at its end.
+    The request is prepared once more: this may outlive the call that started it, whose files are
+    closed at its end, and calls that join bring files of their own.
     """
     file_ids: dict[str, str] = {}
     with ExitStack() as opened:
-        order = await asyncio.to_thread(
-            prepare.prepare, wish, settings=runtime.settings, opened=opened
-        )
+        video = await asyncio.to_thread(prepare, request, settings=runtime.settings, opened=opened)
         client = await runtime.client()
-        for picture in order.generation.to_upload(order.body):
-            digest = await asyncio.to_thread(picture.digest)
+        for image in video.api.to_upload(video.body):
+            digest = await asyncio.to_thread(image.digest)
             if digest not in file_ids:
-                file_ids[digest] = await _upload(client, picture)
+                file_ids[digest] = await _upload(client, image)
     return file_ids
 
 
-async def _upload(client: MiniMaxClient, picture: Input) -> str:
+async def _upload(client: MiniMaxClient, image: Input) -> str:
     try:
         return await client.upload_file(
-            picture, name=picture.name, media_type=picture.media_type, purpose=PURPOSE
+            image, name=image.name, media_type=image.media_type, purpose=PURPOSE
         )
     except MiniMaxError as error:
         if error.outcome is not Outcome.UNKNOWN:

@@ -2,20 +2,20 @@
 
 import asyncio
 import datetime
-import re
 import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from minimax import delivery
 from minimax.api import policies
 from minimax.api.error_codes import INVALID_PARAMETER, SAMPLE_UNUSABLE, VOICE_ID_TAKEN
-from minimax.api.json_body import given
+from minimax.api.json_body import drop_none
 from minimax.api.replies import CloneReply
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
-from minimax.files import inputs, paths
+from minimax.files import inputs
 from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
+from minimax.files.source import FileId, Source, Url, file_version, parse_source
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.settings import Settings
@@ -31,7 +31,6 @@ LONGEST_TEXT_VALIDATION: Final = 200
 DEFAULT_SPEECH_MODEL: Final = "speech-2.8-hd"
 UPLOAD_IS_GONE: Final = frozenset({INVALID_PARAMETER, SAMPLE_UNUSABLE})
 """What MiniMax answers to a file id that it no longer knows."""
-FILE_ID: Final = re.compile(r"[0-9]{9,19}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,101 +63,99 @@ async def clone(
         MiniMaxError: MiniMax refused or could not be reached.
     """
     _check(request)
-    key = ("clone", request, await asyncio.to_thread(_stamps, request, runtime.settings))
+    recordings = await asyncio.to_thread(_parse_recordings, request, runtime.settings)
+    key = runtime.work_key("clone", request, tuple(map(file_version, recordings)))
     billed = request.preview_text is not None
-    cloning = runtime.background.start(key, _Cloning(runtime, request), paid=billed)
+    job = runtime.background.start(key, _CloneJob(runtime, request, recordings), paid=billed)
     try:
-        voice: ClonedVoice = await runtime.background.collect(key, within_seconds=within_seconds)
+        voice: ClonedVoice = await runtime.background.join(key, within_seconds=within_seconds)
     except StillRunning:
-        return _uploading(runtime, cloning.voice_id)
+        return _uploading_result(runtime, job.voice_id)
     return voice
 
 
-def _stamps(request: CloneRequest, settings: Settings) -> tuple[tuple[int, int] | None, ...]:
-    """What tells other recordings under the same names apart."""
-    sources = {"audio": request.audio, "prompt_audio": request.prompt_audio}
-    local = {
-        field: source
-        for field, source in sources.items()
-        if source is not None and _file_id(source) is None
-    }
-    return tuple(
-        inputs.file_version(source, field=field, settings=settings)
-        for field, source in local.items()
+class _Recordings(NamedTuple):
+    audio: Source
+    prompt_audio: Source | None
+
+
+def _parse_recordings(request: CloneRequest, settings: Settings) -> _Recordings:
+    audio = parse_source(request.audio, field="audio", settings=settings, takes_file_ids=True)
+    if request.prompt_audio is None:
+        return _Recordings(audio, None)
+    prompt = parse_source(
+        request.prompt_audio, field="prompt_audio", settings=settings, takes_file_ids=True
     )
+    return _Recordings(audio, prompt)
 
 
-def _file_id(source: str) -> int | None:
-    """The id of an earlier upload, where it is one and no place."""
-    text = paths.strip_quotes(source)
-    return int(text) if FILE_ID.fullmatch(text) else None
-
-
-def _uploads(_: Runtime) -> dict[tuple[str, str], int]:
+class _UploadedRecordings(dict[tuple[str, str], int]):
     """File ids by purpose and content, so that a repeated clone does not upload again."""
-    return {}
+
+    def __init__(self, _: Runtime) -> None:
+        super().__init__()
 
 
-class _Cloning:
+class _CloneJob:
     """One recording on its way to a voice; its voice_id is settled from the start."""
 
-    def __init__(self, runtime: Runtime, request: CloneRequest) -> None:
+    def __init__(self, runtime: Runtime, request: CloneRequest, recordings: _Recordings) -> None:
         self._runtime = runtime
         self._request = request
-        self._uploads = runtime.own(_uploads)
+        self._recordings = recordings
+        self._uploads = runtime.shared(_UploadedRecordings)
         self._reused_upload = False
-        self.voice_id = request.voice_id or _made_voice_id(sandbox=runtime.settings.sandbox)
+        self.voice_id = request.voice_id or _new_voice_id(sandbox=runtime.settings.sandbox)
 
     async def __call__(self) -> ClonedVoice:
         """Make the voice; once more from the recording where an earlier upload is gone."""
         try:
-            return await self._cloned()
+            return await self._upload_and_clone()
         except RefusedError as refusal:
             if refusal.code not in UPLOAD_IS_GONE or not self._reused_upload:
                 raise
         self._uploads.clear()
-        return await self._cloned()
+        return await self._upload_and_clone()
 
-    async def _cloned(self) -> ClonedVoice:
-        body = await self._uploaded()
-        reply = await _cloned(self._runtime, self._request, body | {"voice_id": self.voice_id})
+    async def _upload_and_clone(self) -> ClonedVoice:
+        body = await self._upload_recordings()
+        reply = await _request_clone(
+            self._runtime, self._request, body | {"voice_id": self.voice_id}
+        )
         return await _result(
             self._runtime, reply, voice_id=self.voice_id, file_id=str(body["file_id"])
         )
 
-    async def _uploaded(self) -> dict[str, Any]:
+    async def _upload_recordings(self) -> dict[str, Any]:
         """The request's body, its recordings replaced by the ids of their uploads.
 
         Both recordings are checked before the first is sent.
         """
-        request = self._request
+        audio, prompt_audio = self._recordings
         with ExitStack() as opened:
-            sample = await self._opened(opened, request.audio, "audio", CLONE_AUDIO)
-            if request.prompt_audio is None:
-                return _body(request) | {"file_id": await self._upload(sample, "voice_clone")}
-            prompt = await self._opened(opened, request.prompt_audio, "prompt_audio", PROMPT_AUDIO)
+            sample = await self._open(opened, audio, "audio", CLONE_AUDIO)
+            if prompt_audio is None:
+                return _body(self._request) | {"file_id": await self._upload(sample, "voice_clone")}
+            prompt = await self._open(opened, prompt_audio, "prompt_audio", PROMPT_AUDIO)
             sample_id = await self._upload(sample, "voice_clone")
             prompt_id = await self._upload(prompt, "prompt_audio")
-        clone_prompt = {"prompt_audio": prompt_id, "prompt_text": request.prompt_text}
-        return _body(request) | {"file_id": sample_id, "clone_prompt": clone_prompt}
+        clone_prompt = {"prompt_audio": prompt_id, "prompt_text": self._request.prompt_text}
+        return _body(self._request) | {"file_id": sample_id, "clone_prompt": clone_prompt}
 
-    async def _opened(
-        self, opened: ExitStack, source: str, field: str, rules: MediaRequirements
+    async def _open(
+        self, opened: ExitStack, source: Source, field: str, requirements: MediaRequirements
     ) -> inputs.Input | int:
         """An opened recording, or the file id of an earlier upload."""
-        file_id = _file_id(source)
-        if file_id is not None:
-            return file_id
-        text = paths.strip_quotes(source)
-        if text[:6].lower() == "https:" or text[:5].lower() == "http:":
+        if isinstance(source, FileId):
+            return source.number
+        if isinstance(source, Url) and source.is_http:
             self._refuse_links_in_sandbox(field)
-            return opened.enter_context(await inputs.open_url(text, field=field, rules=rules))
-        settings = self._runtime.settings
-        return opened.enter_context(
-            await asyncio.to_thread(
-                inputs.open_input, text, field=field, rules=rules, settings=settings
+            file = await inputs.open_url(source.text, field=field, requirements=requirements)
+        else:
+            file = await asyncio.to_thread(
+                inputs.open_input, source, field=field, requirements=requirements
             )
-        )
+        return opened.enter_context(file)
 
     def _refuse_links_in_sandbox(self, field: str) -> None:
         if self._runtime.settings.sandbox:
@@ -189,7 +186,7 @@ def _check(request: CloneRequest) -> None:
     check_length("text_validation", request.text_validation, LONGEST_TEXT_VALIDATION)
 
 
-def _made_voice_id(*, sandbox: bool) -> str:
+def _new_voice_id(*, sandbox: bool) -> str:
     today = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d")
     return f"{'sandbox' if sandbox else 'voice'}-{today}-{secrets.token_hex(4)}"
 
@@ -205,10 +202,12 @@ def _body(request: CloneRequest) -> dict[str, Any]:
         "need_noise_reduction": request.need_noise_reduction,
         "need_volume_normalization": request.need_volume_normalization,
     }
-    return given(**fields)
+    return drop_none(**fields)
 
 
-async def _cloned(runtime: Runtime, request: CloneRequest, body: dict[str, Any]) -> CloneReply:
+async def _request_clone(
+    runtime: Runtime, request: CloneRequest, body: dict[str, Any]
+) -> CloneReply:
     client = await runtime.client()
     policy = policies.CLONE_WITH_PREVIEW if request.preview_text else policies.CLONE
     try:
@@ -216,14 +215,14 @@ async def _cloned(runtime: Runtime, request: CloneRequest, body: dict[str, Any])
     except RefusedError as refusal:
         if refusal.code != VOICE_ID_TAKEN or not refusal.after_unknown:
             raise
-        return _taken_after_doubt(request, refusal)
+        return _handle_taken_id(request, refusal)
     except MiniMaxError as error:
         if request.preview_text is None or error.outcome is not Outcome.UNKNOWN:
             raise
         raise _maybe_charged(error, body["voice_id"]) from None
 
 
-def _taken_after_doubt(request: CloneRequest, refusal: RefusedError) -> CloneReply:
+def _handle_taken_id(request: CloneRequest, refusal: RefusedError) -> CloneReply:
     """The id is taken, and an attempt before this one ended in doubt.
 
     An id that was made here for this very call can only have been taken by that attempt.
@@ -247,14 +246,14 @@ def _maybe_charged(error: MiniMaxError, voice_id: str) -> MaybeChargedError:
     )
 
 
-def _uploading(runtime: Runtime, voice_id: str) -> ClonedVoice:
+def _uploading_result(runtime: Runtime, voice_id: str) -> ClonedVoice:
     return ClonedVoice(
         voice_id=voice_id,
         status="uploading",
         file_id=None,
         demo_audio_url=None,
         demo_audio_path=None,
-        next_step=runtime.next_step(
+        next_step=runtime.write_next_step(
             "The recording is still on its way; that goes on by itself. Call voice_clone again "
             "with exactly the same arguments: that joins it and tells when the voice is ready."
         ),
@@ -273,9 +272,9 @@ async def _result(
         file_id=file_id,
         demo_audio_url=reply.demo_audio or None,
         demo_audio_path=str(saved.path) if saved else None,
-        next_step=runtime.next_step(
+        next_step=runtime.write_next_step(
             f"The voice {voice_id} is ready. MiniMax deletes it unless it speaks within 7 days, "
             "charges for the clone when it first speaks, and lists it only from then on."
-            f"{delivery.trouble(problem, link='demo_audio_url')}"
+            f"{delivery.saving_failed_text(problem, link='demo_audio_url')}"
         ),
     )

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from minimax import delivery
-from minimax.api.json_body import given
+from minimax.api.json_body import drop_none
 from minimax.catalog import DESIGN_PRICE_USD, PRICES_AS_OF
 from minimax.runtime import Runtime
+from minimax.spending.billed_call import call_billed, run_or_join
 from minimax.tool_results import DesignedVoice
 from minimax.validation import check_length
 from minimax.voice.voice_ids import check_voice_id
@@ -42,24 +43,24 @@ async def design(
     """
     check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
     check_voice_id(request.voice_id)
-    return await delivery.made(runtime, request, _designed, within_seconds=within_seconds)
+    return await run_or_join(runtime, request, _make, within_seconds=within_seconds)
 
 
-async def _designed(runtime: Runtime, request: DesignRequest, folder: Path) -> DesignedVoice:
+async def _make(runtime: Runtime, request: DesignRequest, folder: Path) -> DesignedVoice:
     client = await runtime.client()
-    body = given(
+    body = drop_none(
         prompt=request.prompt, preview_text=request.preview_text, voice_id=request.voice_id
     )
-    reply = await delivery.billed(client.design_voice(body), what="The voice")
+    reply = await call_billed(client.design_voice(body), what="The voice")
     saved, problem = await delivery.save_preview(
         runtime, reply.trial_audio, voice_id=reply.voice_id, folder=folder
     )
     return DesignedVoice(
         voice_id=reply.voice_id,
         preview_path=str(saved.path) if saved else None,
-        next_step=runtime.next_step(
+        next_step=runtime.write_next_step(
             f"The voice {reply.voice_id} is ready. MiniMax deletes it unless it speaks within 7 "
             f"days, and charges ${DESIGN_PRICE_USD:.2f} (list price, {PRICES_AS_OF}) when it first "
-            f"speaks.{delivery.trouble(problem)}"
+            f"speaks.{delivery.saving_failed_text(problem)}"
         ),
     )

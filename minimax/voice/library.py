@@ -7,7 +7,7 @@ from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.api.replies import Voice
 from minimax.errors import RefusedError
 from minimax.runtime import Runtime
-from minimax.safe_text import plain, shortened
+from minimax.safe_text import plain, shorten
 from minimax.tool_results import DeletedVoice, ListedVoice, VoiceList
 
 __all__ = ["delete", "ids", "list_voices"]
@@ -34,11 +34,11 @@ async def list_voices(
     shown_designed = designed[: limit - len(shown_cloned)]
     shown_system = system[: limit - len(shown_cloned) - len(shown_designed)]
     return VoiceList(
-        system=_listed(shown_system),
-        cloned=_listed(shown_cloned),
-        designed=_listed(shown_designed),
+        system=_summarize(shown_system),
+        cloned=_summarize(shown_cloned),
+        designed=_summarize(shown_designed),
         total=total,
-        next_step=runtime.next_step(_about(total, limit)),
+        next_step=runtime.write_next_step(_next_step(total, limit)),
     )
 
 
@@ -54,18 +54,18 @@ def _matches(voice: Voice, search: str | None) -> bool:
     return search is None or all(word in text for word in search.casefold().split())
 
 
-def _listed(voices: Sequence[Voice]) -> list[ListedVoice]:
+def _summarize(voices: Sequence[Voice]) -> list[ListedVoice]:
     return [
         ListedVoice(
             voice_id=voice.voice_id,
             name=plain(voice.voice_name) or None,
-            description=shortened(plain(" ".join(voice.description)), SHOWN_DESCRIPTION) or None,
+            description=shorten(plain(" ".join(voice.description)), SHOWN_DESCRIPTION) or None,
         )
         for voice in voices
     ]
 
 
-def _about(total: int, limit: int) -> str:
+def _next_step(total: int, limit: int) -> str:
     cut = total > limit
     more = f"{total} voices match; {limit} are shown. Narrow it with search. " if cut else ""
     return (

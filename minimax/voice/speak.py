@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimax import delivery
-from minimax.api.json_body import given
+from minimax.api.json_body import drop_none
 from minimax.api.replies import SpeechReply
 from minimax.catalog import CLONE_PRICE_USD, DESIGN_PRICE_USD, PRICES_AS_OF
 from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
 from minimax.files.outputs import SavedFile
 from minimax.runtime import Runtime
+from minimax.spending.billed_call import call_billed, run_or_join
 from minimax.tool_results import Speech
 from minimax.validation import check_choice
 from minimax.voice.subtitles import save_subtitles
@@ -71,7 +72,7 @@ async def speak(
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
     _check(request)
-    return await delivery.made(runtime, request, _spoken, within_seconds=within_seconds)
+    return await run_or_join(runtime, request, _synthesize, within_seconds=within_seconds)
 
 
 # --- checking ----------------------------------------------------------------------------------
@@ -106,11 +107,11 @@ def _check_emotion(request: SpeechRequest) -> None:
 # --- making ------------------------------------------------------------------------------------
 
 
-async def _spoken(runtime: Runtime, request: SpeechRequest, folder: Path) -> Speech:
+async def _synthesize(runtime: Runtime, request: SpeechRequest, folder: Path) -> Speech:
     client = await runtime.client()
-    first_use = await runtime.own(_KnownVoices).is_first_use(request.voice_id)
-    reply = await delivery.billed(client.speak(_body(request)), what="The speech")
-    runtime.own(_KnownVoices).spoke(request.voice_id)
+    first_use = await runtime.shared(_KnownVoices).is_first_use(request.voice_id)
+    reply = await call_billed(client.speak(_body(request)), what="The speech")
+    runtime.shared(_KnownVoices).spoke(request.voice_id)
     return await _result(runtime, request, reply, folder, first_use=first_use)
 
 
@@ -118,21 +119,23 @@ def _body(request: SpeechRequest) -> dict[str, Any]:
     return {
         "model": request.model,
         "text": request.text,
-        "voice_setting": given(
+        "voice_setting": drop_none(
             voice_id=request.voice_id,
             speed=request.speed,
             vol=request.vol,
             pitch=request.pitch,
             emotion=request.emotion,
         ),
-        "audio_setting": given(
+        "audio_setting": drop_none(
             format=request.format,
             sample_rate=request.sample_rate,
             bitrate=request.bitrate,
             channel=request.channel,
         ),
         "output_format": "url",
-        **given(language_boost=request.language_boost, subtitle_enable=request.subtitles or None),
+        **drop_none(
+            language_boost=request.language_boost, subtitle_enable=request.subtitles or None
+        ),
     }
 
 
@@ -165,8 +168,8 @@ class _KnownVoices:
 async def _result(
     runtime: Runtime, request: SpeechRequest, reply: SpeechReply, folder: Path, *, first_use: bool
 ) -> Speech:
-    stem = f"speech-{_stamp(request, reply)}"
-    sound, problem = await _saved_sound(runtime, request, reply, stem, folder)
+    stem = f"speech-{_name_of(request, reply)}"
+    sound, problem = await _save_audio(runtime, request, reply, stem, folder)
     subtitles = await save_subtitles(runtime, reply, stem, folder)
     return Speech(
         path=str(sound.path) if sound else None,
@@ -175,47 +178,47 @@ async def _result(
         duration_ms=reply.extra_info.audio_length or None,
         characters=reply.extra_info.usage_characters or None,
         subtitle_path=str(subtitles.path) if subtitles else None,
-        next_step=runtime.next_step(
-            _what_now(sound)
-            + _fee(first_use=first_use)
-            + _doubt(request, reply)
-            + delivery.trouble(problem, link="audio_url")
+        next_step=runtime.write_next_step(
+            _next_step(sound)
+            + _fee_text(first_use=first_use)
+            + _near_empty_text(request, reply)
+            + delivery.saving_failed_text(problem, link="audio_url")
         ),
     )
 
 
-def _stamp(request: SpeechRequest, reply: SpeechReply) -> str:
+def _name_of(request: SpeechRequest, reply: SpeechReply) -> str:
     """A name from what was made; the same speech made twice gets a number behind it."""
     return sha256(repr((request, reply.extra_info)).encode()).hexdigest()[:12]
 
 
-async def _saved_sound(
+async def _save_audio(
     runtime: Runtime, request: SpeechRequest, reply: SpeechReply, stem: str, folder: Path
-) -> delivery.Attempted:
+) -> delivery.SavedOrError:
     """The sound as a file; what cannot be saved must not hide what was paid for."""
     linked = delivery.is_link(reply.data.audio)
     if runtime.settings.resource_mode == "url" and linked:
         return None, None
     raw_type = RAW_TYPES.get(request.format)
-    saved, problem = await delivery.attempted(
+    saved, problem = await delivery.try_saving(
         delivery.save_audio(runtime, reply.data.audio, stem=stem, folder=folder, raw_type=raw_type)
     )
     if problem is not None and not linked:
         raise StorageError(
             "The speech was made and is charged, but there is no link to it."
-            f"{delivery.trouble(problem)}",
+            f"{delivery.saving_failed_text(problem)}",
             outcome=Outcome.UNKNOWN,  # an identical call would be charged
         )
     return saved, problem
 
 
-def _what_now(sound: SavedFile | None) -> str:
+def _next_step(sound: SavedFile | None) -> str:
     if sound is None:
         return "Give the person the link audio_url; it works for about a day and needs no key."
     return f"The speech is saved. Tell the person where: {sound.path}"
 
 
-def _fee(*, first_use: bool) -> str:
+def _fee_text(*, first_use: bool) -> str:
     if not first_use:
         return ""
     return (
@@ -225,7 +228,7 @@ def _fee(*, first_use: bool) -> str:
     )
 
 
-def _doubt(request: SpeechRequest, reply: SpeechReply) -> str:
+def _near_empty_text(request: SpeechRequest, reply: SpeechReply) -> str:
     length_ms = reply.extra_info.audio_length
     long_text = len(request.text) >= NEAR_EMPTY_FROM_CHARACTERS
     if not long_text or not 0 < length_ms < NEAR_EMPTY_MS:

@@ -20,8 +20,8 @@ async def serve(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
     Port 0 takes a free one. Leaving the block drops every connection at once, hanging ones too,
     and deletes what clients uploaded.
     """
-    from minimax.sandbox.http.routes import build_app  # noqa: PLC0415 - brings the web framework in
-    from minimax.sandbox.http.sockets import listening  # noqa: PLC0415 - brings the web server in
+    from minimax.sandbox.http.routes import build_app
+    from minimax.sandbox.http.sockets import listening
 
     async with listening(build_app(sandbox), host=HOST, port=port) as bound_port:
         sandbox.url = f"http://{HOST}:{bound_port}"
@@ -42,7 +42,7 @@ def run(port: int = DEFAULT_PORT) -> int:
 
 
 async def _serve_until_stopped(port: int) -> None:
-    from minimax.sandbox.account import Sandbox  # noqa: PLC0415
+    from minimax.sandbox.account import Sandbox
 
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     async with serve(Sandbox(), port=port) as base_url:

@@ -1,8 +1,9 @@
-"""What either video API can do."""
+"""What either of MiniMax's video APIs can do."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from minimax.api.client import MiniMaxClient
 from minimax.api.replies import StatusReply
@@ -27,77 +28,76 @@ class RemoteJob:
     reply: StatusReply
 
 
-class VideoApi(Protocol):
-    """One of MiniMax's video APIs.
+class VideoApi(ABC):
+    """One of MiniMax's video APIs; what only one of them has is nothing here.
 
     Attributes:
         name: How the ledger calls it.
         modes: What a video may be made from, as far as this API has a field for it.
-        picture_rules: What it takes as a picture.
+        image_requirements: What it takes as an image.
     """
 
     name: str
     modes: frozenset[VideoMode]
-    picture_rules: MediaRequirements
+    image_requirements: MediaRequirements
 
-    def serves(self, model: str) -> bool:
-        """Whether this model is called through this API."""
-        ...
-
-    def owns_file(self, file_id: str) -> bool:
-        """Whether this `file_id` came from this API."""
-        ...
-
-    def check(self, wish: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:
+    @abstractmethod
+    def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:
         """Refuse what this API has no field for.
 
         Raises:
             InputError: With the field's name and what is allowed.
         """
-        ...
 
+    @abstractmethod
     def body(
         self,
-        wish: VideoRequest,
+        request: VideoRequest,
         *,
         model: str,
         known: VideoModel | None,
         size: tuple[str | None, int | None],
-        pictures: Mapping[str, list[ImageSource]],
+        images: Mapping[str, list[ImageSource]],
     ) -> dict[str, Any]:
-        """The request, from a checked wish."""
-        ...
+        """The body of the request, from a checked request."""
 
-    def to_upload(self, body: Mapping[str, Any]) -> list[Input]:
-        """Pictures that make the request too large, to be uploaded before it."""
-        ...
+    def to_upload(self, body: Mapping[str, Any]) -> list[Input]:  # noqa: ARG002
+        """Images that make the request too large, to be uploaded before it."""
+        return []
 
     def with_uploads(
-        self, body: Mapping[str, Any], file_ids: Mapping[str, str]
+        self,
+        body: Mapping[str, Any],
+        file_ids: Mapping[str, str],  # noqa: ARG002
     ) -> Mapping[str, Any]:
-        """The request with uploads in place of the pictures whose digest is among `file_ids`."""
-        ...
+        """The body with uploads in place of the images whose digest is among `file_ids`."""
+        return body
 
+    @abstractmethod
     async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
         """Send a paid request once; returns the task id."""
-        ...
 
+    @abstractmethod
     async def status(self, client: MiniMaxClient, task_id: str) -> StatusReply:
         """Ask once how a job stands."""
-        ...
 
+    @abstractmethod
     async def link(self, client: MiniMaxClient, file_id: str) -> str:
         """A fresh download link."""
-        ...
 
-    async def cancel(self, client: MiniMaxClient, task_id: str) -> bool:
-        """Cancel a job that was queued a moment ago; False where it had ended in that moment.
+    @abstractmethod
+    async def cancel(self, client: MiniMaxClient, task_id: str, reply: StatusReply) -> bool:
+        """Cancel a job; False where it ended in that very moment.
+
+        Args:
+            client: The API.
+            task_id: The job.
+            reply: How it stood a moment ago.
 
         Raises:
             RefusedError: It cannot be cancelled; the text says what can be done instead.
         """
-        ...
 
-    async def recent(self, client: MiniMaxClient) -> list[RemoteJob]:
+    async def recent(self, client: MiniMaxClient) -> list[RemoteJob]:  # noqa: ARG002
         """The jobs that MiniMax itself lists, newest first; empty where there is no list."""
-        ...
+        return []

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from minimax.api.client import MiniMaxClient
-from minimax.api.json_body import JsonBody, given, uri_length
+from minimax.api.json_body import JsonBody, drop_none, uri_length
 from minimax.api.replies import BaseResp, StatusReply, VideoTask, job_status
 from minimax.catalog import VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.files.inputs import Input
 from minimax.files.requirements import H3_PICTURE, MIB
-from minimax.safe_text import quoted
+from minimax.safe_text import quote
 from minimax.validation import check_choice, check_length
-from minimax.video.apis.base import ImageSource, RemoteJob
+from minimax.video.apis.base import ImageSource, RemoteJob, VideoApi
 from minimax.video.request import VideoRequest
 
 __all__ = ["H3Api"]
@@ -41,59 +41,61 @@ ROLES: Final = {
 }
 
 
-class H3Api:
-    """See `face.Generation`."""
+class H3Api(VideoApi):
+    """See `base.VideoApi`."""
 
     name = "v2"
     modes = frozenset(VideoMode) - {VideoMode.SUBJECT}
-    picture_rules = H3_PICTURE
+    image_requirements = H3_PICTURE
 
     def serves(self, model: str) -> bool:
+        """Whether this model is called through this API."""
         return SERVED.match(model) is not None
 
     def owns_file(self, file_id: str) -> bool:
+        """Whether this `file_id` is a handle of ours."""
         return file_id.startswith(HANDLE)
 
-    def check(self, wish: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
-        if wish.prompt is None:
+    def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
+        if request.prompt is None:
             raise InputError("prompt is required by MiniMax-H3 models, also beside pictures.")
-        check_length("prompt", wish.prompt, LONGEST_PROMPT, taker="this model")
+        check_length("prompt", request.prompt, LONGEST_PROMPT, taker="this model")
         for field in ("prompt_optimizer", "fast_pretreatment"):
-            if getattr(wish, field) is not None:
+            if getattr(request, field) is not None:
                 raise InputError(f"{field} is for Hailuo models. Leave it out here.")
-        if len(wish.references) > MOST_REFERENCES:
+        if len(request.references) > MOST_REFERENCES:
             raise InputError(f"references may hold {MOST_REFERENCES} pictures at most.")
-        _check_ratio(wish.ratio, mode)
+        _check_ratio(request.ratio, mode)
 
     def body(
         self,
-        wish: VideoRequest,
+        request: VideoRequest,
         *,
         model: str,
         known: VideoModel | None,  # noqa: ARG002
         size: tuple[str | None, int | None],
-        pictures: Mapping[str, list[ImageSource]],
+        images: Mapping[str, list[ImageSource]],
     ) -> dict[str, Any]:
         resolution, duration = size
-        plain = not any(pictures.values())
+        plain = not any(images.values())
         fields = {
             "model": model,
-            "content": [{"type": "text", "text": wish.prompt}, *_content(pictures)],
+            "content": [{"type": "text", "text": request.prompt}, *_content(images)],
             "resolution": resolution,
             "duration": duration,
-            "ratio": wish.ratio or (DEFAULT_RATIO if plain else None),
+            "ratio": request.ratio or (DEFAULT_RATIO if plain else None),
         }
-        return given(**fields)
+        return drop_none(**fields)
 
     def to_upload(self, body: Mapping[str, Any]) -> list[Input]:
         """The largest pictures, until the rest fits."""
         left, found = JsonBody(body).length, []
         urls = [item["image_url"]["url"] for item in body["content"] if "image_url" in item]
-        for picture in sorted((u for u in urls if isinstance(u, Input)), key=lambda p: -p.size):
+        for image in sorted((u for u in urls if isinstance(u, Input)), key=lambda p: -p.size):
             if left <= LARGEST_BODY_BYTES:
                 break
-            found.append(picture)
-            left -= uri_length(picture)
+            found.append(image)
+            left -= uri_length(image)
         return found
 
     def with_uploads(
@@ -115,16 +117,15 @@ class H3Api:
         if job_status(task.status) == "completed":
             raise UnansweredError("MiniMax names no link for this video yet. Call again.")
         raise RefusedError(
-            f"The video of job {task_id} is not there: MiniMax says {quoted(task.status)}. "
+            f"The video of job {task_id} is not there: MiniMax says {quote(task.status)}. "
             "Follow it with query_video_generation.",
             task_id=task_id,
         )
 
-    async def cancel(self, client: MiniMaxClient, task_id: str) -> bool:
-        """Only a task that was queued a moment ago: on a finished one it erases the paid film."""
-        task = await client.query_video_v2(task_id)
-        if task.status.lower() != "queued":
-            raise RefusedError(_not_cancelled(task_id, job_status(task.status)), task_id=task_id)
+    async def cancel(self, client: MiniMaxClient, task_id: str, reply: StatusReply) -> bool:
+        """Only a job that was queued a moment ago: on a finished one it erases the paid video."""
+        if reply.status.lower() != "queued":
+            raise RefusedError(_not_cancelled_text(task_id, reply.job_status), task_id=task_id)
         return await client.delete_video_v2(task_id) == "cancelled"
 
     async def recent(self, client: MiniMaxClient) -> list[RemoteJob]:
@@ -151,15 +152,15 @@ def _check_ratio(ratio: str | None, mode: VideoMode) -> None:
         raise InputError("ratio follows the frames that were given. Leave it out.")
 
 
-def _content(pictures: Mapping[str, list[ImageSource]]) -> Iterator[dict[str, Any]]:
+def _content(images: Mapping[str, list[ImageSource]]) -> Iterator[dict[str, Any]]:
     for field, role in ROLES.items():
-        for picture in pictures[field]:
-            yield {"type": "image_url", "image_url": {"url": picture}, "role": role}
+        for image in images[field]:
+            yield {"type": "image_url", "image_url": {"url": image}, "role": role}
 
 
 def _with_upload(item: dict[str, Any], file_ids: Mapping[str, str]) -> dict[str, Any]:
-    picture = item.get("image_url", {}).get("url")
-    file_id = file_ids.get(picture.digest()) if isinstance(picture, Input) else None
+    image = item.get("image_url", {}).get("url")
+    file_id = file_ids.get(image.digest()) if isinstance(image, Input) else None
     return item if file_id is None else {**item, "image_url": {"url": f"mm_file://{file_id}"}}
 
 
@@ -173,7 +174,7 @@ def _as_status(task: VideoTask) -> StatusReply:
     )
 
 
-def _not_cancelled(task_id: str, status: str) -> str:
+def _not_cancelled_text(task_id: str, status: str) -> str:
     if status == "processing":
         return (
             f"The job {task_id} runs already, and MiniMax cancels queued jobs only. It goes on and "

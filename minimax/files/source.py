@@ -1,0 +1,87 @@
+"""What a caller gave as a file, read once: a local file, a URL, a data: URI or a file id."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from minimax.files import paths
+from minimax.settings import Settings
+
+__all__ = ["DataUri", "FileId", "LocalFile", "Source", "Url", "file_version", "parse_source"]
+
+_FILE_ID: Final = re.compile(r"[0-9]{9,19}")
+"""MiniMax's ids of uploads; no path is made of so many digits alone."""
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A path that may be read, resolved through every link."""
+
+    path: Path
+
+    def version(self) -> tuple[int, int] | None:
+        """Size and time of change: another file under the same path has another version."""
+        try:
+            facts = self.path.stat()
+        except OSError:
+            return None
+        return facts.st_size, facts.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class Url:
+    """Something with a scheme that is neither file: nor data:."""
+
+    text: str
+
+    @property
+    def is_http(self) -> bool:
+        """Whether it is of the web."""
+        return self.text.lower().startswith(("https:", "http:"))
+
+
+@dataclass(frozen=True)
+class DataUri:
+    """A file in the text itself."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class FileId:
+    """An upload that MiniMax already has."""
+
+    number: int
+
+
+Source = LocalFile | Url | DataUri | FileId
+
+
+def parse_source(
+    given: str, *, field: str, settings: Settings, takes_file_ids: bool = False
+) -> Source:
+    """Tell what a caller gave; a path is resolved, so this touches the disk.
+
+    Args:
+        given: As the person gave it, quotes and all.
+        field: The parameter it came in, for messages.
+        settings: Whose folders apply.
+        takes_file_ids: Whether digits alone are an earlier upload.
+
+    Raises:
+        InputError: It is a path that may not be read, or no path at all.
+    """
+    text = paths.strip_quotes(given)
+    if takes_file_ids and _FILE_ID.fullmatch(text):
+        return FileId(int(text))
+    if text[:5].lower() == "data:":
+        return DataUri(text)
+    if paths.is_url(text):
+        return Url(text)
+    return LocalFile(paths.resolve_input(text, field=field, settings=settings))
+
+
+def file_version(source: Source | None) -> tuple[int, int] | None:
+    """What tells two files under one path apart; None for what is no local file."""
+    return source.version() if isinstance(source, LocalFile) else None

@@ -1,0 +1,1 @@
+"""Everything that decides whether money is spent: one door for paid calls."""

@@ -1,0 +1,42 @@
+"""How long things may take, in one place, because each limit only works inside the next one.
+
+Hosts cut a call at 60 seconds. A wait for a video ends at 45, the request that is under way then
+may take 4 more, a call answers at 48 while its work goes on, and at 50 it is answered whatever
+happens. At the end of the process, paid work gets 5 seconds and everything together 6. A test
+holds this order.
+"""
+
+from typing import Final
+
+__all__ = [
+    "ASK_GRACE_SECONDS",
+    "CALL_SECONDS",
+    "CLOSING_SECONDS",
+    "HOST_LIMIT_SECONDS",
+    "LONGEST_CALL_SECONDS",
+    "LONGEST_WAIT_SECONDS",
+    "PAID_GRACE_SECONDS",
+    "UNWIND_SECONDS",
+]
+
+# --- one call ----------------------------------------------------------------------------------
+
+LONGEST_WAIT_SECONDS: Final = 45
+"""The most that `wait_seconds` of a query may ask for."""
+ASK_GRACE_SECONDS: Final = 4.0
+"""How much longer than its wait a query may take for the request that is under way."""
+CALL_SECONDS: Final = 48.0
+"""After this a call answers while its work goes on."""
+LONGEST_CALL_SECONDS: Final = 50.0
+"""After this a call is answered in any case."""
+HOST_LIMIT_SECONDS: Final = 60.0
+"""When hosts give up on a call (the TypeScript SDK's default, which most hosts keep)."""
+
+# --- the end of the process --------------------------------------------------------------------
+
+UNWIND_SECONDS: Final = 0.5
+"""For cancelled work to close its files and connections."""
+PAID_GRACE_SECONDS: Final = 5.0
+"""How long the end of the server waits for a paid request; nothing else is waited for."""
+CLOSING_SECONDS: Final = 6.0
+"""For paid work, unwinding and closing together."""

@@ -1,0 +1,41 @@
+"""What a video's results tell a model to do next."""
+
+from minimax.time_budgets import LONGEST_WAIT_SECONDS
+
+__all__ = ["POLL_AFTER_SECONDS", "listed_next_step", "status_next_step", "waiting_call"]
+
+POLL_AFTER_SECONDS = 10
+
+
+def waiting_call(task_id: str) -> str:
+    """The call that waits best, as a model would write it."""
+    return f'query_video_generation(task_id="{task_id}", wait_seconds={LONGEST_WAIT_SECONDS})'
+
+
+def status_next_step(status: str, task_id: str, file_id: str) -> str:
+    """After a question about one job."""
+    if status == "completed":
+        return f'The video is ready: call retrieve_video_file(file_id="{file_id}").'
+    if status == "failed":
+        return (
+            "This job has ended without a video; asking again changes nothing. Tell the person "
+            "why, and generate anew only with their agreement: a new job costs again."
+        )
+    return (
+        f"Still under way, which is normal. Call {waiting_call(task_id)} again. Do not call "
+        "generate_video again for this wish."
+    )
+
+
+def listed_next_step(status: str, task_id: str | None, file_id: str | None) -> str:
+    """For one job of a list."""
+    if status == "submitting":
+        return "Still being sent."
+    if status == "unknown":
+        look = f' It is probably query_video_generation(task_id="{task_id}").' if task_id else ""
+        return f"MiniMax may have accepted and charged this; look at its usage page.{look}"
+    if file_id is not None:
+        return f'retrieve_video_file(file_id="{file_id}")'
+    if status == "failed":
+        return "This job ended without a video."
+    return f'query_video_generation(task_id="{task_id}")'

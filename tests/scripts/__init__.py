@@ -1,0 +1,1 @@
+"""Programs for maintainers: the shape of the code, generated documents, pinned versions."""
