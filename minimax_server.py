@@ -38,7 +38,7 @@ from minimax.tool_results import (
     ClonedVoice,
     DeletedVoice,
     DesignedVoice,
-    Pictures,
+    GeneratedImages,
     Speech,
     SubmittedVideo,
     TaskList,
@@ -69,7 +69,7 @@ MiniMax makes videos and voices; most calls cost money, so act on what the perso
 Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) again and again \
 until completed or failed, then retrieve_video_file(file_id).
 Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, voice_id).
-Never call generate_video again for the same wish: the job goes on at MiniMax, and each accepted \
+Never call generate_video again for the same video: the job goes on at MiniMax, and each accepted \
 call is charged.
 A video of another chat or of yesterday is found with list_video_tasks.
 Clone only voices that the person may use: their own, or with the speaker's permission."""
@@ -186,12 +186,12 @@ async def generate_video(
     first_frame: Annotated[
         str | None,
         Field(
-            description="Picture to begin with: path, https URL or data: URI; jpg, png or webp, "
+            description="Image to begin with: path, https URL or data: URI; jpg, png or webp, "
             "up to 20 MB, short side over 300 px."
         ),
     ] = None,
     last_frame: Annotated[
-        str | None, Field(description="Picture to end with; Hailuo needs first_frame too.")
+        str | None, Field(description="Image to end with; Hailuo needs first_frame too.")
     ] = None,
     *,
     model: Annotated[
@@ -210,11 +210,11 @@ async def generate_video(
         Field(description="512P, 768P or 1080P, by model; MiniMax-H3 768P or 2K, Max 480P."),
     ] = None,
     subject_image: Annotated[
-        str | None, Field(description="Face to keep through the film; instead of frames.")
+        str | None, Field(description="Face to keep through the video; instead of frames.")
     ] = None,
     references: Annotated[
         list[str] | None,
-        Field(description="MiniMax-H3: up to 9 pictures of what should appear; no frames then."),
+        Field(description="MiniMax-H3: up to 9 images of what should appear; no frames then."),
     ] = None,
     ratio: Annotated[
         str | None,
@@ -240,10 +240,10 @@ async def generate_video(
 ) -> SubmittedVideo:
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
-    Makes a film from a prompt, from a first frame, from a first and a last frame, or of a subject.
+    Makes a video from a prompt, from a first frame, from a first and a last frame, or of a subject.
     Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with many
-    pictures; dry_run tells. It takes minutes: go on with
-    query_video_generation(task_id, wait_seconds=45). Call this once per wish; each accepted call
+    images; dry_run tells. It takes minutes: go on with
+    query_video_generation(task_id, wait_seconds=45). Call this once per video; each accepted call
     is a video of its own. When it fails with "may have accepted and charged", tell the person and
     do not call it again by yourself. A job whose answer was lost is handed over by the next
     identical call (reused) instead of being bought twice.
@@ -507,7 +507,7 @@ async def delete_voice(
     return await library.delete(await runtime.current(), voice_id, voice_type=voice_type)
 
 
-@toolbox.tool(title="Make pictures", annotations=PAID)
+@toolbox.tool(title="Make images", annotations=PAID)
 async def text_to_image(
     prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
     aspect_ratio: Annotated[
@@ -522,7 +522,7 @@ async def text_to_image(
     subject_image: Annotated[
         str | None, Field(description="Portrait to keep the face of: path, https URL or data: URI.")
     ] = None,
-    seed: Annotated[int | None, Field(description="The same seed gives similar pictures.")] = None,
+    seed: Annotated[int | None, Field(description="The same seed gives similar images.")] = None,
     prompt_optimizer: Annotated[
         bool | None, Field(description="True: let MiniMax embellish the prompt.")
     ] = None,
@@ -530,11 +530,11 @@ async def text_to_image(
         str | None, Field(description="Folder inside the base folder; made if missing.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
-) -> Pictures:
-    """Make pictures from a prompt and save them; about $0.0035 each (list price).
+) -> GeneratedImages:
+    """Make images from a prompt and save them; about $0.0035 each (list price).
 
     Their paths can be given to generate_video as first_frame and last_frame. blocked counts
-    pictures that MiniMax's content check held back.
+    images that MiniMax's content check held back.
     """
     from minimax import image
 
@@ -616,11 +616,11 @@ def _add_prompts(server: MCPServer[Runtime]) -> None:
             f"the file is:\n\n{text}"
         )
 
-    @server.prompt(title="Turn two pictures into a video")
+    @server.prompt(title="Turn two images into a video")
     def pictures_to_video(
         first_frame: str, last_frame: str, what_happens: str = "", model: str = ""
     ) -> str:
-        """Make a video that begins with one picture and ends with another."""
+        """Make a video that begins with one image and ends with another."""
         prompt = f" What happens: {what_happens}" if what_happens else ""
         prompt += f" Use the model {model}." if model else ""
         return (

@@ -45,7 +45,7 @@ class VideoMode(Enum):
     FIRST_AND_LAST_FRAME = "a first and a last frame"
     SUBJECT = "a subject image"
     LAST_FRAME = "a last frame alone"
-    REFERENCES = "reference pictures"
+    REFERENCES = "reference images"
 
 
 PRICES_AS_OF: Final = "November 2026"

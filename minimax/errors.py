@@ -76,7 +76,7 @@ class MiniMaxError(Exception):
         self.trace_id = trace_id
         self.retry_after_seconds = retry_after_seconds
         self.task_id = task_id
-        super().__init__(message + self._asked_wait() + self._reference())
+        super().__init__(message + self._wait_text() + self._reference())
 
     @classmethod
     def after(cls, error: "MiniMaxError", message: str, *, task_id: str | None = None) -> Self:
@@ -90,7 +90,7 @@ class MiniMaxError(Exception):
             task_id=task_id,
         )
 
-    def _asked_wait(self) -> str:
+    def _wait_text(self) -> str:
         if self.retry_after_seconds is None:
             return ""
         return f" MiniMax asks to wait {self.retry_after_seconds:.0f} seconds."

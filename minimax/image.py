@@ -1,4 +1,4 @@
-"""Pictures from a prompt, saved where `generate_video` can take them as frames."""
+"""Images from a prompt, saved where `generate_video` can take them as frames."""
 
 import asyncio
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ from minimax.runtime import Runtime
 from minimax.settings import Settings
 from minimax.spending.billed_call import call_billed, run_or_join
 from minimax.spending.wording import list_price_text
-from minimax.tool_results import Pictures
+from minimax.tool_results import GeneratedImages
 from minimax.validation import check_choice, check_length
 
 __all__ = ["ImageRequest", "make"]
@@ -33,7 +33,7 @@ ASPECT_RATIOS: Final = ("1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest:
-    """What a caller may say about pictures; None is "not given"."""
+    """What a caller may say about images; None is "not given"."""
 
     prompt: str
     aspect_ratio: str | None = None
@@ -46,8 +46,8 @@ class ImageRequest:
 
 async def make(
     runtime: Runtime, request: ImageRequest, *, within_seconds: float | None = None
-) -> Pictures:
-    """Make pictures and save them, or give their links where only links are wanted.
+) -> GeneratedImages:
+    """Make images and save them, or give their links where only links are wanted.
 
     What takes longer than `within_seconds` goes on and is joined by the next identical call.
 
@@ -76,17 +76,17 @@ def _parse_subject(request: ImageRequest, settings: Settings) -> Source | None:
 
 async def _make(
     runtime: Runtime, request: ImageRequest, folder: Path, *, subject: Source | None
-) -> Pictures:
+) -> GeneratedImages:
     reply = await _request_images(runtime, request, subject)
     urls = reply.data.image_urls
     saved, problem = await _save_all(runtime, reply, folder)
-    return Pictures(
+    return GeneratedImages(
         paths=[str(file.path) for file in saved],
         image_urls=urls,
         blocked=reply.metadata.failed_count,
         next_step=runtime.write_next_step(
             _next_step(saved, urls)
-            + _blocked_text(reply.metadata.failed_count)
+            + _describe_blocked(reply.metadata.failed_count)
             + f" {list_price_text(IMAGE_PRICE_USD * len(urls), decimals=4)}"
             + delivery.saving_failed_text(problem, link="image_urls")
         ),
@@ -99,9 +99,9 @@ async def _request_images(
     client = await runtime.client()
     with ExitStack() as opened:
         body = await asyncio.to_thread(_body, request, subject, opened)
-        reply = await call_billed(client.make_images(body), what="The picture")
+        reply = await call_billed(client.make_images(body), what="The image")
     if not reply.data.image_urls:
-        raise RefusedError("MiniMax's content check held every picture back. Reword the prompt.")
+        raise RefusedError("MiniMax's content check held every image back. Reword the prompt.")
     return reply
 
 
@@ -126,7 +126,7 @@ def _body(request: ImageRequest, subject: Source | None, opened: ExitStack) -> d
 async def _save_all(
     runtime: Runtime, reply: ImageReply, folder: Path
 ) -> tuple[list[SavedFile], MiniMaxError | None]:
-    """The pictures as files; what cannot be saved must not hide what was paid for."""
+    """The images as files; what cannot be saved must not hide what was paid for."""
     if runtime.settings.resource_mode == "url":
         return [], None
     saved: list[SavedFile] = []
@@ -146,10 +146,10 @@ def _next_step(saved: list[SavedFile], urls: list[str]) -> str:
     if not saved:
         return f"Give the person the {len(urls)} links; they work for about a day."
     return (
-        f"{len(saved)} pictures are saved; tell the person where. Their paths can be given to "
+        f"{len(saved)} images are saved; tell the person where. Their paths can be given to "
         "generate_video as first_frame and last_frame."
     )
 
 
-def _blocked_text(blocked: int) -> str:
+def _describe_blocked(blocked: int) -> str:
     return f" The content check held {blocked} back; reword the prompt for more." if blocked else ""

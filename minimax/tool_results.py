@@ -157,10 +157,10 @@ class DeletedVoice(TypedDict):
     deleted: bool
 
 
-class Pictures(TypedDict):
+class GeneratedImages(TypedDict):
     """Result of text_to_image."""
 
-    paths: Annotated[list[str], Field(description="Pictures on this computer.")]
+    paths: Annotated[list[str], Field(description="Images on this computer.")]
     image_urls: Annotated[list[str], Field(description="Work for about a day, without a key.")]
-    blocked: Annotated[int, Field(description="Pictures that the content check held back.")]
+    blocked: Annotated[int, Field(description="Images that the content check held back.")]
     next_step: str

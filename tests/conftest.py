@@ -1,17 +1,16 @@
 """What all tests share: a clean environment, a clock that does not pass, the sandbox."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from minimax.clock import Clock
 from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
+from tests.support.virtual_time import VirtualTime
 
 KEY = "sk-api-canary-0123456789"
 """Looked for wherever a key must never show up."""
@@ -43,23 +42,6 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(home: Path) -> Settings:
     return replace(Settings.from_env(environ={}, env_file=home / "none"), api_key=SecretStr(KEY))
-
-
-@dataclass
-class VirtualTime:
-    """A clock whose sleeps are over at once and counted."""
-
-    seconds: float = 1000.0
-    slept: list[float] = field(default_factory=list)
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(now=lambda: self.seconds, sleep=self._sleep, jitter=lambda low, high: high)
-
-    async def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
-        await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ def test_the_video_journey_ends_in_a_file(client: Client, home: Path) -> None:
     assert went.protocol == client.protocol
     assert went.tools == [tool.name for tool in minimax_server.toolbox.tools]
     assert went.progress is None or went.progress > 0
-    film = Path(went.path)
-    assert film.is_relative_to(home / "MiniMax")
-    assert film.read_bytes()[4:8] == b"ftyp"
+    video = Path(went.path)
+    assert video.is_relative_to(home / "MiniMax")
+    assert video.read_bytes()[4:8] == b"ftyp"
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])

@@ -18,14 +18,14 @@ BASE = WORDS | {"settings", "validation", "logs"}
 PILLARS = {"api", "files", "ledger"}
 SHARED = {"runtime", "spending", "delivery"}
 MAY_IMPORT: dict[str, set[str]] = {
-    **dict.fromkeys(WORDS, set()),
-    **dict.fromkeys({"settings", "validation", "logs"}, WORDS),
+    **{word: set() for word in WORDS},
+    **dict.fromkeys(("settings", "validation", "logs"), WORDS),
     **dict.fromkeys(PILLARS, BASE),
     "runtime": BASE | PILLARS,
-    **dict.fromkeys({"spending", "delivery"}, BASE | PILLARS | {"runtime"}),
-    **dict.fromkeys({"video", "voice", "image"}, BASE | PILLARS | SHARED),
+    **{name: BASE | PILLARS | {"runtime"} for name in ("spending", "delivery")},
+    **dict.fromkeys(("video", "voice", "image"), BASE | PILLARS | SHARED),
     "commands": BASE | {"api", "ledger", "sandbox"},
-    **dict.fromkeys({"protocol", "sandbox"}, set()),
+    **{name: set() for name in ("protocol", "sandbox")},
     "minimax_server": BASE | PILLARS | SHARED | {"video", "voice", "image", "commands"},
 }
 """What each folder, and each module beside the folders, may import of ours.
@@ -86,6 +86,7 @@ MAY_USE_THE_NETWORK = {
     "api/signed_links.py": "MiniMax's links",
     "files/safe_fetch.py": "what a person's URL names",
     "sandbox/http/sockets.py": "listens on loopback",
+    "sandbox/http/fault_middleware.py": "breaks connections",
 }
 NETWORK = {"httpx", "httpx2", "httpcore", "socket", "urllib3", "requests", "aiohttp"}
 

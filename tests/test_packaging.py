@@ -35,7 +35,7 @@ STARTING_SECONDS = 120.0
 """An environment may have to be built first."""
 
 
-def _loaded() -> ModuleType:
+def load() -> ModuleType:
     """packaging/build.py; its folder is no package, since a package of that name exists."""
     spec = importlib.util.spec_from_file_location("build_packages", PACKAGING / "build.py")
     assert spec is not None
@@ -45,7 +45,7 @@ def _loaded() -> ModuleType:
     return module
 
 
-build = _loaded()
+build = load()
 
 
 def documented_settings() -> list[str]:
@@ -53,7 +53,7 @@ def documented_settings() -> list[str]:
     return re.findall(r"(?m)^#? ?(MINIMAX_\w+)=", text)
 
 
-def ours(folder: Path) -> set[str]:
+def own_files(folder: Path) -> set[str]:
     """What the server consists of, by path."""
     files = {path for path in (folder / "minimax").rglob("*") if path.is_file()}
     files.add(folder / "minimax_server.py")
@@ -133,8 +133,8 @@ def test_the_bundle_holds_what_running_needs_and_no_tests(tmp_path: Path) -> Non
     build.fill_bundle(tmp_path)
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
     found = {name for name in found if (tmp_path / name).is_file()}
-    assert ours(tmp_path) == ours(ROOT)
-    assert found - ours(ROOT) == {"README.md", "manifest.json", "pyproject.toml"}
+    assert own_files(tmp_path) == own_files(ROOT)
+    assert found - own_files(ROOT) == {"README.md", "manifest.json", "pyproject.toml"}
     assert (tmp_path / "LICENSE").is_file()
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))
     assert set(project) == {"build-system", "project", "tool"}
@@ -145,7 +145,7 @@ def test_the_bundle_holds_what_running_needs_and_no_tests(tmp_path: Path) -> Non
 # --- built and started; needs npm, or an environment of its own --------------------------------
 
 
-async def served(command: str, *arguments: str, cwd: Path, **env: str) -> tuple[list[str], str]:
+async def serve(command: str, *arguments: str, cwd: Path, **env: str) -> tuple[list[str], str]:
     """Start a server as a host does; the tools that it lists, and its version."""
     of_tests = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH"}
     kept = {name: value for name, value in ENVIRONMENT.items() if name not in of_tests}
@@ -171,7 +171,7 @@ def test_the_wheel_holds_the_server_with_the_sandboxs_media_and_no_tests(tmp_pat
     assert done.returncode == 0, done.stderr
     [wheel] = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {name for name in names if ".dist-info/" not in name} == ours(ROOT)
+    assert {name for name in names if ".dist-info/" not in name} == own_files(ROOT)
     assert "minimax/sandbox/media/film.mp4" in names
 
 
@@ -188,7 +188,7 @@ async def test_the_console_script_serves_from_an_environment_of_its_own(
     )
     assert told.stdout.strip() == minimax.__version__, told.stderr
     places = {"MINIMAX_MCP_BASE_PATH": str(home), "MINIMAX_MCP_STATE_DIR": str(home)}
-    assert await served(*command, "--sandbox", cwd=tmp_path, **places) == as_here()
+    assert await serve(*command, "--sandbox", cwd=tmp_path, **places) == as_here()
 
 
 @pytest.mark.clients
@@ -203,14 +203,14 @@ async def test_the_bundle_is_valid_and_starts_as_a_host_starts_it(
     bundle = build.pack_bundle(tmp_path, bundler)
     installed = tmp_path / "installed"
     zipfile.ZipFile(bundle).extractall(installed)
-    config = started_by_a_host(box, installed)
+    config = start_as_host(box, installed)
     assert "${" not in json.dumps(config)
     path = os.pathsep.join([uv_folder, ENVIRONMENT["PATH"]])
     env = {**config["env"], "MINIMAX_MCP_STATE_DIR": str(home), "PATH": path}
-    assert await served(config["command"], *config["args"], cwd=tmp_path, **env) == as_here()
+    assert await serve(config["command"], *config["args"], cwd=tmp_path, **env) == as_here()
 
 
-def started_by_a_host(box: Path, installed: Path) -> dict[str, Any]:
+def start_as_host(box: Path, installed: Path) -> dict[str, Any]:
     script = ROOT / "tests" / "clients" / "bundle.mjs"
     command = [program("node"), str(script), str(box), str(installed)]
     done = ran(command, cwd=installed, env=ENVIRONMENT, limit_seconds=STARTING_SECONDS)

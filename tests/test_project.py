@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import minimax
-from tests import pins
+from tests.scripts import pins
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -26,7 +26,7 @@ def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
 
 
 def test_the_installed_versions_are_the_pinned_ones() -> None:
-    for pin in pins.pinned():
+    for pin in pins.write_pins():
         name, version = pin.split("==")
         try:
             assert metadata.version(name) == version
@@ -35,14 +35,14 @@ def test_the_installed_versions_are_the_pinned_ones() -> None:
 
 
 def test_every_direct_dependency_is_pinned() -> None:
-    names = {pin.split("==")[0] for pin in pins.pinned()}
+    names = {pin.split("==")[0] for pin in pins.write_pins()}
     wanted = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]
     assert {re.split(r"[><=]", requirement)[0] for requirement in wanted} <= names
 
 
 def test_the_pins_name_exact_versions_and_no_registry() -> None:
-    assert len(pins.pinned()) > 20
-    for pin in pins.pinned():
+    assert len(pins.write_pins()) > 20
+    for pin in pins.write_pins():
         assert re.fullmatch(r"[a-z0-9-]+==[\w.+!]+", pin), pin
 
 

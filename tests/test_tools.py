@@ -19,24 +19,25 @@ from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
 from minimax.video import prepare, submit
 from minimax.video.request import VideoRequest
-from tests import samples
-from tests.conftest import KEY, VirtualTime
-from tests.inside import call, connected, failure, in_python
-from tests.samples import put
+from tests.conftest import KEY
+from tests.support import samples
+from tests.support.in_process import call, connected, failure, use_runtime
+from tests.support.samples import put
+from tests.support.virtual_time import VirtualTime
 
 pytestmark = pytest.mark.anyio
 
 # --- what a host reads -------------------------------------------------------------------------
 
 
-async def listed() -> list[dict[str, Any]]:
+async def list_tools() -> list[dict[str, Any]]:
     async with Client(minimax_server.make_server()) as client:
         tools = (await client.list_tools()).tools
     return [json.loads(tool.model_dump_json(by_alias=True, exclude_none=True)) for tool in tools]
 
 
 async def test_schemas_are_plain_and_strict() -> None:
-    for tool in await listed():
+    for tool in await list_tools():
         schema = tool["inputSchema"]
         text = json.dumps(schema)
         assert "anyOf" not in text
@@ -48,7 +49,9 @@ async def test_schemas_are_plain_and_strict() -> None:
 
 
 async def test_only_what_cannot_be_left_out_is_required() -> None:
-    required = {tool["name"]: tool["inputSchema"].get("required", []) for tool in await listed()}
+    required = {
+        tool["name"]: tool["inputSchema"].get("required", []) for tool in await list_tools()
+    }
     assert required == {
         "voice_clone": ["audio"],
         "generate_video": [],
@@ -65,7 +68,7 @@ async def test_only_what_cannot_be_left_out_is_required() -> None:
 
 
 async def test_annotations_are_honest() -> None:
-    hints = {tool["name"]: tool["annotations"] for tool in await listed()}
+    hints = {tool["name"]: tool["annotations"] for tool in await list_tools()}
     for paid in ("voice_clone", "generate_video", "text_to_audio", "voice_design", "text_to_image"):
         assert hints[paid]["readOnlyHint"] is False
         assert hints[paid]["idempotentHint"] is False
@@ -76,7 +79,7 @@ async def test_annotations_are_honest() -> None:
 
 
 async def test_the_whole_list_is_small() -> None:
-    assert len(json.dumps(await listed())) < 28 * 1024
+    assert len(json.dumps(await list_tools())) < 28 * 1024
 
 
 async def test_the_instructions_tell_both_journeys() -> None:
@@ -179,7 +182,7 @@ async def test_an_id_may_be_written_as_a_number(settings: Settings, sandbox: San
 async def test_python_callers_get_the_same_checks_as_exceptions(
     settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
-    async with in_python(settings, sandbox, time):
+    async with use_runtime(settings, sandbox, time):
         with pytest.raises(InputError, match="wait_seconds must be 45"):
             await minimax_server.query_video_generation("1", 90)
         with pytest.raises(InputError, match="task_id is required"):
@@ -307,7 +310,7 @@ async def test_a_lost_answer_to_a_clone_is_success_where_the_id_was_ours(
     settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
 ) -> None:
     sandbox.faults.add(Fault("/v1/voice_clone", when="after", reset=True))
-    async with in_python(settings, sandbox, time):
+    async with use_runtime(settings, sandbox, time):
         voice = await minimax_server.voice_clone(str(recording))
     assert voice["status"] == "cloned"
     assert sandbox.count("POST /v1/voice_clone") == 2
@@ -317,7 +320,7 @@ async def test_a_lost_answer_with_the_callers_own_id_tells_both_readings(
     settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
 ) -> None:
     sandbox.faults.add(Fault("/v1/voice_clone", when="after", reset=True))
-    async with in_python(settings, sandbox, time):
+    async with use_runtime(settings, sandbox, time):
         with pytest.raises(RefusedError, match="just cloned, or an older one"):
             await minimax_server.voice_clone(str(recording), "Sunny-1234")
 
@@ -336,7 +339,7 @@ async def test_a_clone_with_a_billed_preview_is_not_repeated_in_doubt(
     settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
 ) -> None:
     sandbox.faults.add(Fault("/v1/voice_clone", when="after", reset=True))
-    async with in_python(settings, sandbox, time):
+    async with use_runtime(settings, sandbox, time):
         with pytest.raises(MaybeChargedError, match="may have been charged"):
             await minimax_server.voice_clone(str(recording), preview_text="Hello")
     assert sandbox.count("POST /v1/voice_clone") == 1
@@ -359,7 +362,7 @@ async def test_a_preview_that_cannot_be_saved_does_not_hide_the_voice(
     settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
 ) -> None:
     put(settings.base_path, b"a file where the folder should be")
-    async with in_python(settings, sandbox, time):
+    async with use_runtime(settings, sandbox, time):
         voice = await minimax_server.voice_clone(str(recording), preview_text="Hello")
     assert voice["status"] == "cloned"
     assert voice["demo_audio_path"] is None
@@ -371,7 +374,7 @@ async def test_503_twice_then_success_takes_three_requests(
     path: str, settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
 ) -> None:
     sandbox.faults.add(Fault(path, times=2, status=503))
-    async with in_python(settings, sandbox, time):
+    async with use_runtime(settings, sandbox, time):
         await minimax_server.voice_clone(str(recording))
     assert sandbox.count(f"POST {path}") == 3
 
@@ -417,9 +420,9 @@ async def test_the_model_and_size_follow_from_the_inputs(
     settings: Settings,
     sandbox: Sandbox,
 ) -> None:
-    pictures = {name: frames[n] for name, n in inputs.items() if isinstance(n, int) and n < 2}
+    images = {name: frames[n] for name, n in inputs.items() if isinstance(n, int) and n < 2}
     async with connected(settings, sandbox) as client:
-        job = await call(client, "generate_video", **{**inputs, **pictures})
+        job = await call(client, "generate_video", **{**inputs, **images})
     assert (job["model"], job["duration"], job["resolution"]) == expected
     assert job["status"] == "queued"
     assert job["reused"] is False
@@ -491,9 +494,9 @@ async def test_a_video_that_would_be_refused_costs_nothing(
     settings: Settings,
     sandbox: Sandbox,
 ) -> None:
-    pictures = {name: frames[n] for name, n in inputs.items() if n in (0, 1) and n is not True}
+    images = {name: frames[n] for name, n in inputs.items() if n in (0, 1) and n is not True}
     async with connected(settings, sandbox) as client:
-        assert said in await failure(client, "generate_video", **{**inputs, **pictures})
+        assert said in await failure(client, "generate_video", **{**inputs, **images})
     assert not sandbox.requests
 
 
@@ -525,7 +528,7 @@ async def test_frames_arrive_whole_and_truthfully_labelled(
 ) -> None:
     async with connected(settings, sandbox) as client:
         await call(client, "generate_video", first_frame=frames[0], last_frame=frames[1])
-        await call(client, "generate_video", first_frame="https://pictures.example/a.png")
+        await call(client, "generate_video", first_frame="https://images.example/a.png")
     assert sandbox.billed("video") == 2
 
 
@@ -579,7 +582,7 @@ async def test_an_expired_link_is_renewed_once(
     settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
     sandbox.faults.add(Fault("/download/", status=403, body=b"<Error/>"))
-    async with in_python(settings, sandbox, time):
+    async with use_runtime(settings, sandbox, time):
         job = await minimax_server.generate_video("x")
         status = await minimax_server.query_video_generation(str(job["task_id"]))
         video = await minimax_server.retrieve_video_file(str(status["file_id"]))
@@ -631,7 +634,7 @@ async def test_each_refusal_says_its_own_remedy_with_code_and_trace(
     code: int, said: str, settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
     sandbox.faults.add(Fault("/v1/video_generation", times=None, code=code, message="server text"))
-    async with in_python(settings, sandbox, time):
+    async with use_runtime(settings, sandbox, time):
         with pytest.raises(MiniMaxError, match=said) as caught:
             await minimax_server.generate_video("x")
     assert caught.value.code == code
@@ -652,7 +655,7 @@ async def test_a_clone_refusal_says_its_own_remedy(
     time: VirtualTime,
 ) -> None:
     sandbox.faults.add(Fault("/v1/voice_clone", times=None, code=code, message="server text"))
-    async with in_python(settings, sandbox, time):
+    async with use_runtime(settings, sandbox, time):
         with pytest.raises(RefusedError, match=said):
             await minimax_server.voice_clone(str(recording))
     assert sandbox.count("POST /v1/voice_clone") == 1

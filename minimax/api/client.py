@@ -60,7 +60,7 @@ from minimax.errors import (
 )
 from minimax.settings import API_HOSTS, GLOBAL_HOST, MAINLAND_HOST, Settings, is_loopback
 
-__all__ = ["Endpoint", "MiniMaxClient", "refused_key_text"]
+__all__ = ["Endpoint", "MiniMaxClient", "explain_refused_key"]
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
@@ -285,7 +285,7 @@ class MiniMaxClient:
         code, said = responses.status_of(payload, in_reply=endpoint.status_in_reply)
         if responses.concerns_key(answer, code):
             raise KeyRefusedError(
-                refused_key_text(self._host, code), **responses.error_fields(answer, code)
+                explain_refused_key(self._host, code), **responses.error_fields(answer, code)
             )
         if code or not answer.is_success:
             raise responses.refusal_error(answer, code, said, endpoint=endpoint.policy.name)
@@ -344,7 +344,7 @@ class MiniMaxClient:
         return True
 
 
-def refused_key_text(host: str, code: int) -> str:
+def explain_refused_key(host: str, code: int) -> str:
     """What to tell about a key that a host refused: keys belong to one region.
 
     Args:

@@ -65,12 +65,12 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
         INPUT_BLOCKED: Advice(
             "MiniMax's content check refused the input.",
             _REJECTED,
-            "Reword the prompt or change the picture; the same input will be refused again.",
+            "Reword the prompt or change the image; the same input will be refused again.",
         ),
         RESULT_BLOCKED: Advice(
             "MiniMax's content check blocked the result.",
             _REJECTED,
-            "Change the prompt or the picture, then generate anew.",
+            "Change the prompt or the image, then generate anew.",
         ),
         1028: Advice(
             "The quota for this model is used up.",

@@ -32,7 +32,7 @@ __all__ = ["run"]
 
 SERVER: Final = Path(__file__).resolve().parents[2] / "minimax_server.py"
 SPOKEN: Final = "Good morning. This is my new voice, and this is how it sounds."
-PICTURE: Final = "The sun over a calm sea, wide view, warm light"
+IMAGE_PROMPT: Final = "The sun over a calm sea, wide view, warm light"
 PROMPT: Final = "The sun rises over the sea and sets again while the light changes. [Static shot]"
 BAR_WIDTH: Final = 30
 BAR_SECONDS: Final = 0.2
@@ -70,12 +70,12 @@ class TourError(Exception):
 
 def _ask_to_spend() -> bool:
     model = VIDEO_MODELS[DEFAULT_VIDEO_MODELS[VideoMode.FIRST_AND_LAST_FRAME]]
-    film = next(iter(model.sizes.values())) or 0
-    total = film + CLONE_PRICE_USD + 2 * IMAGE_PRICE_USD
+    video = next(iter(model.sizes.values())) or 0
+    total = video + CLONE_PRICE_USD + 2 * IMAGE_PRICE_USD
     print(
         f"At MiniMax this costs about ${total:.2f} (list prices of {PRICES_AS_OF}): a video with\n"
-        f"{model.name} ${film:.2f}, a cloned voice that speaks ${CLONE_PRICE_USD:.2f}, two "
-        "pictures and a\nsentence less than a cent each."
+        f"{model.name} ${video:.2f}, a cloned voice that speaks ${CLONE_PRICE_USD:.2f}, two "
+        "images and a\nsentence less than a cent each."
     )
     try:
         return input("Go on? Type yes: ").strip().lower() == "yes"
@@ -132,16 +132,16 @@ async def _speak(client: Client, voice_id: str) -> None:
 
 
 async def _paint(client: Client) -> list[str]:
-    print("3. Making two pictures")
-    pictures = await _call(client, "text_to_image", prompt=PICTURE, aspect_ratio="16:9", n=2)
-    for path in pictures["paths"]:
-        print(f"   picture:  {path}")
+    print("3. Making two images")
+    images = await _call(client, "text_to_image", prompt=IMAGE_PROMPT, aspect_ratio="16:9", n=2)
+    for path in images["paths"]:
+        print(f"   image:  {path}")
     print()
-    return [pictures["paths"][0], pictures["paths"][-1]]
+    return [images["paths"][0], images["paths"][-1]]
 
 
 async def _film(client: Client, frames: list[str], *, live: bool) -> None:
-    print("4. Generating a video from the first picture to the second")
+    print("4. Generating a video from the first image to the second")
     first, last = frames
     job = await _call(client, "generate_video", prompt=PROMPT, first_frame=first, last_frame=last)
     print(f"   task_id:  {job['task_id']} ({job['model']}, {job['duration']} s)\n")

@@ -51,7 +51,7 @@ def sniff_media_type(head: bytes) -> str | None:
     """The media type that a file's first bytes prove; None for anything else.
 
     An MP4 container whose brand does not say "sound only" comes out as video/mp4: the caller
-    knows whether it looks for sound or for a film.
+    knows whether it looks for sound or for a video.
     """
     if head[4:8] == b"ftyp":
         return _mp4_type(head[8:12])
@@ -97,18 +97,18 @@ _CONVERSIONS: Final = (
     (b"\xff\xf1", "raw AAC audio", "ffmpeg -i in.aac out.m4a"),
     (b"\xff\xf9", "raw AAC audio", "ffmpeg -i in.aac out.m4a"),
     (b"GIF8", "a GIF", "ffmpeg -i in.gif -frames:v 1 out.png"),
-    (b"BM", "a BMP picture", "ffmpeg -i in.bmp out.png"),
-    (b"II*\x00", "a TIFF picture", "ffmpeg -i in.tiff out.png"),
-    (b"MM\x00*", "a TIFF picture", "ffmpeg -i in.tiff out.png"),
+    (b"BM", "a BMP image", "ffmpeg -i in.bmp out.png"),
+    (b"II*\x00", "a TIFF image", "ffmpeg -i in.tiff out.png"),
+    (b"MM\x00*", "a TIFF image", "ffmpeg -i in.tiff out.png"),
 )
 
 
 def how_to_convert(head: bytes) -> tuple[str, str] | None:
     """Name and conversion command of a well-known type that MiniMax does not take."""
     if head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS:
-        return "a HEIC or AVIF picture", "save it as JPEG, or run: heif-convert in.heic out.jpg"
+        return "a HEIC or AVIF image", "save it as JPEG, or run: heif-convert in.heic out.jpg"
     if head[4:8] == b"ftyp":
-        return "a film or a container with more than sound", "run: ffmpeg -i in.mov -vn out.m4a"
+        return "a video or a container with more than sound", "run: ffmpeg -i in.mov -vn out.m4a"
     for magic, name, command in _CONVERSIONS:
         if head.startswith(magic):
             return name, f"run: {command}"

@@ -69,7 +69,7 @@ def image_size(file: Readable) -> tuple[int, int] | None:
 
 
 def is_complete_mp4(file: Readable, *, size: int) -> bool:
-    """Whether the top-level boxes of an MP4 fill the file exactly and hold film and index.
+    """Whether the top-level boxes of an MP4 fill the file exactly and hold video and index.
 
     A download that was cut without anyone noticing fails this.
     """

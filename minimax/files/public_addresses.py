@@ -80,12 +80,12 @@ def is_public(address: IPAddress) -> bool:
         address.scope_id is None
         and any(address in network for network in _IPV6_TAKEN)
         and not any(address in network for network in _IPV6_REFUSED)
-        and all(is_public(carried) for carried in _carried_ipv4(address))
+        and all(is_public(carried) for carried in _embedded_ipv4(address))
         and not any(_ipv4_at(places, address) in _METADATA for places in _TRANSLATED_BYTES)
     )
 
 
-def _carried_ipv4(address: IPv6Address) -> Iterator[IPv4Address]:
+def _embedded_ipv4(address: IPv6Address) -> Iterator[IPv4Address]:
     if address in _NAT64 or address.packed[8:12] in _ISATAP_MARKS:
         yield _ipv4_at(_LAST_BYTES, address)
 

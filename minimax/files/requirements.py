@@ -1,4 +1,4 @@
-"""What MiniMax takes as a recording or a picture, checked on an opened file.
+"""What MiniMax takes as a recording or an image, checked on an opened file.
 
 Checked here, because a refusal at MiniMax comes late and may cost.
 """
@@ -12,7 +12,7 @@ from minimax.files import media_types, probe
 __all__ = [
     "CLONE_AUDIO",
     "FRAME",
-    "H3_PICTURE",
+    "H3_IMAGE",
     "MIB",
     "PORTRAIT",
     "PROMPT_AUDIO",
@@ -56,18 +56,18 @@ CLONE_AUDIO: Final = MediaRequirements(
 PROMPT_AUDIO: Final = MediaRequirements(
     noun="recording", types=media_types.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(0, 8)
 )
-H3_PICTURE: Final = MediaRequirements(
-    noun="picture",
+H3_IMAGE: Final = MediaRequirements(
+    noun="image",
     types=media_types.IMAGE_TYPES,
     most_bytes=30 * MIB,
     shortest_side_px=255,
     longest_side_px=5760,
 )
 PORTRAIT: Final = MediaRequirements(
-    noun="picture", types=frozenset({"image/jpeg", "image/png"}), most_bytes=10 * MIB - 1
+    noun="image", types=frozenset({"image/jpeg", "image/png"}), most_bytes=10 * MIB - 1
 )
 FRAME: Final = MediaRequirements(
-    noun="picture", types=media_types.IMAGE_TYPES, most_bytes=20 * MIB, shortest_side_px=300
+    noun="image", types=media_types.IMAGE_TYPES, most_bytes=20 * MIB, shortest_side_px=300
 )
 
 
@@ -107,7 +107,7 @@ def type_of(head: bytes, *, field: str, requirements: MediaRequirements) -> str:
 def check_content(
     file: probe.Readable, *, size: int, media_type: str, field: str, requirements: MediaRequirements
 ) -> None:
-    """Refuse a recording of the wrong length, a picture of the wrong size, and damaged ones.
+    """Refuse a recording of the wrong length, an image of the wrong size, and damaged ones.
 
     Raises:
         InputError: With what it is, and what MiniMax takes.
@@ -118,7 +118,7 @@ def check_content(
         _check_sound(sound, field, requirements.seconds)
     if requirements.types & media_types.IMAGE_TYPES:
         file.seek(0)
-        _check_picture(probe.image_size(file), field, requirements)
+        _check_image(probe.image_size(file), field, requirements)
 
 
 def _check_sound(
@@ -144,25 +144,23 @@ def _check_length(seconds: float, field: str, allowed: tuple[float, float]) -> N
         )
 
 
-def _check_picture(
-    size: tuple[int, int] | None, field: str, requirements: MediaRequirements
-) -> None:
+def _check_image(size: tuple[int, int] | None, field: str, requirements: MediaRequirements) -> None:
     if size is None:
-        raise InputError(f"{field}: this picture is damaged. Save it anew. Nothing was sent.")
+        raise InputError(f"{field}: this image is damaged. Save it anew. Nothing was sent.")
     short, long = sorted(size)
     sides = f"{size[0]} x {size[1]} pixels"
     if short <= requirements.shortest_side_px:
         raise InputError(
-            f"{field}: the picture has {sides}; its short side must be longer than "
+            f"{field}: the image has {sides}; its short side must be longer than "
             f"{requirements.shortest_side_px} pixels. Nothing was sent."
         )
     if requirements.longest_side_px is not None and long > requirements.longest_side_px:
         raise InputError(
-            f"{field}: the picture has {sides}; no side may be longer than "
+            f"{field}: the image has {sides}; no side may be longer than "
             f"{requirements.longest_side_px} pixels. Nothing was sent."
         )
     if long > short * requirements.most_elongated:
         raise InputError(
-            f"{field}: the picture has {sides}; its sides may differ by a factor of "
+            f"{field}: the image has {sides}; its sides may differ by a factor of "
             f"{requirements.most_elongated:g} at most (2:5 to 5:2). Nothing was sent."
         )

@@ -168,7 +168,7 @@ class _Target:
         literal = f"[{address}]" if isinstance(address, IPv6Address) else f"{address}"
         return f"https://{literal}:{self.port}{self.path}"
 
-    def redirected(self, location: str) -> "_Target":
+    def follow(self, location: str) -> "_Target":
         try:
             url = urljoin(f"https://{self.authority}{self.path}", location)
         except ValueError:
@@ -273,7 +273,7 @@ async def _final_response(
             if not response.has_redirect_location:
                 yield response
                 return
-            target = target.redirected(response.headers["Location"])
+            target = target.follow(response.headers["Location"])
     raise InputError(
         f"The URL redirects more than {MAX_REDIRECTS} times. Give the link that it ends at. "
         f"{_INSTEAD}"

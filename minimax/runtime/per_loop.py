@@ -115,7 +115,7 @@ class Runtime:
         """The key of background work: identical calls of two accounts never join each other."""
         return (self.account, *parts)
 
-    def shared(self, factory: Callable[["Runtime"], T]) -> T:
+    def get_shared(self, factory: Callable[["Runtime"], T]) -> T:
         """The one instance that all calls share of what `factory` makes; made on first use."""
         if factory not in self._shared:
             self._shared[factory] = factory(self)

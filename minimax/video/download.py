@@ -54,7 +54,7 @@ async def download_video(
     runtime.background.forget(download.key)
     saved = await asyncio.to_thread(download.find_saved)
     if saved is not None:
-        return _saved_result(runtime, download, saved)
+        return _result_of_saved(runtime, download, saved)
     download = runtime.background.start(download.key, download)
     try:
         saved = await runtime.background.join(
@@ -62,7 +62,7 @@ async def download_video(
         )
     except StillRunning:
         return _downloading_result(runtime, download)
-    return _saved_result(runtime, download, saved)
+    return _result_of_saved(runtime, download, saved)
 
 
 class VideoDownload:
@@ -129,7 +129,9 @@ async def _request_link(runtime: Runtime, file_id: str) -> str:
         await runtime.clock.sleep(FILE_PAUSE_SECONDS)
 
 
-def _saved_result(runtime: Runtime, download: VideoDownload, saved: outputs.SavedFile) -> VideoFile:
+def _result_of_saved(
+    runtime: Runtime, download: VideoDownload, saved: outputs.SavedFile
+) -> VideoFile:
     return VideoFile(
         file_id=download.file_id,
         status="saved",

@@ -15,7 +15,7 @@ from minimax.tool_results import CancelledJob, JobStatus, VideoStatus
 from minimax.validation import check_id
 from minimax.video import apis
 from minimax.video.apis import VideoApi
-from minimax.video.next_steps import POLL_AFTER_SECONDS, status_next_step
+from minimax.video.next_steps import POLL_AFTER_SECONDS, next_step_after_status
 
 __all__ = ["Report", "VideoJob", "VideoJobs", "cancel", "query"]
 
@@ -45,7 +45,7 @@ async def query(
         InputError: `task_id` cannot be one.
         MiniMaxError: MiniMax could not be asked. The job is not affected.
     """
-    job = runtime.shared(VideoJobs).get(check_id(task_id, "task_id"))
+    job = runtime.get_shared(VideoJobs).get(check_id(task_id, "task_id"))
     started = runtime.clock.now()
     reply = await (_wait(job, wait_seconds, report) if wait_seconds > 0 else job.refresh())
     return _status_result(runtime, job.task_id, reply, runtime.clock.now() - started)
@@ -59,7 +59,7 @@ async def cancel(runtime: Runtime, task_id: str) -> CancelledJob:
         RefusedError: It cannot be cancelled; the text says what can be done instead.
         MiniMaxError: MiniMax could not be asked.
     """
-    job = runtime.shared(VideoJobs).get(check_id(task_id, "task_id"))
+    job = runtime.get_shared(VideoJobs).get(check_id(task_id, "task_id"))
     await job.cancel()
     return CancelledJob(
         task_id=job.task_id,
@@ -301,7 +301,7 @@ def _status_result(
         error_code=code if failed else None,
         elapsed_seconds=round(elapsed_seconds),
         poll_after_seconds=None if failed or completed else POLL_AFTER_SECONDS,
-        next_step=runtime.write_next_step(status_next_step(status, task_id, reply.file_id)),
+        next_step=runtime.write_next_step(next_step_after_status(status, task_id, reply.file_id)),
     )
 
 

@@ -14,7 +14,7 @@ from minimax.tool_results import (
 )
 from minimax.video import apis
 from minimax.video.apis import RemoteJob
-from minimax.video.next_steps import listed_next_step
+from minimax.video.next_steps import next_step_in_list
 
 __all__ = ["list_jobs"]
 
@@ -61,12 +61,12 @@ def _remote_task(one: RemoteJob) -> ListedTask:
         file_id=file_id,
         path=None,
         answered=True,
-        next_step=listed_next_step(status, one.task_id, file_id),
+        next_step=next_step_in_list(status, one.task_id, file_id),
     )
 
 
 def _ledger_task(job: JobRecord) -> ListedTask:
-    status = _shown_status(job)
+    status = _status_to_show(job)
     return ListedTask(
         task_id=job.task_id,
         status=status,
@@ -76,7 +76,7 @@ def _ledger_task(job: JobRecord) -> ListedTask:
         file_id=job.file_id,
         path=job.path,
         answered=job.answered_at is not None,
-        next_step=listed_next_step(status, job.task_id, job.file_id),
+        next_step=next_step_in_list(status, job.task_id, job.file_id),
     )
 
 
@@ -88,7 +88,7 @@ def _iso(unix_seconds: float) -> str:
 ListedStatus = JobStatus | Literal["submitting", "unknown"]
 
 
-def _shown_status(job: JobRecord) -> ListedStatus:
+def _status_to_show(job: JobRecord) -> ListedStatus:
     if job.state is State.SUBMITTING:
         return "submitting"
     in_doubt = job.state is State.UNKNOWN and job.status not in ("completed", "failed")

@@ -2,7 +2,7 @@
 
 from minimax.time_budgets import LONGEST_WAIT_SECONDS
 
-__all__ = ["POLL_AFTER_SECONDS", "listed_next_step", "status_next_step", "waiting_call"]
+__all__ = ["POLL_AFTER_SECONDS", "next_step_after_status", "next_step_in_list", "waiting_call"]
 
 POLL_AFTER_SECONDS = 10
 
@@ -12,7 +12,7 @@ def waiting_call(task_id: str) -> str:
     return f'query_video_generation(task_id="{task_id}", wait_seconds={LONGEST_WAIT_SECONDS})'
 
 
-def status_next_step(status: str, task_id: str, file_id: str) -> str:
+def next_step_after_status(status: str, task_id: str, file_id: str) -> str:
     """After a question about one job."""
     if status == "completed":
         return f'The video is ready: call retrieve_video_file(file_id="{file_id}").'
@@ -23,11 +23,11 @@ def status_next_step(status: str, task_id: str, file_id: str) -> str:
         )
     return (
         f"Still under way, which is normal. Call {waiting_call(task_id)} again. Do not call "
-        "generate_video again for this wish."
+        "generate_video again for this video."
     )
 
 
-def listed_next_step(status: str, task_id: str | None, file_id: str | None) -> str:
+def next_step_in_list(status: str, task_id: str | None, file_id: str | None) -> str:
     """For one job of a list."""
     if status == "submitting":
         return "Still being sent."

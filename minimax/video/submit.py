@@ -72,14 +72,14 @@ async def submit(
                 send=partial(_send, runtime, video),
                 find_again=partial(_find_again, runtime, video),
                 opened=opened,
-                refused_error=_refused_error,
+                refused_error=_error_after_doubt,
                 doubt_error=_doubt_error,
                 still_sending_error=_still_sending_error,
             ),
             second_charge_agreed=second_charge_agreed,
             within_seconds=_remaining(within_seconds, runtime.clock.now() - started),
         )
-        return _submitted_result(runtime, bought.job, bought.task_id, reused=bought.reused)
+        return _result_of_purchase(runtime, bought.job, bought.task_id, reused=bought.reused)
 
 
 def _would_buy(runtime: Runtime, purchase: Purchase, *, second_charge_agreed: bool) -> bool:
@@ -147,7 +147,7 @@ def _fingerprint(body: Mapping[str, Any], account: str) -> str:
 # --- what a caller is told ---------------------------------------------------------------------------------
 
 
-def _refused_error(job: JobRecord) -> MaybeChargedError:
+def _error_after_doubt(job: JobRecord) -> MaybeChargedError:
     when = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
     return MaybeChargedError(
         f"An identical request of {when:%Y-%m-%d %H:%M} UTC ended in doubt: MiniMax may have "
@@ -189,7 +189,7 @@ def _still_sending_error() -> UnansweredError:
     )
 
 
-def _submitted_result(
+def _result_of_purchase(
     runtime: Runtime, job: JobRecord, task_id: str, *, reused: bool
 ) -> SubmittedVideo:
     handed_over = (

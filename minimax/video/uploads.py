@@ -46,7 +46,7 @@ async def upload_large_images(
         file_ids = await runtime.background.join(work, within_seconds=within_seconds)
     except StillRunning:
         raise UnansweredError(
-            "The pictures are still on their way to MiniMax; that goes on by itself. No video has "
+            "The images are still on their way to MiniMax; that goes on by itself. No video has "
             "been ordered yet. Call generate_video again with exactly the same arguments: that "
             "joins it.",
             outcome=Outcome.NOT_SENT,
@@ -82,6 +82,6 @@ async def _upload(client: MiniMaxClient, image: Input) -> str:
             raise
         raise UnansweredError.after(
             error,
-            "A picture could not be uploaded to MiniMax, so no video was ordered and nothing was "
+            "An image could not be uploaded to MiniMax, so no video was ordered and nothing was "
             "charged. Call again.",
         ) from None

@@ -103,7 +103,7 @@ class _CloneJob:
         self._runtime = runtime
         self._request = request
         self._recordings = recordings
-        self._uploads = runtime.shared(_UploadedRecordings)
+        self._uploads = runtime.get_shared(_UploadedRecordings)
         self._reused_upload = False
         self.voice_id = request.voice_id or _new_voice_id(sandbox=runtime.settings.sandbox)
 

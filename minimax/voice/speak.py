@@ -109,9 +109,9 @@ def _check_emotion(request: SpeechRequest) -> None:
 
 async def _synthesize(runtime: Runtime, request: SpeechRequest, folder: Path) -> Speech:
     client = await runtime.client()
-    first_use = await runtime.shared(_KnownVoices).is_first_use(request.voice_id)
+    first_use = await runtime.get_shared(_KnownVoices).is_first_use(request.voice_id)
     reply = await call_billed(client.speak(_body(request)), what="The speech")
-    runtime.shared(_KnownVoices).spoke(request.voice_id)
+    runtime.get_shared(_KnownVoices).spoke(request.voice_id)
     return await _result(runtime, request, reply, folder, first_use=first_use)
 
 

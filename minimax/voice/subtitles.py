@@ -33,16 +33,16 @@ async def save_subtitles(
 async def _srt(runtime: Runtime, url: str) -> str:
     client = await runtime.client()
 
-    async def received() -> bytes:
+    async def download() -> bytes:
         data = bytearray()
-        async with client.download(url) as download:
-            async for chunk in download.chunks:
+        async with client.download(url) as stream:
+            async for chunk in stream.chunks:
                 data += chunk
                 if len(data) > LARGEST_SUBTITLES_BYTES:
                     raise ValueError("too long for subtitles")
         return bytes(data)
 
-    return srt_text(json.loads(await retry.run(policies.DOWNLOAD, received, clock=runtime.clock)))
+    return srt_text(json.loads(await retry.run(policies.DOWNLOAD, download, clock=runtime.clock)))
 
 
 def srt_text(items: list[dict[str, Any]]) -> str:

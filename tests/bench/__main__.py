@@ -14,7 +14,7 @@ from tests.bench import bare, calls, drive, environments, polling, transfers
 from tests.bench.api import Api
 from tests.bench.environments import Environment, NotToBeHad
 from tests.bench.rows import BARE, OFFICIAL, OURS, Bench, Commands, Row
-from tests.host import ROOT
+from tests.support.host import ROOT
 
 MEASURED: Final = (
     calls.start,

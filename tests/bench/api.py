@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from minimax.sandbox import Sandbox, VideoStages, serve
-from tests.wire import http
+from tests.support.raw_server import http
 
 FILM_BYTES: Final = 300_000_000
 """What one finished video of the sandbox weighs."""

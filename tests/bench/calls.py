@@ -20,7 +20,7 @@ from tests.bench.rows import (
     seconds,
     timed_row,
 )
-from tests.host import LIMIT_SECONDS
+from tests.support.host import LIMIT_SECONDS
 
 START_RATIO: Final = 1.15
 CALL_RATIO: Final = 1.5

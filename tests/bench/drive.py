@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.bench.api import Api
-from tests.host import ROOT, Host
+from tests.support.host import ROOT, Host
 
 LONGEST_LINE_BYTES: Final = 1 << 24
 FOREIGN: Final = ("PYTHON", "MINIMAX_", "FASTMCP_")

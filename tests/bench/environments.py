@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.rows import Row
-from tests.host import ROOT
+from tests.support.host import ROOT
 
 OFFICIAL: Final = "minimax-mcp==0.0.19"
 """The official server, as it stands on PyPI."""

@@ -14,8 +14,8 @@ from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from minimax.video import job
 from tests.bench.rows import Bench, Row
-from tests.conftest import VirtualTime
-from tests.inside import in_python
+from tests.support.in_process import use_runtime
+from tests.support.virtual_time import VirtualTime
 
 ASKS: Final = 20
 LATE_SECONDS: Final = 10.0
@@ -72,7 +72,7 @@ async def _follow(job_seconds: float, jitter: float) -> Followed:
     stages = VideoStages(preparing_seconds=0, queueing_seconds=0, processing_seconds=job_seconds)
     sandbox = Sandbox(clock=_SandboxTime(time), stages=stages)
     with tempfile.TemporaryDirectory() as folder:
-        async with serve(sandbox), in_python(_settings(folder), sandbox, time) as runtime:
+        async with serve(sandbox), use_runtime(_settings(folder), sandbox, time) as runtime:
             order = {"model": "MiniMax-Hailuo-2.3", "prompt": "a lighthouse"}
             task_id = sandbox.videos.create(order)["task_id"]
             status = "queued"

@@ -11,10 +11,10 @@ from typing import Final
 
 import httpx
 
-from tests import samples
 from tests.bench import api, drive
 from tests.bench.drive import Server
 from tests.bench.rows import BARE, OFFICIAL, OURS, Bench, Measure, Row, in_turns, ratio, seconds
+from tests.support import samples
 
 UPLOAD_MIB: Final = 8.0
 DOWNLOAD_MIB: Final = 8.0
@@ -24,7 +24,7 @@ TRANSFER_TURNS: Final = 3
 RECORDING_BYTES: Final = 19_000_000
 RECORDING_RATE_HZ: Final = 44_100
 SAMPLE_BYTES: Final = 2
-SMALL_FILM: Final = samples.mp4(b"film" * 20).decode("ascii")
+SMALL_FILM: Final = samples.mp4(b"video" * 20).decode("ascii")
 MB: Final = 1_000_000
 
 
@@ -80,7 +80,7 @@ async def _clone(name: str, server: Server, recording: Path) -> None:
 
 
 async def download(bench: Bench) -> list[Row]:
-    """What a large film adds to the peak memory after a small one, and how fast it comes."""
+    """What a large video adds to the peak memory after a small one, and how fast it comes."""
     added: dict[str, list[float]] = {name: [] for name in bench.products}
 
     async with httpx.AsyncClient(
@@ -94,8 +94,8 @@ async def download(bench: Bench) -> list[Row]:
                     await _serve_small_film_once(client)
                     await _fetch(name, server, await _Film.made(client))
                     before = server.peak_mib
-                    film = await _Film.made(client)
-                    took = await seconds(_fetch(name, server, film))
+                    video = await _Film.made(client)
+                    took = await seconds(_fetch(name, server, video))
                     added[name].append(server.peak_mib - before)
                 _empty(bench.folder / drive.SAVED_FOLDER)
                 return took
@@ -151,16 +151,16 @@ class _Film:
 
 
 async def _serve_small_film_once(client: httpx.AsyncClient) -> None:
-    """The next download is not the sandbox's padded film but a few bytes."""
+    """The next download is not the sandbox's padded video but a few bytes."""
     fault = {"path": "/download/", "status": httpx.codes.OK, "body": SMALL_FILM}
     (await client.post("/sandbox/faults", json=fault)).raise_for_status()
 
 
-async def _fetch(name: str, server: Server, film: _Film) -> None:
+async def _fetch(name: str, server: Server, video: _Film) -> None:
     if name == OURS:
-        await server.use("retrieve_video_file", file_id=film.file_id)
+        await server.use("retrieve_video_file", file_id=video.file_id)
     else:
-        await server.use("query_video_generation", task_id=film.task_id)
+        await server.use("query_video_generation", task_id=video.task_id)
 
 
 async def _stream(link: str, path: Path) -> None:

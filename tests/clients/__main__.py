@@ -22,8 +22,10 @@ def row(client: Client) -> tuple[str, str, str, str]:
             return client.name, "-", "-", f"not tried: {reason}"
         except Exception as error:
             return client.name, "-", "-", f"FAILED: {error}"
-        film = Path(went.path)
-        ended = f"{film.name}, {film.stat().st_size} bytes" if film.is_file() else "FAILED: no file"
+        video = Path(went.path)
+        ended = (
+            f"{video.name}, {video.stat().st_size} bytes" if video.is_file() else "FAILED: no file"
+        )
         return client.name, went.version, went.protocol, ended
 
 

@@ -14,7 +14,7 @@ from minimax.api.replies import BaseResp, StatusReply, VideoTask, job_status
 from minimax.catalog import VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.files.inputs import Input
-from minimax.files.requirements import H3_PICTURE, MIB
+from minimax.files.requirements import H3_IMAGE, MIB
 from minimax.safe_text import quote
 from minimax.validation import check_choice, check_length
 from minimax.video.apis.base import ImageSource, RemoteJob, VideoApi
@@ -46,7 +46,7 @@ class H3Api(VideoApi):
 
     name = "v2"
     modes = frozenset(VideoMode) - {VideoMode.SUBJECT}
-    image_requirements = H3_PICTURE
+    image_requirements = H3_IMAGE
 
     def serves(self, model: str) -> bool:
         """Whether this model is called through this API."""
@@ -58,13 +58,13 @@ class H3Api(VideoApi):
 
     def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
         if request.prompt is None:
-            raise InputError("prompt is required by MiniMax-H3 models, also beside pictures.")
+            raise InputError("prompt is required by MiniMax-H3 models, also beside images.")
         check_length("prompt", request.prompt, LONGEST_PROMPT, taker="this model")
         for field in ("prompt_optimizer", "fast_pretreatment"):
             if getattr(request, field) is not None:
                 raise InputError(f"{field} is for Hailuo models. Leave it out here.")
         if len(request.references) > MOST_REFERENCES:
-            raise InputError(f"references may hold {MOST_REFERENCES} pictures at most.")
+            raise InputError(f"references may hold {MOST_REFERENCES} images at most.")
         _check_ratio(request.ratio, mode)
 
     def body(
@@ -88,7 +88,7 @@ class H3Api(VideoApi):
         return drop_none(**fields)
 
     def to_upload(self, body: Mapping[str, Any]) -> list[Input]:
-        """The largest pictures, until the rest fits."""
+        """The largest images, until the rest fits."""
         left, found = JsonBody(body).length, []
         urls = [item["image_url"]["url"] for item in body["content"] if "image_url" in item]
         for image in sorted((u for u in urls if isinstance(u, Input)), key=lambda p: -p.size):
@@ -146,7 +146,7 @@ def _check_ratio(ratio: str | None, mode: VideoMode) -> None:
     check_choice("ratio", ratio, RATIOS)
     if mode is VideoMode.TEXT and ratio == "adaptive":
         raise InputError(
-            f"ratio adaptive needs a picture to adapt to. Take one of: {', '.join(RATIOS[1:])}."
+            f"ratio adaptive needs an image to adapt to. Take one of: {', '.join(RATIOS[1:])}."
         )
     if mode in FRAMED and ratio != "adaptive":
         raise InputError("ratio follows the frames that were given. Leave it out.")

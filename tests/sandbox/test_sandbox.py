@@ -1,0 +1,1472 @@
+"""The sandbox keeps MiniMax's rules: its answers over real HTTP, against the API as documented."""
+
+import asyncio
+import base64
+import io
+import json
+import signal
+import struct
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import imagesize
+import pytest
+from tinytag import TinyTag
+
+from minimax.sandbox import Charge, Fault, Sandbox, VideoStages, run, serve
+from minimax.sandbox.bounded import KEPT_ITEMS, BoundedDict, RecentList
+from minimax.sandbox.http.routes import build_app
+from minimax.sandbox.ids import Ids
+from minimax.sandbox.media import samples
+from tests.support.samples import png, wav
+
+pytestmark = pytest.mark.anyio
+
+DAY = 24 * 60 * 60
+VOICE = "narrator-01"
+ORDER = {"model": "MiniMax-Hailuo-2.3", "prompt": "a sun crosses the sky"}
+ORDER_V2 = {
+    "model": "MiniMax-H3",
+    "content": [{"type": "text", "text": "a sun crosses the sky"}],
+    "resolution": "768P",
+    "duration": 4,
+    "ratio": "16:9",
+}
+
+
+def data_uri(data: bytes, media_type: str = "image/png") -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+FRAME = data_uri(png(400, 400))
+
+
+class TellTales:
+    """Test ids that tell what a row of a table is about; pytest asks for each value in turn."""
+
+    def __init__(self) -> None:
+        self._row = 0
+
+    def __call__(self, value: Any) -> str:
+        if isinstance(value, dict):
+            self._row += 1
+            return f"{self._row} {json.dumps(value)[:50]}"
+        return str(value)[:40]
+
+
+class Client:
+    """A thin client: a verb and a path in, JSON out."""
+
+    def __init__(self, base_url: str, http: httpx.AsyncClient) -> None:
+        self.base_url = base_url
+        self.http = http
+
+    async def get(self, path: str, **query: Any) -> Any:
+        return (await self.http.get(path, params=query)).json()
+
+    async def post(self, path: str, body: Any) -> Any:
+        return (await self.http.post(path, json=body)).json()
+
+    async def code(self, path: str, body: Any) -> int:
+        return int((await self.post(path, body))["base_resp"]["status_code"])
+
+    async def upload(
+        self, data: bytes, *, name: str = "voice.wav", purpose: str = "voice_clone"
+    ) -> int:
+        answer = await self.http.post(
+            "/v1/files/upload", data={"purpose": purpose}, files={"file": (name, data)}
+        )
+        return int(answer.json()["file"]["file_id"])
+
+    async def clone(self, voice_id: str = VOICE, **fields: Any) -> Any:
+        file_id = await self.upload(wav(12))
+        return await self.post(
+            "/v1/voice_clone", {"file_id": file_id, "voice_id": voice_id, **fields}
+        )
+
+    async def speak(self, voice_id: str = VOICE, **fields: Any) -> Any:
+        body = {"model": "speech-2.8-hd", "text": "Hello there.", **fields}
+        return await self.post("/v1/t2a_v2", {"voice_setting": {"voice_id": voice_id}, **body})
+
+    async def download(self, url: str) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False) as plain:
+            return await plain.get(url)
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox()
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
+    headers = {"Authorization": "Bearer key"}
+    async with (
+        serve(sandbox) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http,
+    ):
+        yield Client(base_url, http)
+
+
+def code_of(answer: Any) -> int:
+    return int(answer["base_resp"]["status_code"])
+
+
+# --- keys, paths, traces
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [("", 1004), ("key", 1004), ("Basic key", 1004), ("Bearer", 1004), ("Bearer other", 2049)],
+)
+async def test_a_bad_key_is_refused_before_anything_else(authorization: str, code: int) -> None:
+    async with serve(Sandbox(keys={"good"})) as base_url:
+        headers = {"Authorization": authorization}
+        async with httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http:
+            v1 = await http.post("/v1/video_generation", content=b"no json")
+            v2 = await http.post("/v2/video_generation", content=b"no json")
+    assert (v1.status_code, code_of(v1.json()), v1.json()["task_id"]) == (200, code, "")
+    assert v2.status_code == 401
+    assert v2.json()["error"]["type"] == "authorized_error"
+    assert v2.json()["error"]["message"].endswith(f"({code})")
+
+
+async def test_a_good_key_is_taken() -> None:
+    async with serve(Sandbox(keys={"good"})) as base_url:
+        headers = {"Authorization": "Bearer good"}
+        async with httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http:
+            answer = await http.post("/v1/get_voice", json={"voice_type": "system"})
+    assert code_of(answer.json()) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/nothing"), ("GET", "/v1/get_voice"), ("PUT", "/v2/x")]
+)
+async def test_an_unknown_path_is_plain_404(client: Client, method: str, path: str) -> None:
+    answer = await client.http.request(method, path)
+    assert (answer.status_code, answer.text) == (404, "404 page not found")
+
+
+async def test_every_answer_has_a_trace_id_of_its_own(client: Client, sandbox: Sandbox) -> None:
+    answers = [await client.http.get(path) for path in ("/v1/x", "/v1/files/list", "/v2/x")]
+    traces = [answer.headers["trace-id"] for answer in answers]
+    assert len(set(traces)) == 3
+    assert all(len(trace) == 32 and int(trace, 16) for trace in traces)
+    assert [seen.trace_id for seen in sandbox.requests] == traces
+
+
+async def test_what_was_asked_is_seen_without_its_query(client: Client, sandbox: Sandbox) -> None:
+    await client.get("/v1/files/list", purpose="voice_clone")
+    (seen,) = sandbox.requests
+    assert (seen.method, seen.path) == ("GET", "/v1/files/list")
+    assert seen.headers["authorization"] == "Bearer key"
+    assert sandbox.count("GET /v1/files/list") == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff"])
+@pytest.mark.parametrize("path", ["/v1/voice_clone", "/v1/t2a_v2", "/v1/video_generation"])
+async def test_a_body_that_is_no_json_object_is_2013(
+    client: Client, path: str, body: bytes
+) -> None:
+    answer = await client.http.post(path, content=body)
+    assert (answer.status_code, code_of(answer.json())) == (200, 2013)
+
+
+# --- files
+
+
+async def test_an_upload_is_listed_retrieved_and_deleted(client: Client, sandbox: Sandbox) -> None:
+    file_id = await client.upload(b"words", name="a.mp3")
+    assert file_id >= 900_000_000_000_000
+    listed = await client.get("/v1/files/list", purpose="voice_clone")
+    assert [file["file_id"] for file in listed["files"]] == [file_id]
+    file = (await client.get("/v1/files/retrieve", file_id=file_id))["file"]
+    assert (file["bytes"], file["filename"], file["purpose"]) == (5, "a.mp3", "voice_clone")
+    content = await client.http.get("/v1/files/retrieve_content", params={"file_id": file_id})
+    assert content.content == b"words"
+    kept = sandbox.files[file_id].blob
+    assert kept
+    path = kept.path
+    del kept
+    body = {"file_id": file_id, "purpose": "voice_clone"}
+    assert (await client.post("/v1/files/delete", body))["file_id"] == file_id
+    assert code_of(await client.get("/v1/files/retrieve", file_id=file_id)) == 2013
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/v1/files/list", {}),
+        ("/v1/files/list", {"purpose": "video_understanding"}),
+        ("/v1/files/retrieve", {}),
+        ("/v1/files/retrieve", {"file_id": "abc"}),
+        ("/v1/files/retrieve", {"file_id": "1"}),
+        ("/v1/files/retrieve_content", {"file_id": "1"}),
+    ],
+)
+async def test_a_file_query_that_names_nothing_is_2013(
+    client: Client, path: str, query: dict[str, str]
+) -> None:
+    assert code_of(await client.get(path, **query)) == 2013
+
+
+@pytest.mark.parametrize("wrong", [{"purpose": "prompt_audio"}, {"purpose": "all"}, {"file_id": 1}])
+async def test_a_file_is_deleted_only_by_its_id_and_purpose(
+    client: Client, wrong: dict[str, Any]
+) -> None:
+    right = {"file_id": await client.upload(b"words"), "purpose": "voice_clone"}
+    assert await client.code("/v1/files/delete", right | wrong) == 2013
+    assert await client.code("/v1/files/delete", right) == 0
+
+
+@pytest.mark.parametrize(
+    ("purpose", "name", "size", "status", "code"),
+    [
+        ("voice_clone", "a.ogg", 100, 200, 0),
+        ("voice_clone", "a.mp3", 20 * 1024 * 1024 + 1, 200, 2013),
+        ("retrieval", "a.mp3", 100, 200, 2013),
+        ("video_generation_input", "a.gif", 100, 400, 2013),
+        ("video_generation_input", "a.mp3", 15 * 1024 * 1024 + 1, 400, 2013),
+        ("video_generation_input", "a.png", 100, 400, 2013),
+        ("video_generation_input", "a.mp3", 100, 200, 0),
+        ("t2a_async_input", "a.txt", 100, 200, 0),
+    ],
+)
+async def test_an_upload_is_judged_by_its_purpose(
+    client: Client, sandbox: Sandbox, purpose: str, name: str, size: int, status: int, code: int
+) -> None:
+    answer = await client.http.post(
+        "/v1/files/upload", data={"purpose": purpose}, files={"file": (name, bytes(size))}
+    )
+    assert (answer.status_code, code_of(answer.json())) == (status, code)
+    assert len(sandbox.files) == (code == 0)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"json": {"purpose": "voice_clone"}},
+        {"data": {"purpose": "voice_clone"}, "files": {"other": ("a.mp3", b"x")}},
+        {"files": {"file": ("a.mp3", b"x")}},
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+    ],
+    ids=["json", "no file", "no purpose", "torn multipart", "no boundary"],
+)
+async def test_an_upload_that_is_not_whole_is_2013(client: Client, sent: dict[str, Any]) -> None:
+    answer = await client.http.post("/v1/files/upload", **sent)
+    assert code_of(answer.json()) == 2013
+
+
+async def test_an_upload_larger_than_any_is_cut_off(client: Client, sandbox: Sandbox) -> None:
+    answer = await client.http.post(
+        "/v1/files/upload",
+        data={"purpose": "voice_clone"},
+        files={"file": ("a.mp3", bytes(52 * 1024 * 1024))},
+    )
+    assert code_of(answer.json()) == 2013
+    assert not sandbox.files
+
+
+# --- voice cloning
+
+
+async def test_a_clone_succeeds_without_naming_its_voice(client: Client, sandbox: Sandbox) -> None:
+    assert await client.clone() == {
+        "input_sensitive": False,
+        "input_sensitive_type": 0,
+        "demo_audio": "",
+        "base_resp": {"status_code": 0, "status_msg": "success"},
+    }
+    assert sandbox.bill == []
+
+
+async def test_a_preview_is_linked_and_billed_at_once(client: Client, sandbox: Sandbox) -> None:
+    answer = await client.clone(text="你好 you", model="speech-2.8-turbo")
+    demo = await client.download(answer["demo_audio"])
+    assert demo.headers["content-type"] == "audio/mpeg"
+    assert TinyTag.get(file_obj=io.BytesIO(demo.content)).duration == pytest.approx(
+        answer["extra_info"]["audio_length"] / 1000, abs=0.01
+    )
+    assert answer["extra_info"]["usage_characters"] == 8
+    assert sandbox.bill == [Charge("speech", 0.00048, VOICE)]
+
+
+@pytest.mark.parametrize("name", ["recording.mp3", "voice.m4a", "voice.wav"])
+async def test_a_clone_measures_every_format_it_takes(client: Client, name: str) -> None:
+    data = samples.RECORDING.read_bytes()
+    file_id = await client.upload(data, name=name)
+    assert await client.code("/v1/voice_clone", {"file_id": file_id, "voice_id": VOICE}) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"file_id": None}, "file_id or audio_url is required"),
+        ({"file_id": "123"}, "file_id has the wrong type"),
+        ({"voice_id": None}, "voice_id is required"),
+        ({"voice_id": "short-1"}, "voice_id length"),
+        ({"voice_id": "x" * 257}, "voice_id length"),
+        ({"voice_id": "1narrator"}, "voice_id first character"),
+        ({"voice_id": "énarrator"}, "voice_id first character"),
+        ({"voice_id": "narrator_"}, "voice_id characters"),
+        ({"voice_id": "narra tor"}, "voice_id characters"),
+        ({"text": "hello"}, "model is required"),
+        ({"text": "hello", "model": "speech-9"}, "method t2a-v2 not have model: speech-9"),
+        ({"text": "x" * 1001, "model": "speech-2.8-hd"}, "text must not be longer"),
+        ({"language_boost": "Klingon"}, "language_boost must be one of"),
+        ({"text_validation": "x" * 201}, "text_validation must not be longer"),
+        ({"accuracy": 1.5}, "accuracy must be between"),
+        ({"need_noise_reduction": "yes"}, "need_noise_reduction must be a boolean"),
+        ({"file_id": 1}, "file_id not exist"),
+        ({"clone_prompt": {"prompt_text": "Hi."}}, "prompt_audio or audio_url is required"),
+        ({"clone_prompt": {"prompt_audio": 1}}, "clone_prompt.prompt_text is required"),
+        ({"clone_prompt": {"prompt_audio": 1, "prompt_text": "Hi."}}, "file_id not exist"),
+    ],
+)
+async def test_a_clone_that_breaks_a_rule_is_2013(
+    client: Client, sandbox: Sandbox, fields: dict[str, Any], message: str
+) -> None:
+    answer = await client.clone(**({"voice_id": VOICE} | fields))
+    assert code_of(answer) == 2013
+    assert answer["base_resp"]["status_msg"].startswith(f"invalid params, {message}")
+    assert not sandbox.voices
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "code"),
+    [
+        (wav(12), "voice.ogg", 2013),
+        (wav(12), "voice", 2013),
+        (wav(9.9), "voice.wav", 2037),
+        (wav(301), "voice.wav", 2037),
+        (b"no audio at all", "voice.mp3", 1000),
+        (wav(10), "voice.WAV", 0),
+        (wav(300), "voice.wav", 0),
+    ],
+    ids=["extension", "no extension", "short", "long", "broken", "shortest", "longest"],
+)
+async def test_the_sample_is_judged_by_the_clone_not_by_the_upload(
+    client: Client, data: bytes, name: str, code: int
+) -> None:
+    file_id = await client.upload(data, name=name)
+    assert await client.code("/v1/voice_clone", {"file_id": file_id, "voice_id": VOICE}) == code
+
+
+@pytest.mark.parametrize(
+    ("seconds", "prompt_text", "code"),
+    [(7, "Hi.", 0), (8, "Hi.", 2048), (7, "[mismatch]", 1044)],
+)
+async def test_a_prompt_clip_is_short_and_matches_its_words(
+    client: Client, seconds: float, prompt_text: str, code: int
+) -> None:
+    clip = await client.upload(wav(seconds), purpose="prompt_audio")
+    prompt = {"prompt_audio": clip, "prompt_text": prompt_text}
+    assert code_of(await client.clone(clone_prompt=prompt)) == code
+
+
+async def test_a_transcript_that_does_not_match_is_1043(client: Client) -> None:
+    assert code_of(await client.clone(text_validation="[mismatch]")) == 1043
+
+
+async def test_an_id_that_is_taken_is_2039(client: Client) -> None:
+    assert code_of(await client.clone()) == 0
+    assert code_of(await client.clone()) == 2039
+    assert code_of(await client.clone("English_Graceful_Lady")) == 2039
+
+
+async def test_the_checks_come_in_minimaxs_order() -> None:
+    broken = b"no audio"
+    async with serve(Sandbox(unverified=True)) as base_url:
+        headers = {"Authorization": "Bearer key"}
+        async with httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http:
+            client = Client(base_url, http)
+            short, unreadable = await client.upload(wav(1)), await client.upload(broken)
+            good = {"voice_id": VOICE, "text_validation": "fits"}
+            wrong = good | {"text_validation": "[mismatch]"}
+
+            async def code(body: dict[str, Any]) -> int:
+                return await client.code("/v1/voice_clone", body)
+
+            assert await code({"file_id": short, "voice_id": "Wise_Woman"}) == 2039
+            assert await code(wrong | {"file_id": short}) == 2037
+            assert await code(wrong | {"file_id": unreadable}) == 1043
+            assert await code(good | {"file_id": unreadable}) == 2038
+
+
+# --- voices
+
+
+async def test_there_are_three_hundred_system_voices(client: Client) -> None:
+    voices = (await client.post("/v1/get_voice", {"voice_type": "system"}))["system_voice"]
+    ids = [voice["voice_id"] for voice in voices]
+    assert len(set(ids)) == len(ids) >= 300
+    assert "English_Graceful_Lady" in ids
+    assert {voice["created_time"] for voice in voices} == {"1970-01-01"}
+    assert all(voice["voice_name"] for voice in voices)
+
+
+async def test_a_clone_is_listed_only_once_it_has_spoken(client: Client, sandbox: Sandbox) -> None:
+    await client.clone()
+    wanted = {"voice_type": "voice_cloning"}
+    assert (await client.post("/v1/get_voice", wanted))["voice_cloning"] is None
+    assert code_of(await client.speak()) == 0
+    (voice,) = (await client.post("/v1/get_voice", wanted))["voice_cloning"]
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    assert voice == {"voice_id": VOICE, "description": [], "created_time": today}
+    assert [charge.what for charge in sandbox.bill] == ["voice_clone", "speech"]
+
+
+@pytest.mark.parametrize(
+    ("voice_type", "groups"),
+    [
+        ("system", {"system_voice"}),
+        ("voice_cloning", {"voice_cloning"}),
+        ("voice_generation", {"voice_generation"}),
+        ("all", {"system_voice", "voice_cloning", "voice_generation"}),
+    ],
+)
+async def test_voices_are_listed_by_type(client: Client, voice_type: str, groups: set[str]) -> None:
+    answer = await client.post("/v1/get_voice", {"voice_type": voice_type})
+    assert set(answer) == groups | {"base_resp"}
+
+
+@pytest.mark.parametrize("body", [{}, {"voice_type": "mine"}])
+async def test_voices_of_no_type_are_2013(client: Client, body: dict[str, str]) -> None:
+    assert await client.code("/v1/get_voice", body) == 2013
+
+
+async def test_the_clone_fee_falls_due_once_at_first_use(client: Client, sandbox: Sandbox) -> None:
+    await client.clone()
+    assert sandbox.billed("voice_clone") == 0
+    for _ in range(3):
+        await client.speak()
+    assert sandbox.billed("voice_clone") == 1
+    assert sandbox.bill[0] == Charge("voice_clone", 1.5, VOICE)
+
+
+async def test_an_unused_voice_is_gone_after_seven_days(client: Client, sandbox: Sandbox) -> None:
+    await client.clone()
+    await client.clone("narrator-02")
+    await client.speak("narrator-02")
+    sandbox.clock.advance(7 * DAY - 10)
+    assert code_of(await client.clone()) == 2039
+    sandbox.clock.advance(20)
+    assert code_of(await client.speak()) == 2054
+    assert code_of(await client.speak("narrator-02")) == 0
+
+
+async def test_a_preview_does_not_keep_a_voice(client: Client, sandbox: Sandbox) -> None:
+    await client.clone(text="hello", model="speech-2.8-hd")
+    sandbox.clock.advance(7 * DAY + 1)
+    assert code_of(await client.speak()) == 2054
+
+
+async def test_a_deleted_voice_never_comes_back(client: Client) -> None:
+    await client.clone()
+    body = {"voice_type": "voice_cloning", "voice_id": VOICE}
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    answer = await client.post("/v1/delete_voice", body)
+    assert (answer["voice_id"], answer["created_time"]) == (VOICE, today)
+    assert code_of(await client.speak()) == 2054
+    assert code_of(await client.clone()) == 2039
+    assert (await client.post("/v1/delete_voice", body))["voice_id"] == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"voice_type": "system", "voice_id": VOICE},
+        {"voice_type": "voice_generation", "voice_id": VOICE},
+        {"voice_type": "voice_cloning"},
+        {"voice_id": VOICE},
+    ],
+)
+async def test_a_voice_is_deleted_only_by_its_type_and_id(
+    client: Client, sandbox: Sandbox, body: dict[str, str]
+) -> None:
+    await client.clone()
+    assert await client.code("/v1/delete_voice", body) == 2013
+    assert VOICE in sandbox.voices
+
+
+async def test_a_designed_voice_speaks_and_is_billed_at_first_use(
+    client: Client, sandbox: Sandbox
+) -> None:
+    body = {"prompt": "an old sailor", "preview_text": "Ahoy."}
+    answer = await client.post("/v1/voice_design", body)
+    assert answer["voice_id"].startswith("sandbox")
+    assert TinyTag.get(file_obj=io.BytesIO(bytes.fromhex(answer["trial_audio"]))).duration
+    assert [charge.what for charge in sandbox.bill] == ["speech"]
+    assert code_of(await client.speak(answer["voice_id"])) == 0
+    assert Charge("voice_design", 3.0, answer["voice_id"]) in sandbox.bill
+    listed = await client.post("/v1/get_voice", {"voice_type": "voice_generation"})
+    assert listed["voice_generation"][0]["description"] == ["an old sailor"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"voice_id": "sailor-01"}, 0),
+        ({"voice_id": "Wise_Woman"}, 2039),
+        ({"prompt": ""}, 2013),
+        ({"preview_text": None}, 2013),
+        ({"preview_text": "x" * 501}, 2013),
+        ({"prompt": "[refuse input]"}, 1026),
+    ],
+)
+async def test_a_design_keeps_its_rules(client: Client, fields: dict[str, Any], code: int) -> None:
+    body = {"prompt": "an old sailor", "preview_text": "Ahoy."} | fields
+    assert await client.code("/v1/voice_design", body) == code
+
+
+# --- text to audio
+
+
+@pytest.mark.parametrize("audio_format", samples.SPEECH_FORMATS)
+async def test_speech_comes_in_every_format_with_its_true_facts(
+    client: Client, audio_format: str
+) -> None:
+    answer = await client.speak(
+        "English_Graceful_Lady", audio_setting={"format": audio_format, "sample_rate": 16000}
+    )
+    audio, facts = bytes.fromhex(answer["data"]["audio"]), answer["extra_info"]
+    assert answer["data"]["status"] == 2
+    assert facts["audio_format"] == audio_format
+    assert facts["audio_size"] == len(audio)
+    assert 4000 < facts["audio_length"] < 4500
+    assert len(answer["trace_id"]) == 32
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 24000, 32000, 44100])
+@pytest.mark.parametrize("channel", [1, 2])
+async def test_wav_comes_at_the_rate_that_was_asked_for(
+    client: Client, rate: int, channel: int
+) -> None:
+    setting = {"format": "wav", "sample_rate": rate, "channel": channel}
+    answer = await client.speak("Wise_Woman", audio_setting=setting)
+    with wave.open(io.BytesIO(bytes.fromhex(answer["data"]["audio"]))) as audio:
+        assert (audio.getframerate(), audio.getnchannels()) == (rate, channel)
+        assert audio.getnframes() / rate == pytest.approx(4.24, abs=0.01)
+    assert answer["extra_info"]["audio_sample_rate"] == rate
+
+
+async def test_mu_law_comes_with_a_wav_header_that_says_so(client: Client) -> None:
+    setting = {"format": "pcmu_wav"}
+    answer = await client.speak("Wise_Woman", audio_setting=setting)
+    audio = bytes.fromhex(answer["data"]["audio"])
+    assert audio[:4] == b"RIFF"
+    assert struct.unpack("<I", audio[4:8])[0] == len(audio) - 8
+    assert struct.unpack("<HHI", audio[20:28]) == (7, 1, 8000)
+
+
+async def test_speech_comes_as_a_link_in_the_same_field(client: Client) -> None:
+    answer = await client.speak("Wise_Woman", output_format="url")
+    audio = await client.download(answer["data"]["audio"])
+    assert len(audio.content) == answer["extra_info"]["audio_size"]
+    assert urlsplit(answer["data"]["audio"]).path.endswith(".mp3")
+
+
+async def test_subtitles_are_a_linked_list_of_sentences(client: Client) -> None:
+    answer = await client.speak("Wise_Woman", text="One. Two, three!  四。", subtitle_enable=True)
+    subtitles = (await client.download(answer["data"]["subtitle_file"])).json()
+    assert [item["text"] for item in subtitles] == ["One.", "Two, three!", "四。"]
+    assert subtitles[0]["time_begin"] == 0
+    assert subtitles[1]["time_begin"] == subtitles[0]["time_end"]
+    assert subtitles[-1]["time_end"] == answer["extra_info"]["audio_length"]
+
+
+async def test_speech_is_billed_by_its_characters(client: Client, sandbox: Sandbox) -> None:
+    await client.speak("Wise_Woman", text="ab 你好", model="speech-2.6-turbo")
+    assert sandbox.bill == [Charge("speech", round(7 * 60 / 1_000_000, 6), "Wise_Woman")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"model": "speech-3"}, 2013),
+        ({"model": None}, 2013),
+        ({"text": ""}, 2013),
+        ({"text": "x" * 10_000}, 2013),
+        ({"text": 7}, 2013),
+        ({"text": "x" * 9_999}, 0),
+        ({"text": "a\x00b"}, 1042),
+        ({"text": "line\nline\ttab"}, 0),
+        ({"stream": True}, 2013),
+        ({"stream": False}, 0),
+        ({"voice_setting": {}}, 2013),
+        ({"voice_setting": {"voice_id": "nobody-here"}}, 2054),
+        ({"voice_setting": {"voice_id": "Wise_Woman", "speed": 2.1}}, 2013),
+        ({"voice_setting": {"voice_id": "Wise_Woman", "speed": 0.5}}, 0),
+        ({"voice_setting": {"voice_id": "Wise_Woman", "vol": 0}}, 2013),
+        ({"voice_setting": {"voice_id": "Wise_Woman", "vol": 10}}, 0),
+        ({"voice_setting": {"voice_id": "Wise_Woman", "pitch": 13}}, 2013),
+        ({"voice_setting": {"voice_id": "Wise_Woman", "pitch": 1.5}}, 2013),
+        ({"voice_setting": {"voice_id": "Wise_Woman", "emotion": "neutral"}}, 2013),
+        ({"voice_setting": {"voice_id": "Wise_Woman", "emotion": "whisper"}}, 2013),
+        ({"voice_setting": {"voice_id": "Wise_Woman", "emotion": "calm"}}, 0),
+        ({"audio_setting": {"format": "ogg"}}, 2013),
+        ({"audio_setting": {"sample_rate": 48000}}, 2013),
+        ({"audio_setting": {"bitrate": 1}}, 2013),
+        ({"audio_setting": {"channel": 3}}, 2013),
+        ({"output_format": "base64"}, 2013),
+        ({"subtitle_type": "word_streaming"}, 2013),
+        ({"language_boost": "auto"}, 0),
+        ({"language_boost": "Tamil"}, 0),
+        ({"language_boost": "Tamil", "model": "speech-02-hd"}, 2013),
+        ({"voice_modify": {"pitch": 101}}, 2013),
+        ({"voice_modify": {"sound_effects": "robotic"}}, 0),
+        ({"voice_modify": {}, "audio_setting": {"format": "opus"}}, 2013),
+        ({"pronunciation_dict": {"tone": ["no slash"]}}, 2013),
+        ({"pronunciation_dict": {"tone": ["omg/oh my god"]}}, 0),
+        ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 101}]}, 2013),
+        ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}] * 5}, 2013),
+        ({"timbre_weights": ["Wise_Woman"]}, 2013),
+        ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}], "voice_setting": {}}, 0),
+    ],
+    ids=TellTales(),
+)
+async def test_speech_keeps_its_rules(
+    client: Client, sandbox: Sandbox, fields: dict[str, Any], code: int
+) -> None:
+    answer = await client.speak("Wise_Woman", **fields)
+    assert code_of(answer) == code
+    assert (answer["data"] is None) is (code != 0)
+    assert sandbox.billed("speech") == (code == 0)
+
+
+async def test_of_mixed_voices_none_is_used_unless_all_are_there(
+    client: Client, sandbox: Sandbox
+) -> None:
+    await client.clone()
+    mixed = [{"voice_id": name, "weight": 50} for name in (VOICE, "nobody-here")]
+    assert code_of(await client.speak(timbre_weights=mixed)) == 2054
+    assert sandbox.bill == []
+
+
+# --- video, v1
+
+HAILUO = "MiniMax-Hailuo-2.3"
+FAST = "MiniMax-Hailuo-2.3-Fast"
+HAILUO_02 = "MiniMax-Hailuo-02"
+TEXT, FIRST_FRAME, BOTH = "text", "first frame", "both frames"
+TAKEN: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {
+    (HAILUO, TEXT): {"768P": (6, 10), "1080P": (6,)},
+    (HAILUO, FIRST_FRAME): {"768P": (6, 10), "1080P": (6,)},
+    (FAST, FIRST_FRAME): {"768P": (6, 10), "1080P": (6,)},
+    (HAILUO_02, TEXT): {"768P": (6, 10), "1080P": (6,)},
+    (HAILUO_02, FIRST_FRAME): {"512P": (6, 10), "768P": (6, 10), "1080P": (6,)},
+    (HAILUO_02, BOTH): {"768P": (6, 10), "1080P": (6,)},
+    ("T2V-01", TEXT): {"720P": (6,)},
+    ("T2V-01-Director", TEXT): {"720P": (6,)},
+    ("I2V-01", FIRST_FRAME): {"720P": (6,)},
+    ("I2V-01-Director", FIRST_FRAME): {"720P": (6,)},
+    ("I2V-01-live", FIRST_FRAME): {"720P": (6,)},
+    ("video-01", TEXT): {"720P": (6,)},
+}
+MODELS = sorted({model for model, _ in TAKEN})
+MODE_FIELDS: dict[str, dict[str, str]] = {
+    TEXT: {},
+    FIRST_FRAME: {"first_frame_image": FRAME},
+    BOTH: {"first_frame_image": FRAME, "last_frame_image": FRAME},
+}
+
+
+@pytest.mark.parametrize("mode", [TEXT, FIRST_FRAME, BOTH])
+@pytest.mark.parametrize("model", MODELS)
+async def test_models_take_their_modes_resolutions_and_durations_only(
+    client: Client, model: str, mode: str
+) -> None:
+    taken = TAKEN.get((model, mode), {})
+    for resolution in ("512P", "720P", "768P", "768p", "1080P", "2K"):
+        for duration in (5, 6, 10):
+            length = {"resolution": resolution, "duration": duration}
+            order = ORDER | {"model": model} | MODE_FIELDS[mode] | length
+            expected = 0 if duration in taken.get(resolution, ()) else 2013
+            assert await client.code("/v1/video_generation", order) == expected, length
+
+
+@pytest.mark.parametrize(
+    ("fields", "price_usd"),
+    [
+        ({}, 0.28),
+        ({"duration": 10}, 0.56),
+        ({"resolution": "1080P"}, 0.49),
+        ({"model": FAST, "first_frame_image": FRAME}, 0.19),
+        ({"model": HAILUO_02, "first_frame_image": FRAME, "resolution": "512P"}, 0.10),
+        ({"model": "T2V-01"}, 0.0),
+    ],
+)
+async def test_a_video_is_billed_once_at_list_price(
+    client: Client, sandbox: Sandbox, fields: dict[str, Any], price_usd: float
+) -> None:
+    task_id = (await client.post("/v1/video_generation", ORDER | fields))["task_id"]
+    assert task_id.startswith("sandbox")
+    assert task_id.removeprefix("sandbox").isdecimal()
+    assert sandbox.bill == [Charge("video", price_usd, task_id)]
+
+
+SUBJECT = {"type": "character", "image": [FRAME]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "video-9"}, "unsupported model: video-9"),
+        ({"model": None}, "model is required"),
+        ({"model": FAST}, f"model {FAST} does not support Text-to-Video mode"),
+        ({"resolution": "768p"}, f"model {HAILUO} does not support resolution 768p"),
+        ({"prompt": None}, "prompt is required"),
+        ({"prompt": "x" * 2001}, "prompt must not be longer"),
+        ({"duration": "6"}, "duration has the wrong type"),
+        ({"prompt_optimizer": "yes"}, "prompt_optimizer must be a boolean"),
+        ({"model": "T2V-01", "fast_pretreatment": True}, "model T2V-01 does not support fast"),
+        ({"subject_reference": [SUBJECT]}, f"model {HAILUO} does not support Subject"),
+        ({"model": "S2V-01"}, "model S2V-01 does not support Text-to-Video mode"),
+        ({"model": "S2V-01", "subject_reference": []}, "subject_reference must hold exactly"),
+        (
+            {"model": "S2V-01", "subject_reference": [SUBJECT | {"image": [FRAME, FRAME]}]},
+            "subject_reference[0].image must hold exactly one",
+        ),
+        (
+            {"model": "S2V-01", "subject_reference": [SUBJECT], "duration": 6},
+            "model S2V-01 does not support duration",
+        ),
+    ],
+)
+async def test_an_order_that_breaks_a_rule_is_2013(
+    client: Client, sandbox: Sandbox, fields: dict[str, Any], message: str
+) -> None:
+    answer = await client.post("/v1/video_generation", ORDER | fields)
+    assert (code_of(answer), answer["task_id"]) == (2013, "")
+    assert answer["base_resp"]["status_msg"].startswith(f"invalid params, {message}")
+    assert not sandbox.videos
+    assert sandbox.bill == []
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (FRAME, 0),
+        ("https://example.com/never-fetched.jpg", 0),
+        (data_uri(png(301, 700)), 0),
+        (data_uri(png(300, 400)), 2013),
+        (data_uri(png(400, 1001)), 2013),
+        (data_uri(png(1001, 400)), 2013),
+        (data_uri(b"not a picture"), 2013),
+        (data_uri(png(400, 400), "image/gif"), 2013),
+        ("data:image/png;base64,@@@", 2013),
+        ("mm_file://900000000000000", 2013),
+        ("frame.png", 2013),
+        ("", 2013),
+    ],
+    ids=[
+        "good", "https", "smallest", "short side", "narrow", "wide", "no picture", "gif",
+        "no base64", "upload", "path", "empty",
+    ],
+)  # fmt: skip
+async def test_frames_are_measured(client: Client, frame: str, code: int) -> None:
+    for name in ("first_frame_image", "last_frame_image"):
+        frames = {"first_frame_image": FRAME, name: frame}
+        order = ORDER | {"model": HAILUO_02} | frames
+        assert await client.code("/v1/video_generation", order) == code
+
+
+@pytest.mark.parametrize("fields", [{}, {"prompt": None}], ids=["with words", "without"])
+async def test_pictures_need_no_words(client: Client, fields: dict[str, Any]) -> None:
+    first = ORDER | {"first_frame_image": FRAME} | fields
+    subject = ORDER | {"model": "S2V-01", "subject_reference": [SUBJECT]} | fields
+    assert await client.code("/v1/video_generation", first) == 0
+    assert await client.code("/v1/video_generation", subject) == 0
+
+
+async def test_a_job_passes_its_states_by_the_clock(client: Client, sandbox: Sandbox) -> None:
+    task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
+    seen = []
+    for _ in range(5):
+        answer = await client.get("/v1/query/video_generation", task_id=task_id)
+        assert (answer["task_id"], code_of(answer)) == (task_id, 0)
+        seen.append((answer["status"], bool(answer["file_id"]), answer["video_width"]))
+        sandbox.clock.advance(0.9 if len(seen) == 3 else 0.6)
+        if len(seen) == 3:
+            sandbox.clock.advance(2)
+    assert seen[0] == ("Preparing", False, 0)
+    assert seen[1] == ("Queueing", False, 0)
+    assert seen[2] == ("Processing", False, 0)
+    assert seen[3:] == [("Success", True, 1366)] * 2
+
+
+async def test_a_finished_video_is_a_file_of_no_size_with_a_link(
+    client: Client, sandbox: Sandbox
+) -> None:
+    task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
+    sandbox.clock.advance(10)
+    found = await client.get("/v1/query/video_generation", task_id=task_id)
+    file_id = found["file_id"]
+    assert isinstance(file_id, str)
+    assert found == await client.get("/v1/query/video_generation", task_id=task_id)
+    file = (await client.get("/v1/files/retrieve", file_id=file_id))["file"]
+    assert file["file_id"] == int(file_id) >= 900_000_000_000_000
+    assert (file["bytes"], file["purpose"]) == (0, "video_generation")
+    assert file["filename"] == "output_aigc.mp4"
+    film = await client.download(file["download_url"])
+    assert film.headers["content-type"] == "video/mp4"
+    assert film.content == (samples.FOLDER / "film.mp4").read_bytes()
+    content = await client.http.get("/v1/files/retrieve_content", params={"file_id": file_id})
+    assert content.content == film.content
+
+
+@pytest.mark.parametrize(
+    ("size", "resolution", "reported"),
+    [((768, 512), "768P", (1152, 768)), ((400, 1000), "1080P", (432, 1080))],
+)
+async def test_a_video_has_its_first_frames_shape(
+    client: Client, sandbox: Sandbox, size: Any, resolution: str, reported: Any
+) -> None:
+    order = ORDER | {"first_frame_image": data_uri(png(*size)), "resolution": resolution}
+    task_id = (await client.post("/v1/video_generation", order))["task_id"]
+    sandbox.clock.advance(10)
+    found = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert (found["video_width"], found["video_height"]) == reported
+
+
+@pytest.mark.parametrize(("mark", "code"), [("[block output]", 1027), ("[fail]", 0)])
+async def test_a_job_fails_at_its_end(
+    client: Client, sandbox: Sandbox, mark: str, code: int
+) -> None:
+    order = ORDER | {"prompt": f"a sun {mark}"}
+    task_id = (await client.post("/v1/video_generation", order))["task_id"]
+    sandbox.clock.advance(3)
+    found = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert (found["status"], code_of(found)) == ("Processing", 0)
+    sandbox.clock.advance(3)
+    found = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert (found["status"], found["file_id"], code_of(found)) == ("Fail", "", code)
+    assert sandbox.billed("video") == 1
+
+
+async def test_a_refused_prompt_is_neither_accepted_nor_billed(
+    client: Client, sandbox: Sandbox
+) -> None:
+    order = ORDER | {"prompt": "a sun [refuse input]"}
+    assert await client.code("/v1/video_generation", order) == 1026
+    assert sandbox.bill == []
+
+
+@pytest.mark.parametrize(
+    ("task_id", "message"), [("", "task_id cannot by empty"), ("1", "task not found")]
+)
+async def test_an_unknown_task_is_2013_without_a_status(
+    client: Client, task_id: str, message: str
+) -> None:
+    answer = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert (code_of(answer), answer["status"], answer["file_id"]) == (2013, "", "")
+    assert answer["base_resp"]["status_msg"] == f"invalid params, {message}"
+
+
+# --- downloads
+
+
+@pytest.fixture
+async def film_url(client: Client, sandbox: Sandbox) -> str:
+    task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
+    sandbox.clock.advance(10)
+    file_id = (await client.get("/v1/query/video_generation", task_id=task_id))["file_id"]
+    file = (await client.get("/v1/files/retrieve", file_id=file_id))["file"]
+    return str(file["download_url"])
+
+
+async def test_a_link_lives_an_hour_and_retrieve_signs_another(
+    client: Client, sandbox: Sandbox, film_url: str
+) -> None:
+    query = parse_qs(urlsplit(film_url).query)
+    assert set(query) == {"Expires", "OSSAccessKeyId", "Signature"}
+    assert (await client.download(film_url)).headers["content-length"] == "83650"
+    sandbox.clock.advance(3602)
+    expired = await client.download(film_url)
+    assert expired.status_code == 403
+    assert expired.headers["content-type"] == "application/xml"
+    assert "<Code>AccessDenied</Code>" in expired.text
+    (file_id,) = [file.id for file in sandbox.files.values()]
+    file = (await client.get("/v1/files/retrieve", file_id=file_id))["file"]
+    assert file["download_url"] != film_url
+    assert (await client.download(file["download_url"])).status_code == 200
+
+
+@pytest.mark.parametrize("part", ["Expires", "Signature"])
+async def test_a_link_that_was_changed_is_403(client: Client, film_url: str, part: str) -> None:
+    changed = httpx.URL(film_url).copy_set_param(part, "99999999999")
+    answer = await client.download(str(changed))
+    assert answer.status_code == 403
+    assert "<Code>SignatureDoesNotMatch</Code>" in answer.text
+
+
+async def test_a_link_takes_no_key(client: Client, film_url: str) -> None:
+    answer = await client.http.get(film_url)
+    assert answer.status_code == 400
+    assert "<Code>InvalidArgument</Code>" in answer.text
+
+
+async def test_what_was_never_offered_is_404(client: Client, sandbox: Sandbox) -> None:
+    link = sandbox.downloads.offer(samples.film(), name="film.mp4")
+    url = sandbox.downloads.signed_url(link, base_url=client.base_url)
+    sandbox.downloads._offers.clear()
+    assert (await client.download(url)).status_code == 404
+
+
+async def test_the_film_lasts_six_seconds_within_a_frame_or_two() -> None:
+    film = TinyTag.get(samples.FOLDER / "film.mp4")
+    assert film.duration == pytest.approx(5.875, abs=0.1)
+
+
+@pytest.mark.parametrize("film_bytes", [83_658, 200_000])
+async def test_a_padded_film_has_its_size_and_a_last_box_that_players_skip(
+    film_bytes: int,
+) -> None:
+    data = b"".join(samples.film(size_bytes=film_bytes).chunks())
+    assert len(data) == film_bytes
+    boxes, at = [], 0
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at : at + 8])
+        boxes.append(kind)
+        at += size
+    assert at == film_bytes
+    assert boxes[:2] == [b"ftyp", b"moov"]
+    assert boxes[-1] == b"free"
+
+
+@pytest.mark.parametrize("film_bytes", [1, 83_650, 2**40])
+async def test_a_film_cannot_be_padded_to_less_than_it_has(film_bytes: int) -> None:
+    with pytest.raises(ValueError, match="film_bytes"):
+        Sandbox(film_bytes=film_bytes)
+
+
+async def test_bodies_are_slowed_both_ways() -> None:
+    sandbox = Sandbox(bytes_per_second=400_000)
+    headers = {"Authorization": "Bearer key"}
+    async with (
+        serve(sandbox) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http,
+    ):
+        client = Client(base_url, http)
+        started = time.monotonic()
+        file_id = await client.upload(bytes(80_000))
+        up = time.monotonic() - started
+        await http.get("/v1/files/retrieve_content", params={"file_id": file_id})
+        down = time.monotonic() - started - up
+    assert up >= 0.2
+    assert down >= 0.2
+
+
+# --- images
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({}, (1024, 1024)),
+        ({"aspect_ratio": "16:9"}, (1280, 720)),
+        ({"aspect_ratio": "2:3"}, (832, 1248)),
+        ({"aspect_ratio": "21:9"}, (1344, 576)),
+        ({"width": 512, "height": 2048}, (512, 2048)),
+        ({"width": 512, "height": 2048, "aspect_ratio": "4:3"}, (1152, 864)),
+    ],
+)
+async def test_images_are_jpegs_of_the_size_that_was_asked_for(
+    client: Client, fields: dict[str, Any], size: tuple[int, int]
+) -> None:
+    body = {"model": "image-01", "prompt": "a boat", **fields}
+    answer = await client.post("/v1/image_generation", body)
+    assert answer["metadata"] == {"success_count": "1", "failed_count": "0"}
+    (url,) = answer["data"]["image_urls"]
+    image = await client.download(url)
+    assert image.headers["content-type"] == "image/jpeg"
+    assert imagesize.get(io.BytesIO(image.content)) == size
+    assert image.content[-2:] == b"\xff\xd9"
+
+
+async def test_several_images_differ_and_are_one_charge(client: Client, sandbox: Sandbox) -> None:
+    body = {"model": "image-01", "prompt": "a boat", "n": 3, "response_format": "base64"}
+    answer = await client.post("/v1/image_generation", body)
+    images = [base64.b64decode(text) for text in answer["data"]["image_base64"]]
+    assert len(set(images)) == 3
+    assert sandbox.bill == [Charge("image", 0.0105, answer["id"])]
+
+
+async def test_one_of_the_images_can_be_blocked(client: Client) -> None:
+    body = {"model": "image-01", "prompt": "a boat [block one]", "n": 2}
+    answer = await client.post("/v1/image_generation", body)
+    assert answer["metadata"] == {"success_count": "1", "failed_count": "1"}
+    assert len(answer["data"]["image_urls"]) == 1
+
+
+SITTER = {"type": "character", "image_file": FRAME}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"subject_reference": [SITTER]}, 0),
+        ({"model": "image-01-live"}, 0),
+        ({"seed": 7, "prompt_optimizer": True}, 0),
+        ({"model": "image-02"}, 2013),
+        ({"prompt": ""}, 2013),
+        ({"prompt": "x" * 1501}, 2013),
+        ({"n": 0}, 2013),
+        ({"n": 10}, 2013),
+        ({"aspect_ratio": "5:4"}, 2013),
+        ({"aspect_ratio": "21:9", "model": "image-01-live"}, 2013),
+        ({"width": 512}, 2013),
+        ({"width": 500, "height": 512}, 2013),
+        ({"width": 516, "height": 512}, 2013),
+        ({"width": 512, "height": 512, "model": "image-01-live"}, 2013),
+        ({"response_format": "hex"}, 2013),
+        ({"subject_reference": [SITTER, SITTER]}, 2013),
+        ({"subject_reference": [{"type": "character", "image": [FRAME]}]}, 2013),
+        ({"prompt": "[refuse input]"}, 1026),
+    ],
+    ids=TellTales(),
+)
+async def test_images_keep_their_rules(
+    client: Client, sandbox: Sandbox, fields: dict[str, Any], code: int
+) -> None:
+    body = {"model": "image-01", "prompt": "a boat"} | fields
+    answer = await client.post("/v1/image_generation", body)
+    assert code_of(answer) == code
+    assert (answer["data"] is None) is (code != 0)
+    assert sandbox.billed("image") == (code == 0)
+
+
+# --- video, v2
+
+
+async def create_v2(client: Client, **fields: Any) -> str:
+    answer = await client.post("/v2/video_generation", ORDER_V2 | fields)
+    assert set(answer) == {"task_id"}, answer
+    return str(answer["task_id"])
+
+
+async def query_v2(client: Client, task_id: str) -> Any:
+    return (await client.get(f"/v2/query/video_generation/{task_id}"))["task"]
+
+
+def words(text: str = "a sun crosses the sky") -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def image(url: str = FRAME, **role: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}, **role}
+
+
+def video(url: str = "https://example.com/a.mp4", **role: str) -> dict[str, Any]:
+    return {"type": "video_url", "video_url": {"url": url}, **role}
+
+
+def audio(url: str = "https://example.com/a.mp3", **role: str) -> dict[str, Any]:
+    return {"type": "audio_url", "audio_url": {"url": url}, **role}
+
+
+FIRST = {"role": "first_frame"}
+LAST = {"role": "last_frame"}
+REF_IMAGE = {"role": "reference_image"}
+REF_VIDEO = {"role": "reference_video"}
+REF_AUDIO = {"role": "reference_audio"}
+
+
+async def test_a_v2_job_passes_its_states_and_brings_its_own_link(
+    client: Client, sandbox: Sandbox
+) -> None:
+    task_id = await create_v2(client)
+    task = await query_v2(client, task_id)
+    assert (task["status"], task["usage"]) == ("queued", {})
+    assert "content" not in task
+    sandbox.clock.advance(1.5)
+    running = await query_v2(client, task_id)
+    assert (running["status"], running["usage"]) == ("running", {})
+    sandbox.clock.advance(5)
+    task = await query_v2(client, task_id)
+    assert task["id"] == task_id
+    assert task["status"] == "succeeded"
+    assert task["created_at"] <= running["updated_at"] <= task["updated_at"]
+    assert (task["model"], task["resolution"], task["ratio"]) == ("MiniMax-H3", "768P", "16:9")
+    assert (task["duration"], task["task_type"]) == (4, "generation")
+    assert task["usage"]["total_tokens"] == 130_196
+    film = await client.download(task["content"]["url"])
+    assert (film.status_code, film.headers["content-type"]) == (200, "video/mp4")
+    assert film.headers["content-disposition"] == "attachment"
+
+
+@pytest.mark.parametrize(
+    ("fields", "price_usd"),
+    [
+        ({}, 0.32),
+        ({"resolution": "2K", "duration": 15}, 1.95),
+        ({"model": "MiniMax-H3-Max", "resolution": "480P", "duration": 5}, 0.25),
+        ({"content": [words(), *[image(**REF_IMAGE)] * 7]}, 0.40),
+    ],
+)
+async def test_a_v2_video_is_billed_by_the_second(
+    client: Client, sandbox: Sandbox, fields: dict[str, Any], price_usd: float
+) -> None:
+    task_id = await create_v2(client, **fields)
+    assert sandbox.bill == [Charge("video", price_usd, task_id)]
+
+
+MAX = {"model": "MiniMax-H3-Max", "duration": 5}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ratio": "9:16", "duration": 15, "resolution": "2K"},
+        MAX | {"resolution": "480P"},
+        MAX | {"extra": {"prompt_expansion_mode": "quality"}},
+        {"content": [words(), image()], "ratio": None},
+        {"content": [words(), image(**FIRST)], "ratio": "adaptive"},
+        {"content": [words(), image(**FIRST), image(**LAST)]},
+        {"content": [words(), image(**LAST)]},
+        {"content": [words(), image(**REF_IMAGE), video(**REF_VIDEO), audio(**REF_AUDIO)]},
+        {"content": [words(), audio(**REF_AUDIO)], "ratio": None},
+        {"content": [words(), audio(data_uri(wav(3), "audio/wav"), **REF_AUDIO)]},
+        {"content": [words(), image("https://example.com/a.jpg", **FIRST)]},
+        {"content": [words(""), words()]},
+    ],
+)
+async def test_v2_takes_what_it_documents(client: Client, fields: dict[str, Any]) -> None:
+    assert await create_v2(client, **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "MiniMax-H4"}, "unsupported model"),
+        ({"model": None}, "model is required"),
+        ({"content": None}, "content must contain"),
+        ({"content": [words(" ")]}, "content must contain"),
+        ({"content": [words("x" * 7001)]}, "content[0].text must not be longer"),
+        ({"content": [words(), {"type": "file"}]}, "content[1].type must be one of"),
+        ({"content": ["words"]}, "content must hold objects"),
+        ({"resolution": None}, "resolution is required"),
+        ({"resolution": "480P"}, "resolution must be one of"),
+        ({"resolution": "768p"}, "resolution must be one of"),
+        (MAX | {"resolution": "2K"}, "resolution must be one of"),
+        ({"duration": None}, "duration is required"),
+        ({"duration": 3}, "duration must be between 4 and 15"),
+        ({"duration": 16}, "duration must be between"),
+        (MAX | {"duration": 4}, "duration must be between 5 and 15"),
+        ({"ratio": None}, "ratio is required"),
+        ({"ratio": "adaptive"}, "ratio is required"),
+        ({"ratio": "2:1"}, "ratio must be one of"),
+        ({"extra": {"prompt_expansion_mode": "quality"}}, "extra is not supported"),
+        (MAX | {"extra": {"mode": "quality"}}, "extra.mode is unknown"),
+        (MAX | {"extra": {"prompt_expansion_mode": "best"}}, "extra.prompt_expansion_mode must"),
+        ({"content": [words(), image(), image()]}, "content[1].role is required"),
+        ({"content": [words(), video()]}, "content[1].role is required"),
+        ({"content": [words(), image(**REF_AUDIO)]}, "content[1].role must be one of"),
+        ({"content": [words(), video(role="base_video")]}, "content[1].role must be one of"),
+        ({"content": [words(), image(**FIRST), image(**FIRST)]}, "content must not hold more"),
+        ({"content": [words(), *[image(**REF_IMAGE)] * 10]}, "content must not hold more than 9"),
+        ({"content": [words(), *[video(**REF_VIDEO)] * 4]}, "content must not hold more than 3"),
+        ({"content": [words(), image(**FIRST), image(**REF_IMAGE)]}, "content must not mix"),
+        ({"content": [words(), image(**FIRST), audio(**REF_AUDIO)]}, "content must not mix"),
+        ({"content": [words(), image(data_uri(png(255, 400)))]}, "image_url.url must be at least"),
+        ({"content": [words(), image(data_uri(png(5761, 2400)))]}, "image_url.url must be at most"),
+        ({"content": [words(), image(data_uri(png(300, 751)))]}, "image_url.url is too narrow"),
+        ({"content": [words(), image("frame.png")]}, "image_url.url must be a URL"),
+        ({"content": [words(), image("mm_file://1")]}, "file_id not exist"),
+        ({"content": [words(), audio("a.mp3", **REF_AUDIO)]}, "audio_url.url must be a URL"),
+        (
+            {"content": [words(), audio(data_uri(wav(1), "audio/wav"), **REF_AUDIO)]},
+            "audio_url.url must be 2 to 15 s long",
+        ),
+        (
+            {"content": [words(), *[audio(data_uri(wav(8), "audio/wav"), **REF_AUDIO)] * 2]},
+            "audio_url clips are longer than 15 s together",
+        ),
+        (
+            {"content": [words(), audio(data_uri(b"noise", "audio/wav"), **REF_AUDIO)]},
+            "audio_url.url cannot be read",
+        ),
+        (
+            {"content": [words(), audio("data:audio/wav;base64,@@@", **REF_AUDIO)]},
+            "audio_url.url is not valid base64",
+        ),
+    ],
+    ids=TellTales(),
+)
+async def test_a_v2_order_that_breaks_a_rule_is_400(
+    client: Client, sandbox: Sandbox, fields: dict[str, Any], message: str
+) -> None:
+    answer = await client.http.post("/v2/video_generation", json=ORDER_V2 | fields)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["message"].startswith(f"invalid params, {message}")
+    assert error["message"].endswith("(2013)")
+    assert (error["type"], error["http_code"]) == ("bad_request_error", "400")
+    assert answer.json()["request_id"] == answer.headers["trace-id"]
+    assert sandbox.bill == []
+
+
+async def test_at_most_twelve_files_go_into_one_order(client: Client) -> None:
+    references = [*[image(**REF_IMAGE)] * 9, *[video(**REF_VIDEO)] * 3]
+    assert await create_v2(client, content=[words(), *references])
+    content = [words(), *references, audio(**REF_AUDIO)]
+    answer = await client.http.post("/v2/video_generation", json=ORDER_V2 | {"content": content})
+    assert answer.status_code == 400
+
+
+async def test_a_v2_body_ends_at_64_mb(client: Client) -> None:
+    answer = await client.http.post("/v2/video_generation", content=bytes(64 * 1024 * 1024 + 1))
+    assert answer.status_code == 400
+    assert "larger than" in answer.json()["error"]["message"]
+
+
+async def test_an_upload_serves_v2_for_seven_days(client: Client, sandbox: Sandbox) -> None:
+    picture = png(400, 400)
+    file_id = await client.upload(picture, name="a.png", purpose="video_generation_input")
+    content = [words(), image(f"mm_file://{file_id}")]
+    assert await create_v2(client, content=content)
+    sandbox.clock.advance(7 * DAY)
+    answer = await client.http.post("/v2/video_generation", json=ORDER_V2 | {"content": content})
+    assert "file expired" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("mark", "code"), [("[block output]", "1027"), ("[fail]", "1000")])
+async def test_a_v2_job_that_failed_says_why(
+    client: Client, sandbox: Sandbox, mark: str, code: str
+) -> None:
+    task_id = await create_v2(client, content=[words(mark)])
+    sandbox.clock.advance(10)
+    task = await query_v2(client, task_id)
+    assert (task["status"], task["error"]["code"], task["usage"]) == ("failed", code, {})
+
+
+async def test_a_refused_v2_prompt_is_422(client: Client, sandbox: Sandbox) -> None:
+    body = ORDER_V2 | {"content": [words("[refuse input]")]}
+    answer = await client.http.post("/v2/video_generation", json=body)
+    assert (answer.status_code, sandbox.bill) == (422, [])
+
+
+async def test_an_unknown_v2_task_is_500_and_an_old_one_400(
+    client: Client, sandbox: Sandbox
+) -> None:
+    answer = await client.http.get("/v2/query/video_generation/451300118220963")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["message"] == "record not found (1000)"
+    task_id = await create_v2(client)
+    sandbox.clock.advance(7 * DAY)
+    answer = await client.http.get(f"/v2/query/video_generation/{task_id}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "invalid params, invalid task_id (2013)"
+
+
+async def test_the_list_is_paged_newest_first(client: Client) -> None:
+    ids = [await create_v2(client) for _ in range(12)][::-1]
+    listed = await client.get("/v2/query/video_generation")
+    assert [task["id"] for task in listed["items"]] == ids[:10]
+    assert listed["total"] == 12
+    listed = await client.get("/v2/query/video_generation", page_num=3, page_size=5)
+    assert [task["id"] for task in listed["items"]] == ids[10:]
+
+
+@pytest.mark.parametrize("page", [{"page_num": 0}, {"page_size": "ten"}])
+async def test_a_page_is_a_positive_number(client: Client, page: dict[str, Any]) -> None:
+    answer = await client.http.get("/v2/query/video_generation", params=page)
+    assert answer.status_code == 400
+
+
+async def test_the_list_is_filtered(client: Client, sandbox: Sandbox) -> None:
+    old = await create_v2(client)
+    sandbox.clock.advance(7 * DAY)
+    done = await create_v2(client)
+    sandbox.clock.advance(10)
+    queued = await create_v2(client, **MAX)
+
+    async def listed(**filters: Any) -> list[str]:
+        query = {f"filter.{name}": value for name, value in filters.items()}
+        answer = await client.get("/v2/query/video_generation", **query)
+        return [task["id"] for task in answer["items"]]
+
+    assert await listed() == [queued, done]
+    assert await listed(status="queued") == [queued]
+    assert await listed(model="MiniMax-H3") == [done]
+    assert await listed(task_type="regeneration") == []
+    assert await listed(task_ids=[old, done]) == [done]
+    assert await listed(task_ids=f"{done},{queued}") == [queued, done]
+
+
+async def delete_v2(client: Client, task_id: str) -> httpx.Response:
+    return await client.http.delete(f"/v2/video_generation/{task_id}")
+
+
+async def test_a_queued_task_is_cancelled_and_costs_nothing(
+    client: Client, sandbox: Sandbox
+) -> None:
+    task_id = await create_v2(client)
+    answer = await delete_v2(client, task_id)
+    assert answer.json() == {"task_id": task_id, "action": "cancelled", "status": "cancelled"}
+    assert (sandbox.bill, sandbox.billed("video")) == ([], 0)
+    sandbox.clock.advance(60)
+    assert (await query_v2(client, task_id))["status"] == "cancelled"
+    assert (await delete_v2(client, task_id)).status_code == 400
+
+
+async def test_a_running_task_is_not_deleted_and_an_ended_one_is(
+    client: Client, sandbox: Sandbox
+) -> None:
+    task_id = await create_v2(client)
+    sandbox.clock.advance(2)
+    assert (await delete_v2(client, task_id)).status_code == 400
+    sandbox.clock.advance(10)
+    answer = await delete_v2(client, task_id)
+    assert answer.json() == {"task_id": task_id, "action": "deleted", "status": "deleted"}
+    assert sandbox.billed("video") == 1
+    answer = await delete_v2(client, task_id)
+    assert answer.status_code == 400
+    assert "invalid task_id" in answer.json()["error"]["message"]
+    assert (await client.http.get(f"/v2/query/video_generation/{task_id}")).status_code == 500
+
+
+# --- the sandbox's own routes
+
+
+async def test_the_front_page_says_what_this_is(client: Client, sandbox: Sandbox) -> None:
+    answer = await client.download(client.base_url)
+    assert answer.text.startswith("This is a MiniMax that runs on this machine")
+    assert sandbox.requests == []
+
+
+async def test_the_state_can_be_looked_at(client: Client) -> None:
+    task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
+    second = await create_v2(client)
+    await client.clone()
+    state = (await client.download(client.base_url + "/sandbox/state")).json()
+    assert state["bill"][0] == {"what": "video", "amount_usd": 0.28, "id": task_id}
+    assert state["counts"]["POST /v1/video_generation"] == 1
+    assert [(task["task_id"], task["model"]) for task in state["tasks"]] == [
+        (task_id, HAILUO),
+        (second, "MiniMax-H3"),
+    ]
+    assert [voice["voice_id"] for voice in state["voices"]] == [VOICE]
+    assert len(state["files"]) == 1
+
+
+async def test_faults_are_added_and_cleared_over_http(client: Client, sandbox: Sandbox) -> None:
+    fault = {"path": "/v1/", "times": None, "status": 502, "body": "<html>"}
+    assert await client.post("/sandbox/faults", fault) == {"due": 1}
+    answer = await client.http.get("/v1/files/list")
+    assert (answer.status_code, answer.text) == (502, "<html>")
+    assert (await client.http.delete("/sandbox/faults")).json() == {"due": 0}
+    assert (await client.http.get("/v1/files/list")).status_code == 200
+
+
+async def test_a_fault_for_every_path_leaves_the_sandboxs_own_routes_alone(
+    client: Client, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(Fault("/", times=None, status=503))
+    assert (await client.http.get("/sandbox/state")).status_code == 200
+    assert (await client.http.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "no object",
+        {},
+        {"path": 1},
+        {"path": "/", "color": 1},
+        {"path": "/", "body": "x"},
+        {"path": "/", "status": 500, "when": "during"},
+    ],
+    ids=str,
+)
+async def test_a_fault_that_makes_no_sense_is_400(client: Client, fault: Any) -> None:
+    assert (await client.http.post("/sandbox/faults", json=fault)).status_code == 400
+
+
+async def test_the_clock_is_turned_over_http(client: Client, sandbox: Sandbox) -> None:
+    before = sandbox.clock.now()
+    answer = await client.post("/sandbox/clock", {"advance_seconds": 3600})
+    assert answer["now"] >= before + 3600
+    nonsense: list[Any] = [{}, {"advance_seconds": "soon"}, []]
+    for body in nonsense:
+        assert (await client.http.post("/sandbox/clock", json=body)).status_code == 400
+
+
+# --- what the rest rests on
+
+
+async def test_stages_are_the_callers_choice() -> None:
+    sandbox = Sandbox(stages=VideoStages(0, 0, 0))
+    headers = {"Authorization": "Bearer key"}
+    async with (
+        serve(sandbox) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http,
+    ):
+        client = Client(base_url, http)
+        task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
+        found = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert found["status"] == "Success"
+
+
+async def test_ids_are_recognisable_and_differ_between_sandboxes() -> None:
+    one, two = Ids(), Ids()
+    numbers = [ids.file_id() for ids in (one, two) for _ in range(1000)]
+    assert len(set(numbers)) == len(numbers)
+    assert all(900_000_000_000_000 <= number < 2**53 for number in numbers)
+    assert one.task_id().startswith("sandbox")
+
+
+async def test_state_does_not_grow_without_end() -> None:
+    recent: RecentList[int] = RecentList()
+    newest: BoundedDict[int, None] = BoundedDict(keep=3)
+    for number in range(KEPT_ITEMS + 5):
+        recent.append(number)
+        newest[number] = None
+    assert (len(recent), recent[0]) == (KEPT_ITEMS, 5)
+    assert list(newest) == list(range(KEPT_ITEMS + 2, KEPT_ITEMS + 5))
+
+
+async def test_importing_the_sandbox_brings_no_web_server_in() -> None:
+    code = "import sys, minimax.sandbox as s; s.Sandbox(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"starlette", "uvicorn", "python_multipart"} & set(done.stdout.split())
+
+
+async def test_the_app_answers_under_any_other_server_too(sandbox: Sandbox) -> None:
+    transport = httpx.ASGITransport(build_app(sandbox))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
+        answer = await http.get("/v1/files/list", headers={"Authorization": "Bearer key"})
+    assert code_of(answer.json()) == 2013
+
+
+async def test_a_port_that_is_taken_is_said_so(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = int(client.base_url.rsplit(":", 1)[1])
+    assert await asyncio.to_thread(run, port) == 1
+    assert capsys.readouterr().err.startswith(f"Cannot listen on 127.0.0.1:{port}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_command_says_where_it_listens_and_ends_cleanly(number: signal.Signals) -> None:
+    code = "from minimax.sandbox import run; raise SystemExit(run(port=0))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        assert process.stdout
+        line = process.stderr.readline()
+        url = next(word.rstrip(";") for word in line.split() if word.startswith("http://"))
+        assert httpx.get(url, trust_env=False).status_code == 200
+        process.send_signal(number)
+        assert process.wait(5) == 0
+        assert (process.stdout.read(), process.stderr.read()) == ("", "")
