@@ -20,9 +20,9 @@ import pytest
 from tinytag import TinyTag
 
 from minimax.sandbox import Charge, Fault, Sandbox, VideoStages, run, serve
-from minimax.sandbox.bounded import KEPT_ITEMS, BoundedDict, RecentList
+from minimax.sandbox.bounded import MAX_ITEMS, BoundedDict, RecentList
 from minimax.sandbox.http.routes import build_app
-from minimax.sandbox.ids import Ids
+from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media import samples
 from tests.samples import png, wav
 
@@ -445,10 +445,10 @@ async def test_voices_of_no_type_are_2013(client: Client, body: dict[str, str]) 
 
 async def test_the_clone_fee_falls_due_once_at_first_use(client: Client, sandbox: Sandbox) -> None:
     await client.clone()
-    assert sandbox.billed("voice_clone") == 0
+    assert sandbox.count_charges("voice_clone") == 0
     for _ in range(3):
         await client.speak()
-    assert sandbox.billed("voice_clone") == 1
+    assert sandbox.count_charges("voice_clone") == 1
     assert sandbox.bill[0] == Charge("voice_clone", 1.5, VOICE)
 
 
@@ -639,7 +639,7 @@ async def test_speech_keeps_its_rules(
     answer = await client.speak("Wise_Woman", **fields)
     assert code_of(answer) == code
     assert (answer["data"] is None) is (code != 0)
-    assert sandbox.billed("speech") == (code == 0)
+    assert sandbox.count_charges("speech") == (code == 0)
 
 
 async def test_of_mixed_voices_none_is_used_unless_all_are_there(
@@ -849,7 +849,7 @@ async def test_a_job_fails_at_its_end(
     sandbox.clock.advance(3)
     found = await client.get("/v1/query/video_generation", task_id=task_id)
     assert (found["status"], found["file_id"], code_of(found)) == ("Fail", "", code)
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_a_refused_prompt_is_neither_accepted_nor_billed(
@@ -1041,7 +1041,7 @@ async def test_images_keep_their_rules(
     answer = await client.post("/v1/image_generation", body)
     assert code_of(answer) == code
     assert (answer["data"] is None) is (code != 0)
-    assert sandbox.billed("image") == (code == 0)
+    assert sandbox.count_charges("image") == (code == 0)
 
 
 # --- video, v2
@@ -1312,7 +1312,7 @@ async def test_a_queued_task_is_cancelled_and_costs_nothing(
     task_id = await create_v2(client)
     answer = await delete_v2(client, task_id)
     assert answer.json() == {"task_id": task_id, "action": "cancelled", "status": "cancelled"}
-    assert (sandbox.bill, sandbox.billed("video")) == ([], 0)
+    assert (sandbox.bill, sandbox.count_charges("video")) == ([], 0)
     sandbox.clock.advance(60)
     assert (await query_v2(client, task_id))["status"] == "cancelled"
     assert (await delete_v2(client, task_id)).status_code == 400
@@ -1327,7 +1327,7 @@ async def test_a_running_task_is_not_deleted_and_an_ended_one_is(
     sandbox.clock.advance(10)
     answer = await delete_v2(client, task_id)
     assert answer.json() == {"task_id": task_id, "action": "deleted", "status": "deleted"}
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
     answer = await delete_v2(client, task_id)
     assert answer.status_code == 400
     assert "invalid task_id" in answer.json()["error"]["message"]
@@ -1417,21 +1417,21 @@ async def test_stages_are_the_callers_choice() -> None:
 
 
 async def test_ids_are_recognisable_and_differ_between_sandboxes() -> None:
-    one, two = Ids(), Ids()
-    numbers = [ids.file_id() for ids in (one, two) for _ in range(1000)]
+    one, two = IdGenerator(), IdGenerator()
+    numbers = [ids.new_file_id() for ids in (one, two) for _ in range(1000)]
     assert len(set(numbers)) == len(numbers)
     assert all(900_000_000_000_000 <= number < 2**53 for number in numbers)
-    assert one.task_id().startswith("sandbox")
+    assert one.new_task_id().startswith("sandbox")
 
 
 async def test_state_does_not_grow_without_end() -> None:
     recent: RecentList[int] = RecentList()
-    newest: BoundedDict[int, None] = BoundedDict(keep=3)
-    for number in range(KEPT_ITEMS + 5):
+    newest: BoundedDict[int, None] = BoundedDict(max_items=3)
+    for number in range(MAX_ITEMS + 5):
         recent.append(number)
         newest[number] = None
-    assert (len(recent), recent[0]) == (KEPT_ITEMS, 5)
-    assert list(newest) == list(range(KEPT_ITEMS + 2, KEPT_ITEMS + 5))
+    assert (len(recent), recent[0]) == (MAX_ITEMS, 5)
+    assert list(newest) == list(range(MAX_ITEMS + 2, MAX_ITEMS + 5))
 
 
 async def test_importing_the_sandbox_brings_no_web_server_in() -> None:

@@ -3,7 +3,7 @@
     sandbox = Sandbox()
     async with serve(sandbox) as base_url:
         ...  # any MiniMax client, pointed at base_url
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 Nothing is ever sent out and nothing costs anything. What a job's prompt can make happen stands in
 `stages`, what can go wrong on the way in `Fault`.

@@ -18,7 +18,7 @@ from minimax.sandbox.endpoints.voice_clone import Cloning
 from minimax.sandbox.endpoints.voice_design import Designing
 from minimax.sandbox.endpoints.voices import Voices
 from minimax.sandbox.faults import Faults
-from minimax.sandbox.ids import Ids
+from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media import samples
 from minimax.sandbox.scenarios import VideoStages
 from minimax.sandbox.signed_links import Downloads
@@ -69,7 +69,7 @@ class Sandbox:
         self.faults = Faults()
         self.requests: RecentList[RecordedRequest] = RecentList()
         self.counts: Counter[str] = Counter()
-        ids = Ids()
+        ids = IdGenerator()
         self.downloads = Downloads(clock=self.clock, link_seconds=link_seconds)
         self.files = Files(clock=self.clock, ids=ids)
         self.voices = Voices(clock=self.clock, bill=self.bill)
@@ -108,6 +108,6 @@ class Sandbox:
         """How often a request such as `"POST /v1/voice_clone"` arrived, faulted ones included."""
         return self.counts[request]
 
-    def billed(self, what: str) -> int:
-        """How often `what` was charged."""
-        return self.bill.times(what)
+    def count_charges(self, what: str) -> int:
+        """Return how often `what` was charged."""
+        return self.bill.count_charges(what)

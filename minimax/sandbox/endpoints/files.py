@@ -14,13 +14,13 @@ from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.checks.images import V2_PICTURE, check_picture_file
 from minimax.sandbox.clock import Clock
-from minimax.sandbox.ids import Ids
+from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media.samples import Content
 from minimax.sandbox.signed_links import Link
 from minimax.sandbox.units import DAY_SECONDS, MB
 
 INPUT_LIFE_SECONDS: Final = 7 * DAY_SECONDS  # minimax-api: video_generation_input is kept 7 days
-FILES_KEPT: Final = 1_000
+MAX_FILES: Final = 1_000
 
 # minimax-api: purposes and sizes of an upload. The size of video_understanding is not stated and
 # is taken from the videos of video_generation_input.
@@ -107,8 +107,8 @@ class File:
 class Files(BoundedDict[int, File]):
     """The account's files by id."""
 
-    def __init__(self, *, clock: Clock, ids: Ids) -> None:
-        super().__init__(keep=FILES_KEPT)
+    def __init__(self, *, clock: Clock, ids: IdGenerator) -> None:
+        super().__init__(max_items=MAX_FILES)
         self._clock = clock
         self._ids = ids
 
@@ -164,7 +164,7 @@ class Files(BoundedDict[int, File]):
 
     def _add(self, name: str, purpose: str, size: int, **kept: Any) -> File:
         created_at = int(self._clock.now())
-        file = File(self._ids.file_id(), name, purpose, size, created_at, **kept)
+        file = File(self._ids.new_file_id(), name, purpose, size, created_at, **kept)
         self[file.id] = file
         return file
 

@@ -11,7 +11,7 @@ from minimax.sandbox.checks.images import PictureRules, Size, check_picture
 from minimax.sandbox.ids import new_trace_id
 from minimax.sandbox.media.samples import Content
 from minimax.sandbox.media.sunset import TILE, sunset
-from minimax.sandbox.scenarios import check_prompt
+from minimax.sandbox.scenarios import moderate_prompt
 from minimax.sandbox.signed_links import Downloads
 from minimax.sandbox.units import MB
 
@@ -54,7 +54,7 @@ class Images:
         blocked = 1 if BLOCK_ONE_MARK in prompt else 0
         pictures = [sunset(size, sun=(i + 1) / (wanted + 1)) for i in range(wanted - blocked)]
         request_id = new_trace_id()
-        self._bill.charge("image", len(pictures) * USD_PER_IMAGE, bought=request_id)
+        self._bill.charge("image", len(pictures) * USD_PER_IMAGE, item_id=request_id)
         return {
             "id": request_id,
             "data": self._links(pictures) if as_links else _encoded(pictures),
@@ -78,7 +78,7 @@ def _checked_prompt(params: Params) -> str:
     params.integer("seed")
     params.flag("prompt_optimizer")
     params.flag("aigc_watermark")
-    check_prompt(prompt)
+    moderate_prompt(prompt)
     return prompt
 
 

@@ -76,7 +76,7 @@ class Speech:
         as_url = params.choice("output_format", ("hex", "url"), default="hex") == "url"
         voice_ids = _checked_voice_ids(params)
         self._voices.use(voice_ids)
-        self._charge(text, model=model, bought=voice_ids[0])
+        self._charge(text, model=model, item_id=voice_ids[0])
         data = {"audio": self._audio(sound, as_url=as_url), "status": 2}
         if params.flag("subtitle_enable"):
             data["subtitle_file"] = self._subtitles(text, sound)
@@ -84,15 +84,15 @@ class Speech:
 
     def preview(self, text: str, *, model: str, voice_id: str) -> dict[str, Any]:
         """The demo of a new clone: billed at once, and no use that keeps the voice."""
-        self._charge(text, model=model, bought=voice_id)
+        self._charge(text, model=model, item_id=voice_id)
         sound = samples.speech()
         link = self._downloads.offer(sound.content, name="demo.mp3")
         facts = _facts(sound, text)
         return {"demo_audio": link, "extra_info": facts}
 
-    def _charge(self, text: str, *, model: str, bought: str) -> None:
+    def _charge(self, text: str, *, model: str, item_id: str) -> None:
         price_usd = USD_PER_CHARACTER[model.rsplit("-", 1)[-1]]
-        self._bill.charge("speech", billed_characters(text) * price_usd, bought=bought)
+        self._bill.charge("speech", billed_characters(text) * price_usd, item_id=item_id)
 
     def _audio(self, sound: Sound, *, as_url: bool) -> Any:
         if not as_url:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from minimax.sandbox.billing import Bill
 from minimax.sandbox.clock import Clock
 from minimax.sandbox.endpoints.files import Files
-from minimax.sandbox.ids import Ids
+from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media.samples import Content
 from minimax.sandbox.scenarios import VideoStages
 from minimax.sandbox.signed_links import Downloads
@@ -16,7 +16,7 @@ class Studio:
     """The surroundings of the video endpoints of both generations."""
 
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
     bill: Bill
     files: Files
     downloads: Downloads

@@ -9,7 +9,7 @@ from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.checks.images import V1_PICTURE, Size, check_picture
 from minimax.sandbox.endpoints.video_shared import Studio
-from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, check_prompt
+from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, moderate_prompt
 
 LARGEST_PROMPT_CHARACTERS: Final = 2000
 DEFAULT_DURATION_SECONDS: Final = 6
@@ -107,16 +107,16 @@ class Videos(BoundedDict[str, VideoTask]):
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/video_generation."""
         order = _checked_order(Params(body))
-        check_prompt(order.prompt)
+        moderate_prompt(order.prompt)
         task = VideoTask(
-            self._studio.ids.task_id(),
+            self._studio.ids.new_task_id(),
             order.model,
             order.prompt,
             self._studio.clock.now(),
             order.size,
         )
         self[task.id] = task
-        self._studio.bill.charge("video", order.price_usd, bought=task.id)
+        self._studio.bill.charge("video", order.price_usd, item_id=task.id)
         return {"task_id": task.id}
 
     def query(self, query: Mapping[str, str]) -> dict[str, Any]:

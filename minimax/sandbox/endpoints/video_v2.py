@@ -9,7 +9,7 @@ from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.endpoints.video_shared import Studio
 from minimax.sandbox.endpoints.video_v2_content import Contents, Reader
-from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, check_prompt
+from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, moderate_prompt
 from minimax.sandbox.signed_links import Link
 from minimax.sandbox.units import DAY_SECONDS, MB
 
@@ -103,10 +103,10 @@ class VideosV2(BoundedDict[str, VideoTaskV2]):
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v2/video_generation."""
         order = _checked_order(Params(body), self._reader)
-        check_prompt(order.contents.prompt)
-        task = VideoTaskV2(self._studio.ids.task_id(), order, self._studio.clock.now())
+        moderate_prompt(order.contents.prompt)
+        task = VideoTaskV2(self._studio.ids.new_task_id(), order, self._studio.clock.now())
         self[task.id] = task
-        self._studio.bill.charge("video", order.price_usd, bought=task.id)
+        self._studio.bill.charge("video", order.price_usd, item_id=task.id)
         return {"task_id": task.id}
 
     def query(self, task_id: str) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class VideosV2(BoundedDict[str, VideoTaskV2]):
 
     def _cancel(self, task: VideoTaskV2) -> str:
         task.cancelled_at = self._studio.clock.now()
-        self._studio.bill.take_back(bought=task.id)
+        self._studio.bill.refund(item_id=task.id)
         return "cancelled"
 
     def _forget(self, task: VideoTaskV2) -> str:

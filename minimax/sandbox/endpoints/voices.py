@@ -84,7 +84,7 @@ class Voices(BoundedDict[str, Voice]):
             if not voice.used:
                 voice.used = True
                 what, price_usd = _FIRST_USE[voice.kind]
-                self._bill.charge(what, price_usd, bought=voice.id)
+                self._bill.charge(what, price_usd, item_id=voice.id)
 
     def list_by_type(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/get_voice: a group without voices is null."""

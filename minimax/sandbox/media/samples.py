@@ -1,7 +1,7 @@
 """The sample media: what the sandbox answers with, and what its demo sends.
 
-Every sample beside this module was made for this package with ffmpeg and espeak-ng and holds no third
-party's work:
+Every sample beside this module was made for this package with ffmpeg and espeak-ng and holds no
+third party's work:
 
 * `film.mp4`: a sun crossing the sky over the sea, 640x360, 24 fps, 5.9 s, H.264 and a quiet AAC
   chord; drawn pixel by pixel with ffmpeg's `geq`, index in front, so that it plays while it loads.
