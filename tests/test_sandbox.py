@@ -818,7 +818,7 @@ async def test_a_finished_video_is_a_file_of_no_size_with_a_link(
     assert file["filename"] == "output_aigc.mp4"
     film = await client.download(file["download_url"])
     assert film.headers["content-type"] == "video/mp4"
-    assert film.content == (samples.FOLDER / "film.mp4").read_bytes()
+    assert film.content == (samples.FOLDER / "video.mp4").read_bytes()
     content = await client.http.get("/v1/files/retrieve_content", params={"file_id": file_id})
     assert content.content == film.content
 
@@ -915,37 +915,37 @@ async def test_a_link_takes_no_key(client: Client, film_url: str) -> None:
 
 
 async def test_what_was_never_offered_is_404(client: Client, sandbox: Sandbox) -> None:
-    link = sandbox.downloads.offer(samples.film(), name="film.mp4")
+    link = sandbox.downloads.offer(samples.load_video(), name="video.mp4")
     url = sandbox.downloads.signed_url(link, base_url=client.base_url)
     sandbox.downloads._offers.clear()
     assert (await client.download(url)).status_code == 404
 
 
 async def test_the_film_lasts_six_seconds_within_a_frame_or_two() -> None:
-    film = TinyTag.get(samples.FOLDER / "film.mp4")
+    film = TinyTag.get(samples.FOLDER / "video.mp4")
     assert film.duration == pytest.approx(5.875, abs=0.1)
 
 
-@pytest.mark.parametrize("film_bytes", [83_658, 200_000])
+@pytest.mark.parametrize("video_bytes", [83_658, 200_000])
 async def test_a_padded_film_has_its_size_and_a_last_box_that_players_skip(
-    film_bytes: int,
+    video_bytes: int,
 ) -> None:
-    data = b"".join(samples.film(size_bytes=film_bytes).chunks())
-    assert len(data) == film_bytes
+    data = b"".join(samples.load_video(size_bytes=video_bytes).iter_chunks())
+    assert len(data) == video_bytes
     boxes, at = [], 0
     while at < len(data):
         size, kind = struct.unpack(">I4s", data[at : at + 8])
         boxes.append(kind)
         at += size
-    assert at == film_bytes
+    assert at == video_bytes
     assert boxes[:2] == [b"ftyp", b"moov"]
     assert boxes[-1] == b"free"
 
 
-@pytest.mark.parametrize("film_bytes", [1, 83_650, 2**40])
-async def test_a_film_cannot_be_padded_to_less_than_it_has(film_bytes: int) -> None:
-    with pytest.raises(ValueError, match="film_bytes"):
-        Sandbox(film_bytes=film_bytes)
+@pytest.mark.parametrize("video_bytes", [1, 83_650, 2**40])
+async def test_a_film_cannot_be_padded_to_less_than_it_has(video_bytes: int) -> None:
+    with pytest.raises(ValueError, match="video_bytes"):
+        Sandbox(video_bytes=video_bytes)
 
 
 async def test_bodies_are_slowed_both_ways() -> None:

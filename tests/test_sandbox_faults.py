@@ -356,17 +356,17 @@ async def test_a_client_that_leaves_during_an_upload_is_not_served_and_not_compl
 
 
 async def test_a_film_of_any_size_is_streamed_without_being_held() -> None:
-    film_bytes = 40_000_000
+    video_bytes = 40_000_000
     async with faulted() as (sandbox, client):
-        link = sandbox.downloads.offer(samples.film(size_bytes=film_bytes), name="film.mp4")
+        link = sandbox.downloads.offer(samples.load_video(size_bytes=video_bytes), name="video.mp4")
         url = sandbox.downloads.signed_url(link, base_url=client.base_url)
         tracemalloc.start()
         received = 0
         async with httpx.AsyncClient(trust_env=False) as plain, plain.stream("GET", url) as answer:
-            assert answer.headers["content-length"] == str(film_bytes)
+            assert answer.headers["content-length"] == str(video_bytes)
             async for chunk in answer.aiter_raw():
                 received += len(chunk)
         _, peak_bytes = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert received == film_bytes
+        assert received == video_bytes
         assert peak_bytes < 4_000_000

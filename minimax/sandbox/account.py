@@ -43,7 +43,7 @@ class Sandbox:
         keys: The good API keys; None takes any.
         clock: The time by which jobs finish, links expire and voices are deleted.
         stages: How long a video job stays in each state.
-        film_bytes: Pads the film that is served to this size; it still plays.
+        video_bytes: Pads the film that is served to this size; it still plays.
         bytes_per_second: Slows request and answer bodies down; None is as fast as it goes.
         link_seconds: Life of a signed download link.
         unverified: The account may not clone voices (2038).
@@ -55,7 +55,7 @@ class Sandbox:
         keys: Collection[str] | None = None,
         clock: Clock | None = None,
         stages: VideoStages | None = None,
-        film_bytes: int | None = None,
+        video_bytes: int | None = None,
         bytes_per_second: float | None = None,
         link_seconds: float = LINK_SECONDS,
         unverified: bool = False,
@@ -86,7 +86,7 @@ class Sandbox:
             files=self.files,
             downloads=self.downloads,
             stages=stages or VideoStages(),
-            film=samples.film(size_bytes=film_bytes),
+            film=samples.load_video(size_bytes=video_bytes),
         )
         self.videos = Videos(studio)
         self.videos_v2 = VideosV2(studio)

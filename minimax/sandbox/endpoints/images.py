@@ -10,7 +10,7 @@ from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.checks.images import PictureRules, Size, check_picture
 from minimax.sandbox.ids import new_trace_id
 from minimax.sandbox.media.samples import Content
-from minimax.sandbox.media.sunset import TILE, sunset
+from minimax.sandbox.media.sunset import TILE, draw_sunset
 from minimax.sandbox.scenarios import moderate_prompt
 from minimax.sandbox.signed_links import Downloads
 from minimax.sandbox.units import MB
@@ -52,7 +52,7 @@ class Images:
         as_links = params.choice("response_format", ("url", "base64"), default="url") == "url"
         prompt = _checked_prompt(params)
         blocked = 1 if BLOCK_ONE_MARK in prompt else 0
-        pictures = [sunset(size, sun=(i + 1) / (wanted + 1)) for i in range(wanted - blocked)]
+        pictures = [draw_sunset(size, sun=(i + 1) / (wanted + 1)) for i in range(wanted - blocked)]
         request_id = new_trace_id()
         self._bill.charge("image", len(pictures) * USD_PER_IMAGE, item_id=request_id)
         return {

@@ -11,7 +11,7 @@ from minimax.sandbox.billing import Bill
 from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.endpoints.voices import Voices
 from minimax.sandbox.media import samples
-from minimax.sandbox.media.samples import Content, Sound
+from minimax.sandbox.media.samples import Content, SpeechSample
 from minimax.sandbox.signed_links import Downloads
 
 # minimax-api: POST /v1/t2a_v2.
@@ -85,7 +85,7 @@ class Speech:
     def preview(self, text: str, *, model: str, voice_id: str) -> dict[str, Any]:
         """The demo of a new clone: billed at once, and no use that keeps the voice."""
         self._charge(text, model=model, item_id=voice_id)
-        sound = samples.speech()
+        sound = samples.load_speech()
         link = self._downloads.offer(sound.content, name="demo.mp3")
         facts = _facts(sound, text)
         return {"demo_audio": link, "extra_info": facts}
@@ -94,12 +94,12 @@ class Speech:
         price_usd = USD_PER_CHARACTER[model.rsplit("-", 1)[-1]]
         self._bill.charge("speech", billed_characters(text) * price_usd, item_id=item_id)
 
-    def _audio(self, sound: Sound, *, as_url: bool) -> Any:
+    def _audio(self, sound: SpeechSample, *, as_url: bool) -> Any:
         if not as_url:
             return sound.data.hex()
         return self._downloads.offer(sound.content, name=f"speech.{sound.suffix}")
 
-    def _subtitles(self, text: str, sound: Sound) -> Any:
+    def _subtitles(self, text: str, sound: SpeechSample) -> Any:
         data = json.dumps(_timed(text, sound.length_ms), ensure_ascii=False).encode()
         return self._downloads.offer(Content("application/json", data=data), name="subtitles.json")
 
@@ -135,7 +135,7 @@ def _checked_words(params: Params) -> tuple[str, str]:
     return model, text
 
 
-def _checked_sound(params: Params, model: str) -> Sound:
+def _checked_sound(params: Params, model: str) -> SpeechSample:
     _check_voice_setting(params.child("voice_setting"), model)
     audio = params.child("audio_setting")
     audio_format = audio.choice("format", samples.SPEECH_FORMATS, default="mp3")
@@ -144,7 +144,7 @@ def _checked_sound(params: Params, model: str) -> Sound:
     _one_of(audio, "bitrate", BITRATES, default=128000)
     _check_voice_modify(params, audio_format)
     _check_pronunciations(params.child("pronunciation_dict"))
-    return samples.speech(audio_format, sample_rate_hz=rate_hz, channels=channels)
+    return samples.load_speech(audio_format, sample_rate_hz=rate_hz, channels=channels)
 
 
 def _check_voice_setting(voice: Params, model: str) -> None:
@@ -200,7 +200,7 @@ def _invisible_share(text: str) -> float:
     return hidden / len(text)
 
 
-def _facts(sound: Sound, text: str) -> dict[str, Any]:
+def _facts(sound: SpeechSample, text: str) -> dict[str, Any]:
     return {
         "audio_length": sound.length_ms,
         "audio_sample_rate": sound.sample_rate_hz,

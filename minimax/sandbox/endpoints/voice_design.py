@@ -36,4 +36,4 @@ class Designing:
         self._voices.create(voice_id, kind=DESIGNED, description=prompt)
         price_usd = billed_characters(preview) * PREVIEW_USD_PER_CHARACTER
         self._bill.charge("speech", price_usd, item_id=voice_id)
-        return {"voice_id": voice_id, "trial_audio": samples.speech().data.hex()}
+        return {"voice_id": voice_id, "trial_audio": samples.load_speech().data.hex()}

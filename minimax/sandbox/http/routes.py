@@ -188,7 +188,7 @@ def _opened(request: Request, sandbox: Sandbox) -> Content:
 def _streamed(content: Content, headers: Mapping[str, str] | None = None) -> Response:
     lengths = {"content-length": str(content.size)}
     return StreamingResponse(
-        content.chunks(), headers={**lengths, **(headers or {})}, media_type=content.media_type
+        content.iter_chunks(), headers={**lengths, **(headers or {})}, media_type=content.media_type
     )
 
 
