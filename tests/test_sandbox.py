@@ -871,7 +871,7 @@ async def test_an_unknown_task_is_2013_without_a_status(
     assert answer["base_resp"]["status_msg"] == f"invalid params, {message}"
 
 
-# --- downloads
+# --- store
 
 
 @pytest.fixture
@@ -915,9 +915,9 @@ async def test_a_link_takes_no_key(client: Client, film_url: str) -> None:
 
 
 async def test_what_was_never_offered_is_404(client: Client, sandbox: Sandbox) -> None:
-    link = sandbox.downloads.offer(samples.load_video(), name="video.mp4")
-    url = sandbox.downloads.signed_url(link, base_url=client.base_url)
-    sandbox.downloads._offers.clear()
+    link = sandbox.store.add(samples.load_video(), name="video.mp4")
+    url = sandbox.store.sign_url(link, base_url=client.base_url)
+    sandbox.store._contents.clear()
     assert (await client.download(url)).status_code == 404
 
 

@@ -358,8 +358,8 @@ async def test_a_client_that_leaves_during_an_upload_is_not_served_and_not_compl
 async def test_a_film_of_any_size_is_streamed_without_being_held() -> None:
     video_bytes = 40_000_000
     async with faulted() as (sandbox, client):
-        link = sandbox.downloads.offer(samples.load_video(size_bytes=video_bytes), name="video.mp4")
-        url = sandbox.downloads.signed_url(link, base_url=client.base_url)
+        link = sandbox.store.add(samples.load_video(size_bytes=video_bytes), name="video.mp4")
+        url = sandbox.store.sign_url(link, base_url=client.base_url)
         tracemalloc.start()
         received = 0
         async with httpx.AsyncClient(trust_env=False) as plain, plain.stream("GET", url) as answer:

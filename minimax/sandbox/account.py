@@ -21,7 +21,7 @@ from minimax.sandbox.faults import Faults
 from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media import samples
 from minimax.sandbox.scenarios import VideoStages
-from minimax.sandbox.signed_links import Downloads
+from minimax.sandbox.signed_links import ObjectStore
 
 LINK_SECONDS: Final = 3600.0  # minimax-api: the download_url of a v1 video lives 1 hour
 
@@ -70,21 +70,21 @@ class Sandbox:
         self.requests: RecentList[RecordedRequest] = RecentList()
         self.counts: Counter[str] = Counter()
         ids = IdGenerator()
-        self.downloads = Downloads(clock=self.clock, link_seconds=link_seconds)
+        self.store = ObjectStore(clock=self.clock, link_seconds=link_seconds)
         self.files = Files(clock=self.clock, ids=ids)
         self.voices = Voices(clock=self.clock, bill=self.bill)
-        self.speech = Speech(voices=self.voices, bill=self.bill, downloads=self.downloads)
+        self.speech = Speech(voices=self.voices, bill=self.bill, store=self.store)
         self.cloning = Cloning(
             files=self.files, voices=self.voices, speech=self.speech, unverified=unverified
         )
         self.designing = Designing(voices=self.voices, bill=self.bill, ids=ids)
-        self.images = Images(bill=self.bill, downloads=self.downloads)
+        self.images = Images(bill=self.bill, store=self.store)
         studio = Studio(
             clock=self.clock,
             ids=ids,
             bill=self.bill,
             files=self.files,
-            downloads=self.downloads,
+            store=self.store,
             stages=stages or VideoStages(),
             film=samples.load_video(size_bytes=video_bytes),
         )

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Final
 
-from minimax.sandbox.api_errors import invalid
+from minimax.sandbox.api_errors import invalid_params
 from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.checks.fields import Params
-from minimax.sandbox.checks.images import V2_PICTURE, check_picture_file
+from minimax.sandbox.checks.images import V2_IMAGE, measure_image_file
 from minimax.sandbox.clock import Clock
 from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media.samples import Content
-from minimax.sandbox.signed_links import Link
+from minimax.sandbox.signed_links import StoreLink
 from minimax.sandbox.units import DAY_SECONDS, MB
 
 INPUT_LIFE_SECONDS: Final = 7 * DAY_SECONDS  # minimax-api: video_generation_input is kept 7 days
@@ -47,9 +47,9 @@ DELETED_PURPOSES: Final = (
 )
 
 # minimax-api: video_generation_input is checked at upload, by kind of medium.
-_PICTURE_SUFFIXES: Final = tuple(f".{name}" for name in V2_PICTURE.formats)
+_IMAGE_SUFFIXES: Final = tuple(f".{name}" for name in V2_IMAGE.formats)
 _INPUT_LIMIT_BYTES: Final = {
-    **dict.fromkeys(_PICTURE_SUFFIXES, V2_PICTURE.largest_bytes),
+    **dict.fromkeys(_IMAGE_SUFFIXES, V2_IMAGE.max_bytes),
     **dict.fromkeys((".mp4", ".mov"), 50 * MB),
     **dict.fromkeys((".wav", ".mp3"), 15 * MB),
 }
@@ -85,7 +85,7 @@ class File:
     bytes: int
     created_at: int
     content: Content
-    link: Link | None = None
+    link: StoreLink | None = None
     blob: Blob | None = None
 
     @property
@@ -120,14 +120,14 @@ class Files(BoundedDict[int, File]):
         file = self._add(name, purpose, size, content=content, blob=blob)
         return {"file": file.to_json()}
 
-    def add_video(self, link: Link, content: Content) -> File:
+    def add_video(self, link: StoreLink, content: Content) -> File:
         """Take a finished video in; MiniMax reports 0 bytes for these."""
         name = "output_aigc.mp4"
         return self._add(name, "video_generation", 0, link=link, content=content)
 
     def list_by_purpose(self, query: Mapping[str, str]) -> dict[str, Any]:
         """GET /v1/files/list."""
-        purpose = Params(query).choice("purpose", LISTED_PURPOSES, required=True)
+        purpose = Params(query).read_choice("purpose", LISTED_PURPOSES, required=True)
         return {"files": [f.to_json() for f in self.values() if f.purpose == purpose]}
 
     def retrieve(self, query: Mapping[str, str]) -> dict[str, Any]:
@@ -143,8 +143,8 @@ class Files(BoundedDict[int, File]):
     def delete(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/files/delete."""
         params = Params(body)
-        file_id = params.integer("file_id", required=True)
-        purpose = params.choice("purpose", DELETED_PURPOSES, required=True)
+        file_id = params.read_integer("file_id", required=True)
+        purpose = params.read_choice("purpose", DELETED_PURPOSES, required=True)
         file = self.find(file_id, purpose=purpose)
         del self[file.id]
         return {"file_id": file.id}
@@ -153,7 +153,7 @@ class Files(BoundedDict[int, File]):
         """The file, refused where there is none or it serves another purpose."""
         file = self.get(file_id)
         if file is None or purpose not in {None, file.purpose}:
-            raise invalid("file_id not exist")
+            raise invalid_params("file_id not exist")
         return file
 
     def remove_contents(self) -> None:
@@ -172,24 +172,24 @@ class Files(BoundedDict[int, File]):
 def _file_id(query: Mapping[str, str]) -> int:
     value = query.get("file_id", "")
     if not value.isdecimal():
-        raise invalid("file_id is required and must be an integer")
+        raise invalid_params("file_id is required and must be an integer")
     return int(value)
 
 
 def _check_upload(source: BinaryIO, *, name: str, purpose: str, size: int) -> None:
     if purpose not in UPLOAD_LIMIT_BYTES:
-        raise invalid(f"purpose must be one of {', '.join(UPLOAD_LIMIT_BYTES)}")
+        raise invalid_params(f"purpose must be one of {', '.join(UPLOAD_LIMIT_BYTES)}")
     if purpose == "video_generation_input":
         _check_video_input(source, name=name, size=size)
     elif size > UPLOAD_LIMIT_BYTES[purpose]:
-        raise invalid(f"file size exceeds {UPLOAD_LIMIT_BYTES[purpose]} bytes")
+        raise invalid_params(f"file size exceeds {UPLOAD_LIMIT_BYTES[purpose]} bytes")
 
 
 def _check_video_input(source: BinaryIO, *, name: str, size: int) -> None:
     suffix = PurePath(name).suffix.lower()
     if suffix not in _INPUT_LIMIT_BYTES:
-        raise invalid(f"invalid file ext {suffix}", status=_HTTP_BAD_REQUEST)
+        raise invalid_params(f"invalid file ext {suffix}", status=_HTTP_BAD_REQUEST)
     if size > _INPUT_LIMIT_BYTES[suffix]:
-        raise invalid("file size exceeds the limit", status=_HTTP_BAD_REQUEST)
-    if suffix in _PICTURE_SUFFIXES:
-        check_picture_file(source, name="file", rules=V2_PICTURE, status=_HTTP_BAD_REQUEST)
+        raise invalid_params("file size exceeds the limit", status=_HTTP_BAD_REQUEST)
+    if suffix in _IMAGE_SUFFIXES:
+        measure_image_file(source, name="file", rules=V2_IMAGE, status=_HTTP_BAD_REQUEST)

@@ -4,15 +4,15 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
-from minimax.sandbox.api_errors import invalid
+from minimax.sandbox.api_errors import invalid_params
 from minimax.sandbox.billing import Bill
 from minimax.sandbox.checks.fields import Params
-from minimax.sandbox.checks.images import PictureRules, Size, check_picture
+from minimax.sandbox.checks.images import ImageRules, Size, measure_image
 from minimax.sandbox.ids import new_trace_id
 from minimax.sandbox.media.samples import Content
 from minimax.sandbox.media.sunset import TILE, draw_sunset
 from minimax.sandbox.scenarios import moderate_prompt
-from minimax.sandbox.signed_links import Downloads
+from minimax.sandbox.signed_links import ObjectStore
 from minimax.sandbox.units import MB
 
 # minimax-api: POST /v1/image_generation.
@@ -31,7 +31,7 @@ SIZES: Final = {
     "9:16": Size(720, 1280),
     "21:9": Size(1344, 576),
 }
-SUBJECT_RULES: Final = PictureRules(formats=("jpg", "jpeg", "png"), largest_bytes=10 * MB - 1)
+SUBJECT_RULES: Final = ImageRules(formats=("jpg", "jpeg", "png"), max_bytes=10 * MB - 1)
 
 BLOCK_ONE_MARK: Final = "[block one]"
 """A prompt with this mark has one of its pictures blocked by moderation."""
@@ -40,16 +40,16 @@ BLOCK_ONE_MARK: Final = "[block one]"
 class Images:
     """The image_generation endpoint."""
 
-    def __init__(self, *, bill: Bill, downloads: Downloads) -> None:
+    def __init__(self, *, bill: Bill, store: ObjectStore) -> None:
         self._bill = bill
-        self._downloads = downloads
+        self._store = store
 
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/image_generation. An order is one charge, whatever the number of pictures."""
         params = Params(body)
         size = _checked_size(params)
-        wanted = params.integer("n", default=1, low=1, high=MOST_IMAGES)
-        as_links = params.choice("response_format", ("url", "base64"), default="url") == "url"
+        wanted = params.read_integer("n", default=1, low=1, high=MOST_IMAGES)
+        as_links = params.read_choice("response_format", ("url", "base64"), default="url") == "url"
         prompt = _checked_prompt(params)
         blocked = 1 if BLOCK_ONE_MARK in prompt else 0
         pictures = [draw_sunset(size, sun=(i + 1) / (wanted + 1)) for i in range(wanted - blocked)]
@@ -63,7 +63,7 @@ class Images:
 
     def _links(self, pictures: list[bytes]) -> dict[str, Any]:
         contents = [Content("image/jpeg", data=picture) for picture in pictures]
-        offers = [self._downloads.offer(content, name="image.jpeg") for content in contents]
+        offers = [self._store.add(content, name="image.jpeg") for content in contents]
         return {"image_urls": offers}
 
 
@@ -72,40 +72,40 @@ def _encoded(pictures: list[bytes]) -> dict[str, Any]:
 
 
 def _checked_prompt(params: Params) -> str:
-    prompt = params.text("prompt", required=True, at_most=LARGEST_PROMPT_CHARACTERS)
+    prompt = params.read_text("prompt", required=True, max_length=LARGEST_PROMPT_CHARACTERS)
     if params.has("subject_reference"):
         _check_subject(params)
-    params.integer("seed")
-    params.flag("prompt_optimizer")
-    params.flag("aigc_watermark")
+    params.read_integer("seed")
+    params.read_flag("prompt_optimizer")
+    params.read_flag("aigc_watermark")
     moderate_prompt(prompt)
     return prompt
 
 
 def _check_subject(params: Params) -> None:
-    subject = params.only_child("subject_reference")
-    subject.choice("type", ("character",), required=True)
-    url = subject.text("image_file", required=True)
-    check_picture(url, name="subject_reference[0].image_file", rules=SUBJECT_RULES)
+    subject = params.read_only_object("subject_reference")
+    subject.read_choice("type", ("character",), required=True)
+    url = subject.read_text("image_file", required=True)
+    measure_image(url, name="subject_reference[0].image_file", rules=SUBJECT_RULES)
 
 
 def _checked_size(params: Params) -> Size:
-    model = params.text("model", required=True)
+    model = params.read_text("model", required=True)
     if model not in MODELS:
-        raise invalid(f"unsupported model: {model}")
-    ratio = params.choice("aspect_ratio", SIZES, default="1:1")
+        raise invalid_params(f"unsupported model: {model}")
+    ratio = params.read_choice("aspect_ratio", SIZES, default="1:1")
     if params.has("width") or params.has("height"):
         size = Size(_checked_side(params, "width", model), _checked_side(params, "height", model))
         return SIZES[ratio] if params.has("aspect_ratio") else size
     if ratio == "21:9" and model != "image-01":
-        raise params.refusal("aspect_ratio", f"21:9 is not supported by {model}")
+        raise params.make_refusal("aspect_ratio", f"21:9 is not supported by {model}")
     return SIZES[ratio]
 
 
 def _checked_side(params: Params, name: str, model: str) -> int:
     if model != "image-01":
-        raise params.refusal(name, f"is not supported by {model}")
-    side = params.integer(name, required=True, low=SHORTEST_SIDE, high=LONGEST_SIDE)
+        raise params.make_refusal(name, f"is not supported by {model}")
+    side = params.read_integer(name, required=True, low=SHORTEST_SIDE, high=LONGEST_SIDE)
     if side % TILE:
-        raise params.refusal(name, f"must be a multiple of {TILE}")
+        raise params.make_refusal(name, f"must be a multiple of {TILE}")
     return side

@@ -8,7 +8,7 @@ from minimax.sandbox.endpoints.files import Files
 from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media.samples import Content
 from minimax.sandbox.scenarios import VideoStages
-from minimax.sandbox.signed_links import Downloads
+from minimax.sandbox.signed_links import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,6 @@ class Studio:
     ids: IdGenerator
     bill: Bill
     files: Files
-    downloads: Downloads
+    store: ObjectStore
     stages: VideoStages
     film: Content

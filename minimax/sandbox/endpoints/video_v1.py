@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minimax.sandbox.api_errors import OUTPUT_SENSITIVE, base_resp, invalid
+from minimax.sandbox.api_errors import OUTPUT_SENSITIVE, base_resp, invalid_params
 from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.checks.fields import Params
-from minimax.sandbox.checks.images import V1_PICTURE, Size, check_picture
+from minimax.sandbox.checks.images import V1_IMAGE, Size, measure_image
 from minimax.sandbox.endpoints.video_shared import Studio
 from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, moderate_prompt
 
@@ -123,9 +123,9 @@ class Videos(BoundedDict[str, VideoTask]):
         """GET /v1/query/video_generation."""
         task_id = query.get("task_id", "")
         if not task_id:
-            raise invalid("task_id cannot by empty")  # sic
+            raise invalid_params("task_id cannot by empty")  # sic
         if task_id not in self:
-            raise invalid("task not found")
+            raise invalid_params("task not found")
         return self._described(self[task_id])
 
     def status(self, task: VideoTask) -> str:
@@ -156,7 +156,7 @@ class Videos(BoundedDict[str, VideoTask]):
 
     def _file_id(self, task: VideoTask) -> str:
         if task.file_id is None:
-            link = self._studio.downloads.offer(self._studio.film, name="output_aigc.mp4")
+            link = self._studio.store.add(self._studio.film, name="output_aigc.mp4")
             task.file_id = self._studio.files.add_video(link, self._studio.film).id
         return str(task.file_id)
 
@@ -172,12 +172,12 @@ class _Order:
 
 
 def _checked_order(params: Params) -> _Order:
-    name = params.text("model", required=True)
+    name = params.read_text("model", required=True)
     if name not in MODELS:
-        raise invalid(f"unsupported model: {name}")
+        raise invalid_params(f"unsupported model: {name}")
     model = MODELS[name]
     mode = _checked_mode(params, name)
-    prompt = params.text("prompt", required=mode == TEXT, at_most=LARGEST_PROMPT_CHARACTERS)
+    prompt = params.read_text("prompt", required=mode == TEXT, max_length=LARGEST_PROMPT_CHARACTERS)
     frame = _checked_pictures(params, mode)
     resolution, duration_seconds = _checked_length(params, name, mode)
     _check_switches(params, name, mode)
@@ -195,7 +195,7 @@ def _checked_mode(params: Params, name: str) -> str:
     else:
         mode = TEXT
     if mode not in MODELS[name].modes:
-        raise invalid(f"model {name} does not support {mode} mode")
+        raise invalid_params(f"model {name} does not support {mode} mode")
     return mode
 
 
@@ -206,40 +206,40 @@ def _checked_pictures(params: Params, mode: str) -> Size | None:
     frames = {}
     for name in ("first_frame_image", "last_frame_image"):
         if params.has(name):
-            frames[name] = check_picture(params.text(name), name=name, rules=V1_PICTURE)
+            frames[name] = measure_image(params.read_text(name), name=name, rules=V1_IMAGE)
     return frames.get("first_frame_image")
 
 
 def _check_subject(params: Params) -> None:
-    subject = params.only_child("subject_reference")
-    subject.choice("type", ("character",), required=True)
-    images = subject.items("image")
+    subject = params.read_only_object("subject_reference")
+    subject.read_choice("type", ("character",), required=True)
+    images = subject.read_array("image")
     if len(images) != 1 or not isinstance(images[0], str):
-        raise subject.refusal("image", "must hold exactly one image")
-    check_picture(images[0], name="subject_reference", rules=V1_PICTURE)
+        raise subject.make_refusal("image", "must hold exactly one image")
+    measure_image(images[0], name="subject_reference", rules=V1_IMAGE)
 
 
 def _checked_length(params: Params, name: str, mode: str) -> tuple[str, int]:
     model = MODELS[name]
     if not model.takes_length and (params.has("duration") or params.has("resolution")):
-        raise invalid(f"model {name} does not support duration and resolution")
-    resolution = params.text("resolution", default=model.default_resolution)
-    duration_seconds = params.integer("duration", default=DEFAULT_DURATION_SECONDS)
+        raise invalid_params(f"model {name} does not support duration and resolution")
+    resolution = params.read_text("resolution", default=model.default_resolution)
+    duration_seconds = params.read_integer("duration", default=DEFAULT_DURATION_SECONDS)
     if resolution not in model.resolutions(mode):
-        raise invalid(f"model {name} does not support resolution {resolution}")
+        raise invalid_params(f"model {name} does not support resolution {resolution}")
     if (resolution, duration_seconds) not in model.prices_usd:
         detail = f"duration {duration_seconds} with resolution {resolution}"
-        raise invalid(f"model {name} does not support {detail}")
+        raise invalid_params(f"model {name} does not support {detail}")
     return resolution, duration_seconds
 
 
 def _check_switches(params: Params, name: str, mode: str) -> None:
-    params.flag("prompt_optimizer", default=True)
-    params.flag("aigc_watermark")
-    params.text("callback_url")
+    params.read_flag("prompt_optimizer", default=True)
+    params.read_flag("aigc_watermark")
+    params.read_text("callback_url")
     takes_pretreatment = MODELS[name].takes_pretreatment and mode in {TEXT, FIRST_FRAME}
-    if params.flag("fast_pretreatment") and not takes_pretreatment:
-        raise invalid(f"model {name} does not support fast_pretreatment in {mode} mode")
+    if params.read_flag("fast_pretreatment") and not takes_pretreatment:
+        raise invalid_params(f"model {name} does not support fast_pretreatment in {mode} mode")
 
 
 def _film_size(resolution: str, frame: Size | None) -> Size:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minimax.sandbox.api_errors import OUTPUT_SENSITIVE, UNKNOWN_ERROR, Refusal, invalid
+from minimax.sandbox.api_errors import OUTPUT_SENSITIVE, UNKNOWN_ERROR, Refusal, invalid_params
 from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.endpoints.video_shared import Studio
 from minimax.sandbox.endpoints.video_v2_content import Contents, Reader
 from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, moderate_prompt
-from minimax.sandbox.signed_links import Link
+from minimax.sandbox.signed_links import StoreLink
 from minimax.sandbox.units import DAY_SECONDS, MB
 
 # minimax-api: POST /v2/video_generation.
@@ -84,7 +84,7 @@ class VideoTaskV2:
     order: Order
     created_at: float
     cancelled_at: float | None = None
-    link: Link | None = None
+    link: StoreLink | None = None
 
     @property
     def model(self) -> str:
@@ -115,7 +115,7 @@ class VideosV2(BoundedDict[str, VideoTaskV2]):
         if task is None:
             raise Refusal(UNKNOWN_ERROR, "record not found")
         if not self._is_recent(task):
-            raise invalid("invalid task_id")
+            raise invalid_params("invalid task_id")
         return {"task": self._described(task)}
 
     def list_tasks(self, query: Mapping[str, str]) -> dict[str, Any]:
@@ -131,10 +131,10 @@ class VideosV2(BoundedDict[str, VideoTaskV2]):
         """DELETE /v2/video_generation/{task_id}: cancels what waits, forgets what ended."""
         task = self.get(task_id)
         if task is None or not self._is_recent(task):
-            raise invalid("invalid task_id")
+            raise invalid_params("invalid task_id")
         status = self.status(task)
         if status in {"running", "cancelled"}:
-            raise invalid(f"task is {status} and cannot be deleted")
+            raise invalid_params(f"task is {status} and cannot be deleted")
         outcome = self._cancel(task) if status == "queued" else self._forget(task)
         return {"task_id": task_id, "action": outcome, "status": outcome}
 
@@ -203,9 +203,9 @@ class VideosV2(BoundedDict[str, VideoTaskV2]):
             if task.created_at + seconds <= self._studio.clock.now()
         )
 
-    def _link(self, task: VideoTaskV2) -> Link:
+    def _link(self, task: VideoTaskV2) -> StoreLink:
         if task.link is None:
-            task.link = self._studio.downloads.offer(self._studio.film, name="output.mp4")
+            task.link = self._studio.store.add(self._studio.film, name="output.mp4")
         return task.link
 
 
@@ -236,18 +236,18 @@ def _usage(order: Order) -> dict[str, int]:
 def _query_number(query: Mapping[str, str], name: str, *, default: int) -> int:
     text = query.get(name, str(default))
     if not text.isdecimal() or int(text) < 1:
-        raise invalid(f"{name} must be a positive integer")
+        raise invalid_params(f"{name} must be a positive integer")
     return int(text)
 
 
 def _checked_order(params: Params, reader: Reader) -> Order:
-    name = params.text("model", required=True)
+    name = params.read_text("model", required=True)
     if name not in MODELS:
-        raise invalid(f"unsupported model: {name}")
+        raise invalid_params(f"unsupported model: {name}")
     model = MODELS[name]
     contents = reader.read(params)
-    resolution = params.choice("resolution", model.prices_usd, required=True)
-    duration_seconds = params.integer(
+    resolution = params.read_choice("resolution", model.prices_usd, required=True)
+    duration_seconds = params.read_integer(
         "duration", required=True, low=model.shortest_seconds, high=model.longest_seconds
     )
     ratio = _checked_ratio(params, contents)
@@ -256,18 +256,18 @@ def _checked_order(params: Params, reader: Reader) -> Order:
 
 
 def _checked_ratio(params: Params, contents: Contents) -> str:
-    ratio = params.choice("ratio", RATIOS, default=ADAPTIVE)
+    ratio = params.read_choice("ratio", RATIOS, default=ADAPTIVE)
     if contents.has_frames:
         return ADAPTIVE
     if not contents.roles and ratio == ADAPTIVE:
-        raise params.refusal("ratio", f"is required and must not be {ADAPTIVE} for text alone")
+        raise params.make_refusal("ratio", f"is required and must not be {ADAPTIVE} for text alone")
     return ratio
 
 
 def _check_switches(params: Params, model: VideoModelV2) -> None:
     if params.has("extra") and not model.takes_expansion:
-        raise params.refusal("extra", "is not supported by this model")
-    params.child("extra").check_names(("prompt_expansion_mode",))
-    params.child("extra").choice("prompt_expansion_mode", EXPANSION_MODES)
-    params.flag("aigc_watermark")
-    params.text("callback_url")
+        raise params.make_refusal("extra", "is not supported by this model")
+    params.read_object("extra").check_names(("prompt_expansion_mode",))
+    params.read_object("extra").read_choice("prompt_expansion_mode", EXPANSION_MODES)
+    params.read_flag("aigc_watermark")
+    params.read_text("callback_url")

@@ -9,10 +9,10 @@ from typing import Final
 
 from tinytag import TinyTag, TinyTagException
 
-from minimax.sandbox.api_errors import invalid
-from minimax.sandbox.checks.data_uris import decoded_data_uri, is_web_address
+from minimax.sandbox.api_errors import invalid_params
+from minimax.sandbox.checks.data_uris import decode_data_uri, is_web_url
 from minimax.sandbox.checks.fields import Params
-from minimax.sandbox.checks.images import V2_PICTURE, check_picture
+from minimax.sandbox.checks.images import V2_IMAGE, measure_image
 from minimax.sandbox.clock import Clock
 from minimax.sandbox.endpoints.files import INPUT_LIFE_SECONDS, Files
 from minimax.sandbox.units import MB
@@ -69,7 +69,7 @@ class Reader:
 
     def read(self, params: Params) -> Contents:
         """Check the whole of `content`."""
-        items = params.children("content")
+        items = params.read_objects("content")
         prompt = _checked_prompt(items)
         media = [item for item in items if _kind(item) != TEXT]
         contents = Contents(prompt, _checked_roles(media))
@@ -81,35 +81,35 @@ class Reader:
         """Check all items of one kind, where their bytes are at hand."""
         seconds = [self._checked_seconds(item, kind) for item in items]
         if sum(seconds) > LONGEST_CLIPS_SECONDS:
-            raise invalid(f"{kind} clips are longer than {LONGEST_CLIPS_SECONDS} s together")
+            raise invalid_params(f"{kind} clips are longer than {LONGEST_CLIPS_SECONDS} s together")
 
     def _checked_seconds(self, item: Params, kind: str) -> float:
         """Check one item's source; a clip's length, and 0 for what has or shows none."""
-        url = item.child(kind).text("url", required=True)
+        url = item.read_object(kind).read_text("url", required=True)
         upload = _UPLOAD.fullmatch(url)
         if upload:
             self._check_upload(int(upload["file_id"]), kind)
         elif kind == IMAGE:
-            check_picture(url, name=f"{kind}.url", rules=V2_PICTURE)
-        elif not is_web_address(url):
+            measure_image(url, name=f"{kind}.url", rules=V2_IMAGE)
+        elif not is_web_url(url):
             return _clip_seconds(url, kind)
         return 0
 
     def _check_upload(self, file_id: int, kind: str) -> None:
         file = self._files.find(file_id, purpose="video_generation_input")
         if self._clock.now() - file.created_at >= INPUT_LIFE_SECONDS:
-            raise invalid(f"{kind} file expired")
+            raise invalid_params(f"{kind} file expired")
 
 
 def _kind(item: Params) -> str:
-    return item.choice("type", (TEXT, *_ROLES), required=True)
+    return item.read_choice("type", (TEXT, *_ROLES), required=True)
 
 
 def _checked_prompt(items: list[Params]) -> str:
     texts = [item for item in items if _kind(item) == TEXT]
-    words = [item.text("text", at_most=LARGEST_TEXT_CHARACTERS) for item in texts]
+    words = [item.read_text("text", max_length=LARGEST_TEXT_CHARACTERS) for item in texts]
     if not any(word.strip() for word in words):
-        raise invalid("content must contain a non-empty text item")
+        raise invalid_params("content must contain a non-empty text item")
     return "\n".join(words)
 
 
@@ -117,11 +117,11 @@ def _checked_roles(media: list[Params]) -> Counter[str]:
     roles = Counter(_role(item, alone=_is_only_picture(media)) for item in media)
     for role, count in roles.items():
         if count > MOST_PER_ROLE[role]:
-            raise invalid(f"content must not hold more than {MOST_PER_ROLE[role]} {role}")
+            raise invalid_params(f"content must not hold more than {MOST_PER_ROLE[role]} {role}")
     if roles.total() > MOST_FILES:
-        raise invalid(f"content must not hold more than {MOST_FILES} files")
+        raise invalid_params(f"content must not hold more than {MOST_FILES} files")
     if _FRAME_ROLES & set(roles) and set(roles) - _FRAME_ROLES:
-        raise invalid("content must not mix frames and references")
+        raise invalid_params("content must not mix frames and references")
     return roles
 
 
@@ -132,20 +132,20 @@ def _is_only_picture(media: list[Params]) -> bool:
 def _role(item: Params, *, alone: bool) -> str:
     kind = _kind(item)
     if kind == IMAGE and alone:
-        return item.choice("role", _ROLES[kind], default="first_frame")
-    return item.choice("role", _ROLES[kind], required=True)
+        return item.read_choice("role", _ROLES[kind], default="first_frame")
+    return item.read_choice("role", _ROLES[kind], required=True)
 
 
 def _clip_seconds(url: str, kind: str) -> float:
     name = f"{kind}.url"
-    data = decoded_data_uri(
-        url, media_types=_CLIP_TYPES[kind], largest_bytes=_LARGEST_CLIP_BYTES[kind], name=name
+    data = decode_data_uri(
+        url, media_types=_CLIP_TYPES[kind], max_bytes=_LARGEST_CLIP_BYTES[kind], name=name
     )
     try:
         seconds = TinyTag.get(file_obj=io.BytesIO(data), tags=False).duration or 0.0
     except TinyTagException:
-        raise invalid(f"{name} cannot be read") from None
+        raise invalid_params(f"{name} cannot be read") from None
     if not SHORTEST_CLIP_SECONDS <= seconds <= LONGEST_CLIPS_SECONDS:
         limits = f"{SHORTEST_CLIP_SECONDS} to {LONGEST_CLIPS_SECONDS} s"
-        raise invalid(f"{name} must be {limits} long")
+        raise invalid_params(f"{name} must be {limits} long")
     return seconds

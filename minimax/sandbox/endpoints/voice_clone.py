@@ -14,7 +14,7 @@ from minimax.sandbox.api_errors import (
     VOICE_CLONE_FORBIDDEN,
     VOICE_DURATION,
     Refusal,
-    invalid,
+    invalid_params,
 )
 from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.endpoints.files import File, Files
@@ -64,7 +64,7 @@ class Cloning:
 
     def _check_sample(self, params: Params) -> float | None:
         """The sample's length; None for audio that cannot be read, which is told last."""
-        sample = self._files.find(params.integer("file_id"), purpose="voice_clone")
+        sample = self._files.find(params.read_integer("file_id"), purpose="voice_clone")
         _check_suffix(sample)
         seconds = _audio_seconds(sample)
         if seconds is not None and seconds < SHORTEST_SAMPLE_SECONDS:
@@ -76,11 +76,11 @@ class Cloning:
     def _check_prompt(self, params: Params) -> None:
         if not params.has("clone_prompt"):
             return
-        prompt = params.child("clone_prompt")
+        prompt = params.read_object("clone_prompt")
         if not prompt.has("prompt_audio"):
-            raise invalid("prompt_audio or audio_url is required")
-        transcript = prompt.text("prompt_text", required=True)
-        clip = self._files.find(prompt.integer("prompt_audio"), purpose="prompt_audio")
+            raise invalid_params("prompt_audio or audio_url is required")
+        transcript = prompt.read_text("prompt_text", required=True)
+        clip = self._files.find(prompt.read_integer("prompt_audio"), purpose="prompt_audio")
         _check_suffix(clip)
         if (_audio_seconds(clip) or 0) >= LONGEST_PROMPT_SECONDS:
             raise Refusal(PROMPT_AUDIO_TOO_LONG)
@@ -88,45 +88,45 @@ class Cloning:
             raise Refusal(PROMPT_MISMATCH)
 
     def _demo(self, params: Params, voice_id: str) -> dict[str, Any]:
-        text = params.text("text")
+        text = params.read_text("text")
         if not text:
             return {"demo_audio": ""}
-        return self._speech.preview(text, model=params.text("model"), voice_id=voice_id)
+        return self._speech.preview(text, model=params.read_text("model"), voice_id=voice_id)
 
 
 def _checked_shape(params: Params) -> str:
     """The new voice's id, after all that can be refused without looking at files."""
     if not params.has("file_id"):
-        raise invalid("file_id or audio_url is required")
-    params.integer("file_id")
-    voice_id = params.text("voice_id", required=True)
+        raise invalid_params("file_id or audio_url is required")
+    params.read_integer("file_id")
+    voice_id = params.read_text("voice_id", required=True)
     _check_voice_id(voice_id)
-    if params.text("text", at_most=LARGEST_PREVIEW_CHARACTERS):
-        check_model(params.text("model", required=True))
+    if params.read_text("text", max_length=LARGEST_PREVIEW_CHARACTERS):
+        check_model(params.read_text("model", required=True))
     check_language(params)
-    params.text("text_validation", at_most=LARGEST_VALIDATION_CHARACTERS)
-    params.number("accuracy", low=0, high=1)
+    params.read_text("text_validation", max_length=LARGEST_VALIDATION_CHARACTERS)
+    params.read_number("accuracy", low=0, high=1)
     for name in ("need_noise_reduction", "need_volume_normalization", "aigc_watermark"):
-        params.flag(name)
+        params.read_flag(name)
     return voice_id
 
 
 def _check_voice_id(voice_id: str) -> None:
     if not SHORTEST_VOICE_ID <= len(voice_id) <= LONGEST_VOICE_ID:
-        raise invalid("voice_id length")
+        raise invalid_params("voice_id length")
     if not (voice_id[0].isascii() and voice_id[0].isalpha()):
-        raise invalid("voice_id first character")
+        raise invalid_params("voice_id first character")
     if not _VOICE_ID.fullmatch(voice_id):
-        raise invalid("voice_id characters")
+        raise invalid_params("voice_id characters")
 
 
 def _check_suffix(file: File) -> None:
     if file.suffix not in SUFFIXES:
-        raise invalid("invalid file ext for voice clone")
+        raise invalid_params("invalid file ext for voice clone")
 
 
 def _check_transcript(params: Params) -> None:
-    if MISMATCH_MARK in params.text("text_validation"):
+    if MISMATCH_MARK in params.read_text("text_validation"):
         raise Refusal(ASR_MISMATCH)
 
 

@@ -27,10 +27,12 @@ class Designing:
     def design(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/voice_design: the preview comes as hex, never as a link."""
         params = Params(body)
-        prompt = params.text("prompt", required=True)
-        preview = params.text("preview_text", required=True, at_most=LARGEST_PREVIEW_CHARACTERS)
-        params.flag("aigc_watermark")
-        voice_id = params.text("voice_id") or self._ids.new_voice_id()
+        prompt = params.read_text("prompt", required=True)
+        preview = params.read_text(
+            "preview_text", required=True, max_length=LARGEST_PREVIEW_CHARACTERS
+        )
+        params.read_flag("aigc_watermark")
+        voice_id = params.read_text("voice_id") or self._ids.new_voice_id()
         self._voices.check_free(voice_id)
         moderate_prompt(prompt)
         self._voices.create(voice_id, kind=DESIGNED, description=prompt)

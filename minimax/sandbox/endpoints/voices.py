@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
-from minimax.sandbox.api_errors import VOICE_ID_DUPLICATE, VOICE_ID_NOT_EXIST, Refusal, invalid
+from minimax.sandbox.api_errors import (
+    VOICE_ID_DUPLICATE,
+    VOICE_ID_NOT_EXIST,
+    Refusal,
+    invalid_params,
+)
 from minimax.sandbox.billing import Bill
 from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.checks.fields import Params
@@ -88,7 +93,7 @@ class Voices(BoundedDict[str, Voice]):
 
     def list_by_type(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/get_voice: a group without voices is null."""
-        wanted = Params(body).choice(
+        wanted = Params(body).read_choice(
             "voice_type", ("system", CLONED, DESIGNED, "all"), required=True
         )
         groups = {
@@ -105,10 +110,10 @@ class Voices(BoundedDict[str, Voice]):
     def delete(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/delete_voice."""
         params = Params(body)
-        kind = params.choice("voice_type", (CLONED, DESIGNED), required=True)
-        voice = self._alive(params.text("voice_id", required=True))
+        kind = params.read_choice("voice_type", (CLONED, DESIGNED), required=True)
+        voice = self._alive(params.read_text("voice_id", required=True))
         if voice is None or voice.kind != kind:
-            raise invalid("voice_id does not exist")
+            raise invalid_params("voice_id does not exist")
         del self[voice.id]
         self._deleted_ids[voice.id] = None
         return {"voice_id": voice.id, "created_time": voice.created_date}

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from minimax.sandbox.account import Sandbox
-from minimax.sandbox.api_errors import Refusal, spoken
+from minimax.sandbox.api_errors import Refusal, to_http
 from minimax.sandbox.faults import Fault
 from minimax.sandbox.ids import new_trace_id
 
@@ -94,7 +94,7 @@ def _own_answer(fault: Fault, scope: Scope) -> Response:
         return Response(fault.body, fault.status or 200, headers=headers, media_type="text/plain")
     refusal = Refusal(fault.code, fault.message)
     trace_id = scope["state"]["trace_id"]
-    status, body = spoken(refusal, path=scope["path"], trace_id=trace_id)
+    status, body = to_http(refusal, path=scope["path"], trace_id=trace_id)
     return JSONResponse(body, status, headers=headers)
 
 

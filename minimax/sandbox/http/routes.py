@@ -18,15 +18,15 @@ from minimax.sandbox.api_errors import (
     NOT_AUTHORIZED,
     Refusal,
     base_resp,
-    invalid,
-    spoken,
+    invalid_params,
+    to_http,
 )
 from minimax.sandbox.endpoints.files import LARGEST_UPLOAD_BYTES
 from minimax.sandbox.endpoints.video_v2 import LARGEST_BODY_BYTES as LARGEST_V2_BODY_BYTES
 from minimax.sandbox.http.control import control_routes
 from minimax.sandbox.http.fault_middleware import FaultMiddleware
 from minimax.sandbox.media.samples import Content
-from minimax.sandbox.signed_links import PREFIX, Denied, Link
+from minimax.sandbox.signed_links import PREFIX, StoreLink, StoreRefusal
 from minimax.sandbox.units import MB
 
 Payload: TypeAlias = Mapping[str, Any]
@@ -140,13 +140,13 @@ def _synthesize(sandbox: Sandbox) -> Endpoint:
 def _upload(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-            raise invalid("the body must be multipart/form-data")
+            raise invalid_params("the body must be multipart/form-data")
         capped = _capped(request, at_most=LARGEST_UPLOAD_BYTES + MULTIPART_FRAME_BYTES)
         try:
             async with capped.form(max_files=1) as form:
                 return _take_in(form, sandbox)
         except HTTPException as error:  # what the form parser raises
-            raise invalid(f"multipart: {error.detail}") from None
+            raise invalid_params(f"multipart: {error.detail}") from None
 
     return endpoint
 
@@ -154,7 +154,7 @@ def _upload(sandbox: Sandbox) -> Endpoint:
 def _take_in(form: FormData, sandbox: Sandbox) -> Payload:
     file, purpose = form.get("file"), form.get("purpose")
     if not isinstance(file, UploadFile) or not isinstance(purpose, str):
-        raise invalid("file and purpose are required")
+        raise invalid_params("file and purpose are required")
     name, size = file.filename or "", file.size or 0
     return sandbox.files.upload(file.file, name=name, purpose=purpose, size=size)
 
@@ -170,7 +170,7 @@ def _download_route(sandbox: Sandbox) -> Route:
     async def download(request: Request) -> Response:
         try:
             content = _opened(request, sandbox)
-        except Denied as denied:
+        except StoreRefusal as denied:
             return _denied(request, denied)
         return _streamed(content, {"content-disposition": "attachment"})
 
@@ -179,10 +179,10 @@ def _download_route(sandbox: Sandbox) -> Route:
 
 def _opened(request: Request, sandbox: Sandbox) -> Content:
     if "authorization" in request.headers:
-        raise Denied(400, "InvalidArgument", "Only one auth mechanism allowed.")
+        raise StoreRefusal(400, "InvalidArgument", "Only one auth mechanism allowed.")
     query = request.query_params
     expires, signature = query.get("Expires", ""), query.get("Signature", "")
-    return sandbox.downloads.open(request.url.path, expires=expires, signature=signature)
+    return sandbox.store.open(request.url.path, expires=expires, signature=signature)
 
 
 def _streamed(content: Content, headers: Mapping[str, str] | None = None) -> Response:
@@ -197,9 +197,9 @@ async def _json_body(request: Request, *, at_most: int = LARGEST_JSON_BYTES) -> 
     try:
         fields = json.loads(body)
     except ValueError:
-        raise invalid("the body is not JSON") from None
+        raise invalid_params("the body is not JSON") from None
     if not isinstance(fields, dict):
-        raise invalid("the body must be a JSON object")
+        raise invalid_params("the body must be a JSON object")
     return fields
 
 
@@ -216,7 +216,7 @@ def _capped_receive(receive: Receive, at_most: int) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise invalid(f"the body is larger than {at_most} bytes")
+            raise invalid_params(f"the body is larger than {at_most} bytes")
         return message
 
     return capped
@@ -227,8 +227,8 @@ def _written(payload: Payload, request: Request, sandbox: Sandbox) -> Response:
     if request.url.path.startswith("/v1/"):
         payload = {"base_resp": base_resp(), **payload}
 
-    def sign(link: Link) -> str:
-        return sandbox.downloads.signed_url(link, base_url=str(request.base_url))
+    def sign(link: StoreLink) -> str:
+        return sandbox.store.sign_url(link, base_url=str(request.base_url))
 
     return _json(payload, default=sign)
 
@@ -242,11 +242,11 @@ def _json(
 
 def _refused(request: Request, refusal: Refusal) -> Response:
     trace_id = request.state.trace_id
-    status, payload = spoken(refusal, path=request.url.path, trace_id=trace_id)
+    status, payload = to_http(refusal, path=request.url.path, trace_id=trace_id)
     return _json(payload, status=status)
 
 
-def _denied(request: Request, denied: Denied) -> Response:
+def _denied(request: Request, denied: StoreRefusal) -> Response:
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{denied.code}</Code><Message>{denied.message}</Message>"

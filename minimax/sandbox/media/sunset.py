@@ -87,7 +87,9 @@ def _compute_tile_colours(size: Size, sun: float) -> list[tuple[int, ...]]:
     aspect = size.width / size.height
     columns, rows = size.width // TILE, size.height // TILE
     return [
-        _to_ycc(_compute_colour((column + 0.5) / columns * aspect, (row + 0.5) / rows, sun * aspect))
+        _to_ycc(
+            _compute_colour((column + 0.5) / columns * aspect, (row + 0.5) / rows, sun * aspect)
+        )
         for row in range(rows)
         for column in range(columns)
     ]
