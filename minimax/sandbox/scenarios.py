@@ -1,4 +1,4 @@
-"""How long video jobs take, and the prompt markers that make them fail."""
+"""How long video jobs take, and the prompt marks that make them fail."""
 
 from dataclasses import dataclass
 from typing import Final

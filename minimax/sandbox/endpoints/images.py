@@ -1,4 +1,4 @@
-"""Images: the rules of an order, and pictures painted on the spot in the size it asks for."""
+"""The image_generation endpoint, which draws sample images in the requested size."""
 
 import base64
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from minimax.sandbox.units import MB
 
 # minimax-api: POST /v1/image_generation.
 MODELS: Final = ("image-01", "image-01-live")
-LARGEST_PROMPT_CHARACTERS: Final = 1500
-MOST_IMAGES: Final = 9
-SHORTEST_SIDE, LONGEST_SIDE = 512, 2048  # pixels
+MAX_PROMPT_CHARACTERS: Final = 1500
+MAX_IMAGES: Final = 9
+MIN_SIDE, MAX_SIDE = 512, 2048  # pixels
 USD_PER_IMAGE: Final = 0.0035
 SIZES: Final = {
     "1:1": Size(1024, 1024),
@@ -34,10 +34,10 @@ SIZES: Final = {
 SUBJECT_RULES: Final = ImageRules(formats=("jpg", "jpeg", "png"), max_bytes=10 * MB - 1)
 
 BLOCK_ONE_MARK: Final = "[block one]"
-"""A prompt with this mark has one of its pictures blocked by moderation."""
+"""A request whose prompt has this mark has one of its images blocked by moderation."""
 
 
-class Images:
+class ImageGeneration:
     """The image_generation endpoint."""
 
     def __init__(self, *, bill: Bill, store: ObjectStore) -> None:
@@ -45,34 +45,34 @@ class Images:
         self._store = store
 
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST /v1/image_generation. An order is one charge, whatever the number of pictures."""
+        """POST /v1/image_generation: one charge per request, for all images that it returns."""
         params = Params(body)
-        size = _checked_size(params)
-        wanted = params.read_integer("n", default=1, low=1, high=MOST_IMAGES)
+        size = _read_size(params)
+        count = params.read_integer("n", default=1, low=1, high=MAX_IMAGES)
         as_links = params.read_choice("response_format", ("url", "base64"), default="url") == "url"
-        prompt = _checked_prompt(params)
+        prompt = _read_prompt(params)
         blocked = 1 if BLOCK_ONE_MARK in prompt else 0
-        pictures = [draw_sunset(size, sun=(i + 1) / (wanted + 1)) for i in range(wanted - blocked)]
+        images = [draw_sunset(size, sun=(i + 1) / (count + 1)) for i in range(count - blocked)]
         request_id = new_trace_id()
-        self._bill.charge("image", len(pictures) * USD_PER_IMAGE, item_id=request_id)
+        self._bill.charge("image", len(images) * USD_PER_IMAGE, item_id=request_id)
         return {
             "id": request_id,
-            "data": self._links(pictures) if as_links else _encoded(pictures),
-            "metadata": {"success_count": str(len(pictures)), "failed_count": str(blocked)},
+            "data": self._add_to_store(images) if as_links else _encode_base64(images),
+            "metadata": {"success_count": str(len(images)), "failed_count": str(blocked)},
         }
 
-    def _links(self, pictures: list[bytes]) -> dict[str, Any]:
-        contents = [Content("image/jpeg", data=picture) for picture in pictures]
-        offers = [self._store.add(content, name="image.jpeg") for content in contents]
-        return {"image_urls": offers}
+    def _add_to_store(self, images: list[bytes]) -> dict[str, Any]:
+        contents = [Content("image/jpeg", data=image) for image in images]
+        links = [self._store.add(content, name="image.jpeg") for content in contents]
+        return {"image_urls": links}
 
 
-def _encoded(pictures: list[bytes]) -> dict[str, Any]:
-    return {"image_base64": [base64.b64encode(picture).decode() for picture in pictures]}
+def _encode_base64(images: list[bytes]) -> dict[str, Any]:
+    return {"image_base64": [base64.b64encode(image).decode() for image in images]}
 
 
-def _checked_prompt(params: Params) -> str:
-    prompt = params.read_text("prompt", required=True, max_length=LARGEST_PROMPT_CHARACTERS)
+def _read_prompt(params: Params) -> str:
+    prompt = params.read_text("prompt", required=True, max_length=MAX_PROMPT_CHARACTERS)
     if params.has("subject_reference"):
         _check_subject(params)
     params.read_integer("seed")
@@ -89,23 +89,23 @@ def _check_subject(params: Params) -> None:
     measure_image(url, name="subject_reference[0].image_file", rules=SUBJECT_RULES)
 
 
-def _checked_size(params: Params) -> Size:
+def _read_size(params: Params) -> Size:
     model = params.read_text("model", required=True)
     if model not in MODELS:
         raise invalid_params(f"unsupported model: {model}")
     ratio = params.read_choice("aspect_ratio", SIZES, default="1:1")
     if params.has("width") or params.has("height"):
-        size = Size(_checked_side(params, "width", model), _checked_side(params, "height", model))
+        size = Size(_read_side(params, "width", model), _read_side(params, "height", model))
         return SIZES[ratio] if params.has("aspect_ratio") else size
     if ratio == "21:9" and model != "image-01":
         raise params.make_refusal("aspect_ratio", f"21:9 is not supported by {model}")
     return SIZES[ratio]
 
 
-def _checked_side(params: Params, name: str, model: str) -> int:
+def _read_side(params: Params, name: str, model: str) -> int:
     if model != "image-01":
         raise params.make_refusal(name, f"is not supported by {model}")
-    side = params.read_integer(name, required=True, low=SHORTEST_SIDE, high=LONGEST_SIDE)
+    side = params.read_integer(name, required=True, low=MIN_SIDE, high=MAX_SIDE)
     if side % TILE:
         raise params.make_refusal(name, f"must be a multiple of {TILE}")
     return side

@@ -1,4 +1,4 @@
-"""What the makers of videos share: the account, the time a job takes, and the film they deliver."""
+"""The parts of the sandbox that both versions of the video API use."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from minimax.sandbox.signed_links import ObjectStore
 
 
 @dataclass(frozen=True)
-class Studio:
-    """The surroundings of the video endpoints of both generations."""
+class VideoBackend:
+    """The account's shared parts, and the sample video that every job returns."""
 
     clock: Clock
     ids: IdGenerator
@@ -21,4 +21,4 @@ class Studio:
     files: Files
     store: ObjectStore
     stages: VideoStages
-    film: Content
+    video: Content

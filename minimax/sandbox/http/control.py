@@ -97,7 +97,7 @@ def _state(sandbox: Sandbox) -> dict[str, Any]:
 
 def _tasks(videos: Any) -> list[dict[str, Any]]:
     return [
-        {"task_id": task.id, "model": task.model, "status": videos.status(task)}
+        {"task_id": task.id, "model": task.model, "status": videos.get_status(task)}
         for task in videos.values()
     ]
 

@@ -21,8 +21,8 @@ from minimax.sandbox.api_errors import (
     invalid_params,
     to_http,
 )
-from minimax.sandbox.endpoints.files import LARGEST_UPLOAD_BYTES
-from minimax.sandbox.endpoints.video_v2 import LARGEST_BODY_BYTES as LARGEST_V2_BODY_BYTES
+from minimax.sandbox.endpoints.files import MAX_UPLOAD_BYTES
+from minimax.sandbox.endpoints.video_v2 import MAX_BODY_BYTES as MAX_V2_BODY_BYTES
 from minimax.sandbox.http.control import control_routes
 from minimax.sandbox.http.fault_middleware import FaultMiddleware
 from minimax.sandbox.media.samples import Content
@@ -32,7 +32,7 @@ from minimax.sandbox.units import MB
 Payload: TypeAlias = Mapping[str, Any]
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Payload | Response]]
 
-LARGEST_JSON_BYTES: Final = 70 * MB
+MAX_JSON_BYTES: Final = 70 * MB
 MULTIPART_FRAME_BYTES: Final = MB  # the boundaries and part headers around an upload, generously
 
 _LOGIN_FAIL: Final = (
@@ -61,8 +61,8 @@ def _v1_routes(sandbox: Sandbox) -> list[Route]:
         ("GET", "/v1/files/retrieve", _asked(sandbox.files.retrieve)),
         ("GET", "/v1/files/retrieve_content", _retrieve_content(sandbox)),
         ("POST", "/v1/files/delete", _posted(sandbox.files.delete)),
-        ("POST", "/v1/voice_clone", _posted(sandbox.cloning.clone)),
-        ("POST", "/v1/voice_design", _posted(sandbox.designing.design)),
+        ("POST", "/v1/voice_clone", _posted(sandbox.voice_cloning.clone)),
+        ("POST", "/v1/voice_design", _posted(sandbox.voice_design.design)),
         ("POST", "/v1/get_voice", _posted(sandbox.voices.list_by_type)),
         ("POST", "/v1/delete_voice", _posted(sandbox.voices.delete)),
         ("POST", "/v1/t2a_v2", _synthesize(sandbox)),
@@ -75,7 +75,7 @@ def _v1_routes(sandbox: Sandbox) -> list[Route]:
 
 def _v2_routes(sandbox: Sandbox) -> list[Route]:
     videos, query = sandbox.videos_v2, "/v2/query/video_generation"
-    create = _posted(videos.create, at_most=LARGEST_V2_BODY_BYTES)
+    create = _posted(videos.create, at_most=MAX_V2_BODY_BYTES)
     endpoints = [
         ("POST", "/v2/video_generation", create),
         ("DELETE", "/v2/video_generation/{task_id}", _addressed(videos.delete)),
@@ -107,7 +107,7 @@ def _check_key(authorization: str, sandbox: Sandbox) -> None:
         raise Refusal(INVALID_API_KEY)
 
 
-def _posted(act: Callable[[Payload], Payload], *, at_most: int = LARGEST_JSON_BYTES) -> Endpoint:
+def _posted(act: Callable[[Payload], Payload], *, at_most: int = MAX_JSON_BYTES) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
         return act(await _json_body(request, at_most=at_most))
 
@@ -131,7 +131,7 @@ def _addressed(act: Callable[[str], Payload]) -> Endpoint:
 
 def _synthesize(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
-        spoken_words = sandbox.speech.synthesize(await _json_body(request))
+        spoken_words = sandbox.text_to_audio.synthesize(await _json_body(request))
         return {**spoken_words, "trace_id": request.state.trace_id}
 
     return endpoint
@@ -141,7 +141,7 @@ def _upload(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise invalid_params("the body must be multipart/form-data")
-        capped = _capped(request, at_most=LARGEST_UPLOAD_BYTES + MULTIPART_FRAME_BYTES)
+        capped = _capped(request, at_most=MAX_UPLOAD_BYTES + MULTIPART_FRAME_BYTES)
         try:
             async with capped.form(max_files=1) as form:
                 return _take_in(form, sandbox)
@@ -161,7 +161,7 @@ def _take_in(form: FormData, sandbox: Sandbox) -> Payload:
 
 def _retrieve_content(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        return _streamed(sandbox.files.content(request.query_params))
+        return _streamed(sandbox.files.retrieve_content(request.query_params))
 
     return endpoint
 
@@ -192,7 +192,7 @@ def _streamed(content: Content, headers: Mapping[str, str] | None = None) -> Res
     )
 
 
-async def _json_body(request: Request, *, at_most: int = LARGEST_JSON_BYTES) -> Payload:
+async def _json_body(request: Request, *, at_most: int = MAX_JSON_BYTES) -> Payload:
     body = await _capped(request, at_most=at_most).body()
     try:
         fields = json.loads(body)

@@ -28,7 +28,7 @@ async def serve(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
         try:
             yield sandbox.url
         finally:
-            sandbox.files.remove_contents()
+            sandbox.files.remove_uploads()
 
 
 def run(port: int = DEFAULT_PORT) -> int:

@@ -31,7 +31,7 @@ CHUNK_BYTES: Final = 64 * 1024
 
 _VIDEO: Final = FOLDER / "video.mp4"
 _BOX_HEADER_BYTES: Final = 8
-_LARGEST_BOX_BYTES: Final = 2**32 - 1  # ISO 14496-12: the plain box header counts in 32 bits
+_MAX_BOX_BYTES: Final = 2**32 - 1  # ISO 14496-12: the plain box header counts in 32 bits
 
 _MU_LAW_RATE_HZ: Final = 8000
 _SAMPLE_BYTES: Final = 2
@@ -81,7 +81,7 @@ def load_video(*, size_bytes: int | None = None) -> Content:
     if size_bytes is None:
         return Content("video/mp4", path=_VIDEO)
     box_bytes = size_bytes - _VIDEO.stat().st_size
-    if not _BOX_HEADER_BYTES <= box_bytes <= _LARGEST_BOX_BYTES:
+    if not _BOX_HEADER_BYTES <= box_bytes <= _MAX_BOX_BYTES:
         smallest = _VIDEO.stat().st_size + _BOX_HEADER_BYTES
         raise ValueError(f"video_bytes must be from {smallest} to 4 GiB more")
     header = struct.pack(">I4s", box_bytes, b"free")
