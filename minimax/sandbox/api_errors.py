@@ -86,7 +86,7 @@ def invalid_params(detail: str, *, status: int = 200) -> Refusal:
     return Refusal(INVALID_PARAMS, f"invalid params, {detail}", status=status)
 
 
-def base_resp(code: int = 0, message: str = "") -> dict[str, Any]:
+def make_base_resp(code: int = 0, message: str = "") -> dict[str, Any]:
     """Return the `base_resp` object of every v1 response."""
     return {"status_code": code, "status_msg": message or _MESSAGES.get(code, "")}
 
@@ -96,7 +96,7 @@ def to_http(refusal: Refusal, *, path: str, trace_id: str) -> tuple[int, Mapping
     if path.startswith("/v2/"):
         return _to_http_v2(refusal, trace_id=trace_id)
     empty = _EMPTY_PAYLOADS.get(path, {})
-    return refusal.status, {**empty, "base_resp": base_resp(refusal.code, refusal.message)}
+    return refusal.status, {**empty, "base_resp": make_base_resp(refusal.code, refusal.message)}
 
 
 def _to_http_v2(refusal: Refusal, *, trace_id: str) -> tuple[int, Mapping[str, Any]]:

@@ -87,7 +87,7 @@ class Params:
             raise self.make_refusal(name, "must hold objects")
         return [Params(item, prefix=f"{self._prefix}{name}[{i}].") for i, item in enumerate(items)]
 
-    def read_only_object(self, name: str) -> "Params":
+    def read_single_object(self, name: str) -> "Params":
         """Read the object of an array that must hold exactly one."""
         objects = self.read_objects(name)
         if len(objects) != 1:

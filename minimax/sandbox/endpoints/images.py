@@ -83,7 +83,7 @@ def _read_prompt(params: Params) -> str:
 
 
 def _check_subject(params: Params) -> None:
-    subject = params.read_only_object("subject_reference")
+    subject = params.read_single_object("subject_reference")
     subject.read_choice("type", ("character",), required=True)
     url = subject.read_text("image_file", required=True)
     measure_image(url, name="subject_reference[0].image_file", rules=SUBJECT_RULES)

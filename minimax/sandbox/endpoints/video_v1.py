@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minimax.sandbox.api_errors import OUTPUT_SENSITIVE, base_resp, invalid_params
+from minimax.sandbox.api_errors import OUTPUT_SENSITIVE, invalid_params, make_base_resp
 from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.checks.images import V1_IMAGE, Size, measure_image
@@ -152,7 +152,7 @@ class VideosV1(BoundedDict[str, VideoTaskV1]):
             "file_id": self._add_file(task) if succeeded else "",
             "video_width": size.width,
             "video_height": size.height,
-            "base_resp": base_resp(OUTPUT_SENSITIVE if blocked else 0),
+            "base_resp": make_base_resp(OUTPUT_SENSITIVE if blocked else 0),
         }
 
     def _add_file(self, task: VideoTaskV1) -> str:
@@ -213,7 +213,7 @@ def _read_first_frame_size(params: Params, mode: str) -> Size | None:
 
 
 def _check_subject(params: Params) -> None:
-    subject = params.read_only_object("subject_reference")
+    subject = params.read_single_object("subject_reference")
     subject.read_choice("type", ("character",), required=True)
     images = subject.read_array("image")
     if len(images) != 1 or not isinstance(images[0], str):
