@@ -157,7 +157,7 @@ async def test_another_face_under_the_same_name_makes_other_pictures(
         await finish_job(running)
         put(face, samples.png(400, 500))
         await image.make(running, request, within_seconds=5)
-    assert sandbox.billed("image") == 2
+    assert sandbox.count_charges("image") == 2
 
 
 async def test_a_lost_recording_is_uploaded_anew_also_beside_a_fresh_prompt_clip(

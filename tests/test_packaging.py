@@ -172,7 +172,7 @@ def test_the_wheel_holds_the_server_with_the_sandboxs_media_and_no_tests(tmp_pat
     [wheel] = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in names if ".dist-info/" not in name} == own_files(ROOT)
-    assert "minimax/sandbox/media/film.mp4" in names
+    assert "minimax/sandbox/media/video.mp4" in names
 
 
 @pytest.mark.clients

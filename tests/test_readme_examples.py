@@ -137,7 +137,7 @@ def test_three_runs_in_one_program_work(sandbox: Sandbox) -> None:
         return str((await generate_video("A walk on the beach"))["task_id"])
 
     assert len({asyncio.run(generated()) for _ in range(3)}) == 3
-    assert sandbox.billed("video") == 3
+    assert sandbox.count_charges("video") == 3
 
 
 def test_calls_side_by_side_work(sandbox: Sandbox, home: Path) -> None:

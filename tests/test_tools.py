@@ -222,7 +222,7 @@ async def test_without_a_voice_id_one_is_made_and_without_text_there_is_no_previ
     assert voice["voice_id"].startswith("voice-")
     assert voice["demo_audio_url"] is None
     assert voice["demo_audio_path"] is None
-    assert sandbox.billed("speech") == 0
+    assert sandbox.count_charges("speech") == 0
 
 
 async def test_in_url_mode_the_preview_is_a_link_and_nothing_is_written(
@@ -426,7 +426,7 @@ async def test_the_model_and_size_follow_from_the_inputs(
     assert (job["model"], job["duration"], job["resolution"]) == expected
     assert job["status"] == "queued"
     assert job["reused"] is False
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 @pytest.mark.parametrize("mode", VideoMode, ids=lambda mode: mode.name)
@@ -529,7 +529,7 @@ async def test_frames_arrive_whole_and_truthfully_labelled(
     async with connected(settings, sandbox) as client:
         await call(client, "generate_video", first_frame=frames[0], last_frame=frames[1])
         await call(client, "generate_video", first_frame="https://images.example/a.png")
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 # --- following and fetching --------------------------------------------------------------------
@@ -639,7 +639,7 @@ async def test_each_refusal_says_its_own_remedy_with_code_and_trace(
             await minimax_server.generate_video("x")
     assert caught.value.code == code
     assert f"MiniMax code {code}, Trace-Id" in str(caught.value)
-    assert sandbox.billed("video") == 0
+    assert sandbox.count_charges("video") == 0
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
-"""A MiniMax that runs on this machine: the API, its states, its faults, its sample media.
+"""A MiniMax API server on this machine, with sample media and with faults on demand.
 
     sandbox = Sandbox()
     async with serve(sandbox) as base_url:
-        ...  # any MiniMax client, pointed at base_url
-    assert sandbox.billed("video") == 1
+        ...  # use any MiniMax client with base_url
+    assert sandbox.count_charges("video") == 1
 
-Nothing is ever sent out and nothing costs anything. What a job's prompt can make happen stands in
-`stages`, what can go wrong on the way in `Fault`.
+Nothing is sent to MiniMax and nothing costs anything. `scenarios` lists the prompt marks that make
+a job fail; `Fault` describes network and API errors.
 """
 
 from minimax.sandbox.account import RecordedRequest, Sandbox

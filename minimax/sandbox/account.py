@@ -1,4 +1,4 @@
-"""The sandbox's MiniMax account: its files, voices, videos and its bill."""
+"""The sandbox's MiniMax account: its files, voices, videos and bill."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -9,26 +9,26 @@ from minimax.sandbox.billing import Bill
 from minimax.sandbox.bounded import RecentList
 from minimax.sandbox.clock import Clock
 from minimax.sandbox.endpoints.files import Files
-from minimax.sandbox.endpoints.images import Images
-from minimax.sandbox.endpoints.text_to_audio import Speech
-from minimax.sandbox.endpoints.video_shared import Studio
-from minimax.sandbox.endpoints.video_v1 import Videos
+from minimax.sandbox.endpoints.images import ImageGeneration
+from minimax.sandbox.endpoints.text_to_audio import TextToAudio
+from minimax.sandbox.endpoints.video_shared import VideoBackend
+from minimax.sandbox.endpoints.video_v1 import VideosV1
 from minimax.sandbox.endpoints.video_v2 import VideosV2
-from minimax.sandbox.endpoints.voice_clone import Cloning
-from minimax.sandbox.endpoints.voice_design import Designing
+from minimax.sandbox.endpoints.voice_clone import VoiceCloning
+from minimax.sandbox.endpoints.voice_design import VoiceDesign
 from minimax.sandbox.endpoints.voices import Voices
 from minimax.sandbox.faults import Faults
-from minimax.sandbox.ids import Ids
+from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media import samples
 from minimax.sandbox.scenarios import VideoStages
-from minimax.sandbox.signed_links import Downloads
+from minimax.sandbox.signed_links import ObjectStore
 
-LINK_SECONDS: Final = 3600.0  # minimax-api: the download_url of a v1 video lives 1 hour
+LINK_SECONDS: Final = 3600.0  # minimax-api: the download_url of a v1 video is valid for 1 hour
 
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One request as it arrived; header names are in lower case."""
+    """One request as it was received; header names are in lower case."""
 
     method: str
     path: str
@@ -37,16 +37,16 @@ class RecordedRequest:
 
 
 class Sandbox:
-    """One MiniMax account that lives in this process.
+    """A simulated MiniMax account in this process.
 
     Args:
-        keys: The good API keys; None takes any.
-        clock: The time by which jobs finish, links expire and voices are deleted.
+        keys: The valid API keys; None accepts any key.
+        clock: The clock by which jobs finish, links expire and voices are deleted.
         stages: How long a video job stays in each state.
-        film_bytes: Pads the film that is served to this size; it still plays.
-        bytes_per_second: Slows request and answer bodies down; None is as fast as it goes.
-        link_seconds: Life of a signed download link.
-        unverified: The account may not clone voices (2038).
+        video_bytes: Pad the sample video to this size; it still plays.
+        bytes_per_second: Throttle request and response bodies; None does not throttle.
+        link_seconds: How long a signed download link is valid.
+        unverified: Refuse voice cloning (2038), as MiniMax does for an unverified account.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class Sandbox:
         keys: Collection[str] | None = None,
         clock: Clock | None = None,
         stages: VideoStages | None = None,
-        film_bytes: int | None = None,
+        video_bytes: int | None = None,
         bytes_per_second: float | None = None,
         link_seconds: float = LINK_SECONDS,
         unverified: bool = False,
     ) -> None:
         self.url = ""
-        """Where `serve` made it listen last."""
+        """The base URL at which `serve` serves the sandbox."""
         self.keys = keys
         self.clock = clock or Clock()
         self.bytes_per_second = bytes_per_second
@@ -69,27 +69,30 @@ class Sandbox:
         self.faults = Faults()
         self.requests: RecentList[RecordedRequest] = RecentList()
         self.counts: Counter[str] = Counter()
-        ids = Ids()
-        self.downloads = Downloads(clock=self.clock, link_seconds=link_seconds)
+        ids = IdGenerator()
+        self.store = ObjectStore(clock=self.clock, link_seconds=link_seconds)
         self.files = Files(clock=self.clock, ids=ids)
         self.voices = Voices(clock=self.clock, bill=self.bill)
-        self.speech = Speech(voices=self.voices, bill=self.bill, downloads=self.downloads)
-        self.cloning = Cloning(
-            files=self.files, voices=self.voices, speech=self.speech, unverified=unverified
+        self.text_to_audio = TextToAudio(voices=self.voices, bill=self.bill, store=self.store)
+        self.voice_cloning = VoiceCloning(
+            files=self.files,
+            voices=self.voices,
+            text_to_audio=self.text_to_audio,
+            unverified=unverified,
         )
-        self.designing = Designing(voices=self.voices, bill=self.bill, ids=ids)
-        self.images = Images(bill=self.bill, downloads=self.downloads)
-        studio = Studio(
+        self.voice_design = VoiceDesign(voices=self.voices, bill=self.bill, ids=ids)
+        self.images = ImageGeneration(bill=self.bill, store=self.store)
+        backend = VideoBackend(
             clock=self.clock,
             ids=ids,
             bill=self.bill,
             files=self.files,
-            downloads=self.downloads,
+            store=self.store,
             stages=stages or VideoStages(),
-            film=samples.film(size_bytes=film_bytes),
+            video=samples.load_video(size_bytes=video_bytes),
         )
-        self.videos = Videos(studio)
-        self.videos_v2 = VideosV2(studio)
+        self.videos = VideosV1(backend)
+        self.videos_v2 = VideosV2(backend)
 
     def record(
         self,
@@ -99,15 +102,15 @@ class Sandbox:
         headers: Iterable[tuple[bytes, bytes]],
         trace_id: str,
     ) -> None:
-        """Note a request, whatever becomes of it."""
+        """Record a request, including one that is refused or faulted."""
         decoded = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         self.requests.append(RecordedRequest(method, path, decoded, trace_id))
         self.counts[f"{method} {path}"] += 1
 
     def count(self, request: str) -> int:
-        """How often a request such as `"POST /v1/voice_clone"` arrived, faulted ones included."""
+        """Return how often a request such as `"POST /v1/voice_clone"` arrived, faulted or not."""
         return self.counts[request]
 
-    def billed(self, what: str) -> int:
-        """How often `what` was charged."""
-        return self.bill.times(what)
+    def count_charges(self, what: str) -> int:
+        """Return how often `what` was charged."""
+        return self.bill.count_charges(what)

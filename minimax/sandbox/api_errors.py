@@ -1,4 +1,4 @@
-"""How the API says no: its codes, its words, and the two shapes they travel in."""
+"""The API's error codes and messages, and their HTTP responses on v1 and v2."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,7 +21,7 @@ INVALID_API_KEY: Final = 2049
 VOICE_ID_NOT_EXIST: Final = 2054
 USAGE_LIMIT: Final = 2056
 
-# The words of MiniMax's error table.
+# The messages of MiniMax's error table.
 _MESSAGES: Final = {
     0: "success",
     UNKNOWN_ERROR: "unknown error",
@@ -42,9 +42,9 @@ _MESSAGES: Final = {
     USAGE_LIMIT: "usage limit exceeded",
 }
 
-# v2 says the same with a real HTTP status and a type of its own ("authorized_error" is MiniMax's
-# spelling); codes that are not here come as 500.
-_V2_ANSWERS: Final = {
+# v2 sends the same errors with an HTTP status and a type ("authorized_error" is MiniMax's
+# spelling); codes that are not listed are sent as 500.
+_V2_ERRORS: Final = {
     INVALID_PARAMS: (400, "bad_request_error"),
     NOT_AUTHORIZED: (401, "authorized_error"),
     INVALID_API_KEY: (401, "authorized_error"),
@@ -56,7 +56,7 @@ _V2_ANSWERS: Final = {
 }
 _V2_SERVER_ERROR: Final = (500, "server_error")
 
-# A refused v1 call carries its payload fields empty rather than not at all.
+# A v1 error response has the fields of a successful one, with empty values.
 _EMPTY_PAYLOADS: dict[str, dict[str, Any]] = {
     "/v1/delete_voice": {"voice_id": ""},
     "/v1/image_generation": {"data": None},
@@ -68,10 +68,10 @@ _EMPTY_PAYLOADS: dict[str, dict[str, Any]] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of the API, not an error of the sandbox
-    """A request that the API turns down.
+class Refusal(Exception):  # noqa: N818 - an API response, not an error of the sandbox
+    """A request that the API refuses.
 
-    `status` is the HTTP status on v1, where nearly every refusal is a 200.
+    `status` is the HTTP status on v1, where nearly all errors are sent with 200.
     """
 
     def __init__(self, code: int, message: str = "", *, status: int = 200) -> None:
@@ -81,26 +81,26 @@ class Refusal(Exception):  # noqa: N818 - an answer of the API, not an error of 
         super().__init__(f"{self.message} ({code})")
 
 
-def invalid(detail: str, *, status: int = 200) -> Refusal:
-    """2013, the refusal that names the parameter at fault."""
+def invalid_params(detail: str, *, status: int = 200) -> Refusal:
+    """Return a 2013 refusal whose message ends in `detail`."""
     return Refusal(INVALID_PARAMS, f"invalid params, {detail}", status=status)
 
 
-def base_resp(code: int = 0, message: str = "") -> dict[str, Any]:
-    """What every v1 answer ends with."""
+def make_base_resp(code: int = 0, message: str = "") -> dict[str, Any]:
+    """Return the `base_resp` object of every v1 response."""
     return {"status_code": code, "status_msg": message or _MESSAGES.get(code, "")}
 
 
-def spoken(refusal: Refusal, *, path: str, trace_id: str) -> tuple[int, Mapping[str, Any]]:
-    """The HTTP status and JSON body in which `path` says this refusal."""
+def to_http(refusal: Refusal, *, path: str, trace_id: str) -> tuple[int, Mapping[str, Any]]:
+    """Return the HTTP status and JSON body of `refusal`, in the API version of `path`."""
     if path.startswith("/v2/"):
-        return _spoken_by_v2(refusal, trace_id=trace_id)
+        return _to_http_v2(refusal, trace_id=trace_id)
     empty = _EMPTY_PAYLOADS.get(path, {})
-    return refusal.status, {**empty, "base_resp": base_resp(refusal.code, refusal.message)}
+    return refusal.status, {**empty, "base_resp": make_base_resp(refusal.code, refusal.message)}
 
 
-def _spoken_by_v2(refusal: Refusal, *, trace_id: str) -> tuple[int, Mapping[str, Any]]:
-    status, kind = _V2_ANSWERS.get(refusal.code, _V2_SERVER_ERROR)
+def _to_http_v2(refusal: Refusal, *, trace_id: str) -> tuple[int, Mapping[str, Any]]:
+    status, error_type = _V2_ERRORS.get(refusal.code, _V2_SERVER_ERROR)
     message = f"{refusal.message} ({refusal.code})"
-    error = {"type": kind, "message": message, "http_code": str(status)}
+    error = {"type": error_type, "message": message, "http_code": str(status)}
     return status, {"type": "error", "error": error, "request_id": trace_id}

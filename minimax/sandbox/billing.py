@@ -1,4 +1,4 @@
-"""The bill: what a real account would have been charged, at list prices."""
+"""The sandbox's bill: what a real account would have been charged, at list prices."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from minimax.sandbox.bounded import RecentList
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One thing bought: `what` names the kind, `id` the task, voice or request."""
+    """One charge: `what` was bought, and the `id` of the task, voice or request."""
 
     what: str
     amount_usd: float
@@ -16,23 +16,23 @@ class Charge:
 
 
 class Bill(RecentList[Charge]):
-    """The charges, oldest first."""
+    """The account's charges, oldest first."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._times: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
-    def charge(self, what: str, amount_usd: float, *, bought: str) -> None:
-        """Write one charge down; `bought` is the id of what was bought."""
-        self.append(Charge(what, round(amount_usd, 6), bought))
-        self._times[what] += 1
+    def charge(self, what: str, amount_usd: float, *, item_id: str) -> None:
+        """Add a charge for the task, voice or request with the id `item_id`."""
+        self.append(Charge(what, round(amount_usd, 6), item_id))
+        self._counts[what] += 1
 
-    def take_back(self, *, bought: str) -> None:
-        """Forget the charge for something that was cancelled in time."""
-        for charge in [charge for charge in self if charge.id == bought]:
+    def refund(self, *, item_id: str) -> None:
+        """Remove the charge for a task that was cancelled before it started."""
+        for charge in [charge for charge in self if charge.id == item_id]:
             self.remove(charge)
-            self._times[charge.what] -= 1
+            self._counts[charge.what] -= 1
 
-    def times(self, what: str) -> int:
-        """How often `what` was charged, the charges already forgotten included."""
-        return self._times[what]
+    def count_charges(self, what: str) -> int:
+        """Return how often `what` was charged, including charges dropped from the list."""
+        return self._counts[what]

@@ -1,30 +1,30 @@
-"""Collections that keep their newest members, so that a run of days does not grow without end."""
+"""Collections that drop their oldest items, so that a long-running sandbox does not leak memory."""
 
 from typing import Final, TypeVar
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")
 
-KEPT_ITEMS: Final = 10_000
+MAX_ITEMS: Final = 10_000
 
 
 class RecentList(list[Item]):
-    """A list that forgets its oldest items."""
+    """A list of the newest `MAX_ITEMS` items."""
 
     def append(self, item: Item) -> None:
-        """Add the newest item, and let the oldest go where there are too many."""
+        """Add an item, and drop the oldest one if the list is full."""
         super().append(item)
-        del self[:-KEPT_ITEMS]
+        del self[:-MAX_ITEMS]
 
 
 class BoundedDict(dict[Key, Item]):
-    """A dict that forgets its oldest entries; `keep` says how many stay."""
+    """A dict of the newest `max_items` entries."""
 
-    def __init__(self, *, keep: int = KEPT_ITEMS) -> None:
+    def __init__(self, *, max_items: int = MAX_ITEMS) -> None:
         super().__init__()
-        self._keep = keep
+        self._max_items = max_items
 
     def __setitem__(self, key: Key, item: Item) -> None:
         super().__setitem__(key, item)
-        if len(self) > self._keep:
+        if len(self) > self._max_items:
             del self[next(iter(self))]

@@ -1,4 +1,4 @@
-"""Faults: what goes wrong between a client and MiniMax, on demand and a stated number of times."""
+"""Faults that the sandbox injects on demand: network failures and error responses."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -7,23 +7,25 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong on every request whose path starts with `path`.
+    """A fault on requests whose path starts with `path`, and whose method is `method` if given.
 
-    What the client gets is at most one of:
+    The client gets one of:
 
-    * an answer of the fault's own: `status` with `body` and `headers`, or `code` with `message`
-      as the refusal of that path's generation (a `base_resp` in HTTP 200, or the v2 error shape);
-    * `reset` (TCP RST), `close` (the connection closed without an answer) or `hang` (nothing);
-    * otherwise the sandbox's real answer.
+    * the fault's own response: `status` with `body` and `headers`, or `code` with `message` as an
+      API error of the path's version (`base_resp` with HTTP 200 on v1, an error object on v2);
+    * no response: `reset` (TCP RST), `close` (connection closed) or `hang` (nothing is sent);
+    * otherwise the sandbox's real response.
 
-    An answer may come late (`delay_seconds`), slowly (`bytes_per_second`), or be cut short
-    (`cut_after_bytes`), with its length announced or ended by the closing of the connection.
+    A response can be delayed (`delay_seconds`), slow (`bytes_per_second`) or truncated
+    (`cut_after_bytes`). `announce_length=False` sends a truncated response without Content-Length,
+    so that only the closed connection ends it.
 
-    `when="before"`: the request is read but not handled, so nothing is accepted or billed.
-    `when="after"`: it is handled, accepted and billed; only the answer suffers. Where the real
-    answer is kept, `when` says on which side of the handling the delay falls.
+    With `when="before"` the request is read but not handled, so nothing is accepted or billed.
+    With `when="after"` it is handled, accepted and billed, and only the response is affected. If
+    the client gets the real response, `when` places the delay before or after the handling.
 
-    `times=None` means for ever. The first fault added that matches is the one that is met.
+    The fault applies to `times` requests, or to all if None. A request meets the first matching
+    fault, in the order in which they were added.
     """
 
     path: str
@@ -45,79 +47,85 @@ class Fault:
     bytes_per_second: float | None = None
 
     def __post_init__(self) -> None:
-        for broken, complaint in self._rules():
-            if broken:
-                raise ValueError(complaint)
+        for violated, message in self._list_rules():
+            if violated:
+                raise ValueError(message)
 
     @property
-    def answers(self) -> bool:
-        """Whether the fault brings an answer of its own."""
+    def has_own_response(self) -> bool:
+        """Whether the fault defines its own response."""
         return self.status is not None or self.code is not None
 
     @property
-    def silent(self) -> bool:
-        """Whether the client gets no answer at all."""
+    def has_no_response(self) -> bool:
+        """Whether the client gets no response."""
         return self.reset or self.close or self.hang
 
     @property
-    def replaces_answer(self) -> bool:
-        """Whether the sandbox's real answer never reaches the client."""
-        return self.answers or self.silent
+    def replaces_response(self) -> bool:
+        """Whether the client does not get the real response."""
+        return self.has_own_response or self.has_no_response
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a request of this method and path meets the fault."""
+        """Return whether the fault applies to a request."""
         return path.startswith(self.path) and self.method in {None, method}
 
-    def _rules(self) -> list[tuple[bool, str]]:
+    def _list_rules(self) -> list[tuple[bool, str]]:
         outcomes = [self.status is not None, self.code is not None]
         outcomes += [self.reset, self.close, self.hang]
-        cut = self.cut_after_bytes is not None
-        shaped = cut or self.bytes_per_second is not None
+        is_cut = self.cut_after_bytes is not None
+        shaped = is_cut or self.bytes_per_second is not None
         return [
             (self.when not in {"before", "after"}, "when is before or after"),
             (sum(outcomes) > 1, "one of status, code, reset, close and hang, not several"),
             (bool(self.body) and self.status is None, "a body needs a status"),
-            (bool(self.headers) and not self.answers, "headers need a status or a code"),
+            (bool(self.headers) and not self.has_own_response, "headers need a status or a code"),
             (bool(self.message) and self.code is None, "a message needs a code"),
-            (shaped and self.silent, "an answer that never comes is neither cut nor slow"),
-            (not self.announce_length and not cut, "announce_length says how an answer is cut"),
             (
-                cut and self.when == "before" and not self.answers,
+                shaped and self.has_no_response,
+                "an answer that never comes is neither cut nor slow",
+            ),
+            (
+                not self.announce_length and not is_cut,
+                "announce_length says how an answer is cut",
+            ),
+            (
+                is_cut and self.when == "before" and not self.has_own_response,
                 "a cut needs an answer: status, code, or when='after' for the real one",
             ),
         ]
 
 
 class Faults:
-    """The faults that are due, in the order in which they were added."""
+    """The pending faults, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[Fault, int | None]] = []
+        self._pending: list[tuple[Fault, int | None]] = []
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._pending)
 
     def add(self, *faults: Fault) -> None:
-        """Let these happen after the ones already due."""
-        self._due += [(fault, fault.times) for fault in faults]
+        """Add faults after the pending ones."""
+        self._pending += [(fault, fault.times) for fault in faults]
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
-        self._due.clear()
+        """Remove all pending faults."""
+        self._pending.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The fault that this request meets, counted as met."""
-        for position, (fault, times) in enumerate(self._due):
+        """Return the fault that applies to a request, and count it as used."""
+        for position, (fault, times) in enumerate(self._pending):
             if fault.matches(method, path):
                 self._count_down(position, times)
                 return fault
         return None
 
     def _count_down(self, position: int, times: int | None) -> None:
-        fault, _ = self._due[position]
+        fault, _ = self._pending[position]
         if times is None:
             return
         if times > 1:
-            self._due[position] = (fault, times - 1)
+            self._pending[position] = (fault, times - 1)
         else:
-            del self._due[position]
+            del self._pending[position]

@@ -1,4 +1,4 @@
-"""The ids that the sandbox hands out: recognisable at sight, and never handed out twice."""
+"""The ids that the sandbox assigns: easy to recognise, and never assigned twice."""
 
 import itertools
 import random
@@ -6,36 +6,36 @@ import secrets
 import time
 from typing import Final
 
-FILE_ID_FLOOR: Final = 900_000_000_000_000
+MIN_FILE_ID: Final = 900_000_000_000_000
 PREFIX: Final = "sandbox"
 
-# The numbers run from the floor to sixteen digits: a slot per second, wide enough that two
-# sandboxes started within the same second do not meet.
-_SLOT: Final = 10**8
+# Ids have up to sixteen digits and start at a slot chosen by the current second, at a random
+# offset, so that two sandboxes started in the same second are unlikely to share ids.
+_SLOT_SIZE: Final = 10**8
 _SLOTS: Final = 10**6
 
 
-class Ids:
-    """One series of numbers for the files and tasks of one sandbox."""
+class IdGenerator:
+    """One series of numbers for the files, tasks and voices of one sandbox."""
 
     def __init__(self) -> None:
         slot = int(time.time()) % _SLOTS
-        start = FILE_ID_FLOOR + slot * _SLOT + random.randrange(_SLOT)
+        start = MIN_FILE_ID + slot * _SLOT_SIZE + random.randrange(_SLOT_SIZE)
         self._numbers = itertools.count(start)
 
-    def file_id(self) -> int:
-        """An integer, as on `files`."""
+    def new_file_id(self) -> int:
+        """Return a file id, an integer as in the Files API."""
         return next(self._numbers)
 
-    def task_id(self) -> str:
-        """A string that no real task has."""
+    def new_task_id(self) -> str:
+        """Return a task id that no real task has."""
         return f"{PREFIX}{next(self._numbers)}"
 
-    def voice_id(self) -> str:
-        """The name of a voice whose maker gave it none."""
+    def new_voice_id(self) -> str:
+        """Return a voice id for a voice design request that names none."""
         return f"{PREFIX}-ttv-voice-{next(self._numbers)}"
 
 
 def new_trace_id() -> str:
-    """32 hexadecimal characters, as in MiniMax's `Trace-Id`."""
+    """Return 32 hexadecimal characters, as in MiniMax's `Trace-Id` header."""
     return secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""How long a video job takes, and what its prompt can make happen to it."""
+"""How long video jobs take, and the prompt marks that make them fail."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,18 +6,18 @@ from typing import Final
 from minimax.sandbox.api_errors import INPUT_SENSITIVE, Refusal
 
 REFUSE_INPUT_MARK: Final = "[refuse input]"
-"""A prompt with this mark is refused at once (1026)."""
+"""A request whose prompt has this mark is refused at once (1026)."""
 
 BLOCK_OUTPUT_MARK: Final = "[block output]"
-"""A prompt with this mark is accepted, and its result blocked (1027)."""
+"""A request whose prompt has this mark is accepted, and moderation blocks its result (1027)."""
 
 FAIL_MARK: Final = "[fail]"
-"""A prompt with this mark is accepted, and the job fails without a reason."""
+"""A request whose prompt has this mark is accepted, and the job fails without a reason."""
 
 
 @dataclass(frozen=True)
 class VideoStages:
-    """How long a job stays in each of its states, by the sandbox's clock."""
+    """How long a video job stays in each state, by the sandbox's clock."""
 
     preparing_seconds: float = 0.5
     queueing_seconds: float = 0.5
@@ -25,16 +25,16 @@ class VideoStages:
 
     @property
     def waiting_seconds(self) -> float:
-        """From the order to the start of the work."""
+        """The time from the request to the start of processing."""
         return self.preparing_seconds + self.queueing_seconds
 
     @property
     def total_seconds(self) -> float:
-        """From the order to the end."""
+        """The time from the request to the end of the job."""
         return self.waiting_seconds + self.processing_seconds
 
 
-def check_prompt(prompt: str) -> None:
-    """Moderate a prompt as MiniMax does before it accepts a job."""
+def moderate_prompt(prompt: str) -> None:
+    """Refuse a prompt that MiniMax's input moderation would refuse."""
     if REFUSE_INPUT_MARK in prompt:
         raise Refusal(INPUT_SENSITIVE)

@@ -1,4 +1,4 @@
-"""Units that MiniMax's limits are counted in."""
+"""Units used by MiniMax's limits."""
 
 from typing import Final
 

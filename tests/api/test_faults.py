@@ -134,7 +134,7 @@ async def test_01_a_connection_refused_twice_is_tried_again_and_buys_one_video(
         async with serving(settings, replace(time.clock, sleep=sleep)) as running:
             video = await buy(running)
     assert [video["task_id"]] == list(sandbox.videos)
-    assert (count_submissions(sandbox), sandbox.billed("video")) == (1, 1)
+    assert (count_submissions(sandbox), sandbox.count_charges("video")) == (1, 1)
     assert states(settings) == ["accepted"]
 
 
@@ -382,7 +382,7 @@ async def test_13_an_id_that_comes_after_the_host_gave_up_is_in_the_ledger_and_o
         settings = replace(settings, api_host=url)
         async with start_server(settings) as running:
             ident, answer = running.start("generate_video", **VIDEO)
-            await wait_until(lambda: sandbox.billed("video"))
+            await wait_until(lambda: sandbox.count_charges("video"))
             running.cancel(ident)
             await wait_until(lambda: states(settings) == ["accepted"])
             assert not answer.done()

@@ -48,7 +48,7 @@ async def main() -> None:
     async with AsyncExitStack() as stack:
         api = Api(
             sandbox=await stack.enter_async_context(
-                serve(Sandbox(stages=AT_ONCE, film_bytes=FILM_BYTES))
+                serve(Sandbox(stages=AT_ONCE, video_bytes=FILM_BYTES))
             ),
             quick=await stack.enter_async_context(_stub(answer_seconds=0)),
             slow=await stack.enter_async_context(_stub(answer_seconds=ANSWER_SECONDS)),

@@ -156,11 +156,11 @@ def test_example_2_ends_with_the_file_id(
 def test_example_3_buys_one_video_and_saves_it(
     names: dict[str, Any], sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = sandbox.billed("video")
+    before = sandbox.count_charges("video")
     run(program(README, "async def make_video"), names)
     [saved] = printed_files(capsys.readouterr().out)
-    assert saved.read_bytes() == (SAMPLES / "film.mp4").read_bytes()
-    assert sandbox.billed("video") == before + 1
+    assert saved.read_bytes() == (SAMPLES / "video.mp4").read_bytes()
+    assert sandbox.count_charges("video") == before + 1
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ async def test_a_submission_in_flight_is_waited_for_and_its_id_kept_for_the_next
 ) -> None:
     async with running_server(settings, SUBMITTING) as place:
         place.running.start("generate_video", **VIDEO)
-        await wait_until(lambda: place.sandbox.billed("video"))
+        await wait_until(lambda: place.sandbox.count_charges("video"))
         assert await seconds_to_end(place.running, end) < SLOW_SECONDS + QUICK_SECONDS
         [row] = rows(place.settings)
         assert (row["state"], row["answered_at"]) == ("accepted", None)
@@ -167,7 +167,7 @@ async def test_a_submission_in_flight_is_waited_for_and_its_id_kept_for_the_next
         async with open_server(place.settings, time) as later:
             video = await buy(later)
     assert (video["reused"], video["task_id"]) == (True, row["task_id"])
-    assert place.sandbox.billed("video") == 1
+    assert place.sandbox.count_charges("video") == 1
 
 
 async def test_a_submission_without_an_answer_is_waited_for_five_seconds_and_is_then_in_doubt(
@@ -181,13 +181,13 @@ async def test_a_submission_without_an_answer_is_waited_for_five_seconds_and_is_
             own, Fault("/v1/video_generation", when="after", hang=True)
         ) as place:
             place.running.start("generate_video", **VIDEO)
-            await wait_until(lambda: place.sandbox.billed("video"))
+            await wait_until(lambda: place.sandbox.count_charges("video"))
             seconds = await seconds_to_end(place.running, end)
             assert states(own) == ["unknown"]
             async with open_server(place.settings, time) as later:
                 with pytest.raises(MaybeChargedError):
                     await buy(later)
-        assert place.sandbox.billed("video") == 1
+        assert place.sandbox.count_charges("video") == 1
         return seconds
 
     ends: list[Any] = [end.values[0] for end in ENDS]
@@ -203,7 +203,7 @@ async def test_a_speech_that_is_being_made_is_waited_for_and_saved(
     slow = Fault("/v1/t2a_v2", when="after", delay_seconds=SLOW_SECONDS)
     async with running_server(settings, slow) as place:
         place.running.start("text_to_audio", text="Good morning, everybody.")
-        await wait_until(lambda: place.sandbox.billed("speech"))
+        await wait_until(lambda: place.sandbox.count_charges("speech"))
         assert await seconds_to_end(place.running, end) < SLOW_SECONDS + QUICK_SECONDS
     [saved] = settings.base_path.glob("*.mp3")
     assert saved.stat().st_size > 0
@@ -215,7 +215,7 @@ async def test_a_second_signal_does_not_cut_the_wait_for_a_submission_short(
 ) -> None:
     async with running_server(settings, SUBMITTING) as place:
         place.running.start("generate_video", **VIDEO)
-        await wait_until(lambda: place.sandbox.billed("video"))
+        await wait_until(lambda: place.sandbox.count_charges("video"))
         terminate(place.running)
         await asyncio.sleep(0.1)
         assert await seconds_to_end(place.running, interrupt) < SLOW_SECONDS + QUICK_SECONDS
@@ -260,11 +260,11 @@ async def test_a_submission_survives_a_host_that_died_and_is_handed_over(
 ) -> None:
     async with running_server(settings, SUBMITTING) as place:
         place.running.start("generate_video", **VIDEO)
-        await wait_until(lambda: place.sandbox.billed("video"))
+        await wait_until(lambda: place.sandbox.count_charges("video"))
         assert await seconds_to_end(place.running, death) < SLOW_SECONDS + QUICK_SECONDS
         async with open_server(place.settings, time) as later:
             assert (await buy(later))["reused"]
-    assert place.sandbox.billed("video") == 1
+    assert place.sandbox.count_charges("video") == 1
 
 
 # --- a call that the host gives up on ----------------------------------------------------------
@@ -283,7 +283,7 @@ async def test_a_cancelled_call_is_one_billed_job_that_the_next_identical_call_g
     async with running_server(settings, slow, handshake=not meta) as place:
         params = {"name": "generate_video", "arguments": VIDEO, **meta}
         ident, answer = place.running.ask("tools/call", params)
-        await wait_until(lambda: place.sandbox.billed("video"))
+        await wait_until(lambda: place.sandbox.count_charges("video"))
         place.running.cancel(ident)
         await until_abandoned(place)
         assert states(place.settings) == ["submitting"]
@@ -292,7 +292,7 @@ async def test_a_cancelled_call_is_one_billed_job_that_the_next_identical_call_g
         again = (await place.running.answer("tools/call", params))["result"]
         assert again["structuredContent"]["reused"] is True
         assert [again["structuredContent"]["task_id"]] == list(place.sandbox.videos)
-        assert place.sandbox.billed("video") == 1
+        assert place.sandbox.count_charges("video") == 1
         assert not answer.done() or "result" not in answer.result()
         assert await seconds_to_end(place.running, close_stdin) < QUICK_SECONDS
 
@@ -307,4 +307,4 @@ async def test_a_cancelled_wait_ends_at_once_and_the_server_goes_on(settings: Se
         status = await place.running.call("query_video_generation", task_id=task_id)
         assert status["status"] in ("queued", "processing")
         assert await seconds_to_end(place.running, close_stdin) < QUICK_SECONDS
-    assert never.billed("video") == 1
+    assert never.count_charges("video") == 1

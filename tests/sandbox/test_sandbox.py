@@ -1,4 +1,4 @@
-"""The sandbox keeps MiniMax's rules: its answers over real HTTP, against the API as documented."""
+"""The sandbox follows the documented rules of MiniMax's API, tested over real HTTP."""
 
 import asyncio
 import base64
@@ -11,6 +11,7 @@ import sys
 import time
 import wave
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,18 +21,19 @@ import pytest
 from tinytag import TinyTag
 
 from minimax.sandbox import Charge, Fault, Sandbox, VideoStages, run, serve
-from minimax.sandbox.bounded import KEPT_ITEMS, BoundedDict, RecentList
+from minimax.sandbox.bounded import MAX_ITEMS, BoundedDict, RecentList
 from minimax.sandbox.http.routes import build_app
-from minimax.sandbox.ids import Ids
+from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media import samples
+from minimax.sandbox.signed_links import StoreLink
 from tests.support.samples import png, wav
 
 pytestmark = pytest.mark.anyio
 
 DAY = 24 * 60 * 60
 VOICE = "narrator-01"
-ORDER = {"model": "MiniMax-Hailuo-2.3", "prompt": "a sun crosses the sky"}
-ORDER_V2 = {
+VIDEO_REQUEST = {"model": "MiniMax-Hailuo-2.3", "prompt": "a sun crosses the sky"}
+VIDEO_REQUEST_V2 = {
     "model": "MiniMax-H3",
     "content": [{"type": "text", "text": "a sun crosses the sky"}],
     "resolution": "768P",
@@ -40,15 +42,15 @@ ORDER_V2 = {
 }
 
 
-def data_uri(data: bytes, media_type: str = "image/png") -> str:
+def make_data_uri(data: bytes, media_type: str = "image/png") -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-FRAME = data_uri(png(400, 400))
+FRAME = make_data_uri(png(400, 400))
 
 
-class TellTales:
-    """Test ids that tell what a row of a table is about; pytest asks for each value in turn."""
+class RowIds:
+    """Makes readable test ids for rows with a dict; pytest calls it with each value in turn."""
 
     def __init__(self) -> None:
         self._row = 0
@@ -61,7 +63,7 @@ class TellTales:
 
 
 class Client:
-    """A thin client: a verb and a path in, JSON out."""
+    """A thin client of the API that returns parsed JSON."""
 
     def __init__(self, base_url: str, http: httpx.AsyncClient) -> None:
         self.base_url = base_url
@@ -73,16 +75,16 @@ class Client:
     async def post(self, path: str, body: Any) -> Any:
         return (await self.http.post(path, json=body)).json()
 
-    async def code(self, path: str, body: Any) -> int:
+    async def post_for_code(self, path: str, body: Any) -> int:
         return int((await self.post(path, body))["base_resp"]["status_code"])
 
     async def upload(
         self, data: bytes, *, name: str = "voice.wav", purpose: str = "voice_clone"
     ) -> int:
-        answer = await self.http.post(
+        response = await self.http.post(
             "/v1/files/upload", data={"purpose": purpose}, files={"file": (name, data)}
         )
-        return int(answer.json()["file"]["file_id"])
+        return int(response.json()["file"]["file_id"])
 
     async def clone(self, voice_id: str = VOICE, **fields: Any) -> Any:
         file_id = await self.upload(wav(12))
@@ -95,8 +97,8 @@ class Client:
         return await self.post("/v1/t2a_v2", {"voice_setting": {"voice_id": voice_id}, **body})
 
     async def download(self, url: str) -> httpx.Response:
-        async with httpx.AsyncClient(trust_env=False) as plain:
-            return await plain.get(url)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            return await http.get(url)
 
 
 @pytest.fixture
@@ -104,9 +106,10 @@ def sandbox() -> Sandbox:
     return Sandbox()
 
 
-@pytest.fixture
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    headers = {"Authorization": "Bearer key"}
+@asynccontextmanager
+async def connect(sandbox: Sandbox, *, authorization: str = "Bearer key") -> AsyncIterator[Client]:
+    """Serve `sandbox`, and connect a client to it."""
+    headers = {"Authorization": authorization}
     async with (
         serve(sandbox) as base_url,
         httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http,
@@ -114,8 +117,14 @@ async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
         yield Client(base_url, http)
 
 
-def code_of(answer: Any) -> int:
-    return int(answer["base_resp"]["status_code"])
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
+    async with connect(sandbox) as client:
+        yield client
+
+
+def get_code(response: Any) -> int:
+    return int(response["base_resp"]["status_code"])
 
 
 # --- keys, paths, traces
@@ -125,57 +134,54 @@ def code_of(answer: Any) -> int:
     ("authorization", "code"),
     [("", 1004), ("key", 1004), ("Basic key", 1004), ("Bearer", 1004), ("Bearer other", 2049)],
 )
-async def test_a_bad_key_is_refused_before_anything_else(authorization: str, code: int) -> None:
-    async with serve(Sandbox(keys={"good"})) as base_url:
-        headers = {"Authorization": authorization}
-        async with httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http:
-            v1 = await http.post("/v1/video_generation", content=b"no json")
-            v2 = await http.post("/v2/video_generation", content=b"no json")
-    assert (v1.status_code, code_of(v1.json()), v1.json()["task_id"]) == (200, code, "")
+async def test_an_invalid_key_is_refused_before_anything_else(
+    authorization: str, code: int
+) -> None:
+    async with connect(Sandbox(keys={"good"}), authorization=authorization) as client:
+        v1 = await client.http.post("/v1/video_generation", content=b"no json")
+        v2 = await client.http.post("/v2/video_generation", content=b"no json")
+    assert (v1.status_code, get_code(v1.json()), v1.json()["task_id"]) == (200, code, "")
     assert v2.status_code == 401
     assert v2.json()["error"]["type"] == "authorized_error"
     assert v2.json()["error"]["message"].endswith(f"({code})")
 
 
-async def test_a_good_key_is_taken() -> None:
-    async with serve(Sandbox(keys={"good"})) as base_url:
-        headers = {"Authorization": "Bearer good"}
-        async with httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http:
-            answer = await http.post("/v1/get_voice", json={"voice_type": "system"})
-    assert code_of(answer.json()) == 0
+async def test_a_valid_key_is_accepted() -> None:
+    async with connect(Sandbox(keys={"good"}), authorization="Bearer good") as client:
+        assert await client.post_for_code("/v1/get_voice", {"voice_type": "system"}) == 0
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/v1/nothing"), ("GET", "/v1/get_voice"), ("PUT", "/v2/x")]
 )
-async def test_an_unknown_path_is_plain_404(client: Client, method: str, path: str) -> None:
-    answer = await client.http.request(method, path)
-    assert (answer.status_code, answer.text) == (404, "404 page not found")
+async def test_an_unknown_path_is_404_in_plain_text(client: Client, method: str, path: str) -> None:
+    response = await client.http.request(method, path)
+    assert (response.status_code, response.text) == (404, "404 page not found")
 
 
-async def test_every_answer_has_a_trace_id_of_its_own(client: Client, sandbox: Sandbox) -> None:
-    answers = [await client.http.get(path) for path in ("/v1/x", "/v1/files/list", "/v2/x")]
-    traces = [answer.headers["trace-id"] for answer in answers]
+async def test_every_response_has_its_own_trace_id(client: Client, sandbox: Sandbox) -> None:
+    responses = [await client.http.get(path) for path in ("/v1/x", "/v1/files/list", "/v2/x")]
+    traces = [response.headers["trace-id"] for response in responses]
     assert len(set(traces)) == 3
     assert all(len(trace) == 32 and int(trace, 16) for trace in traces)
-    assert [seen.trace_id for seen in sandbox.requests] == traces
+    assert [request.trace_id for request in sandbox.requests] == traces
 
 
-async def test_what_was_asked_is_seen_without_its_query(client: Client, sandbox: Sandbox) -> None:
+async def test_requests_are_recorded_without_their_query(client: Client, sandbox: Sandbox) -> None:
     await client.get("/v1/files/list", purpose="voice_clone")
-    (seen,) = sandbox.requests
-    assert (seen.method, seen.path) == ("GET", "/v1/files/list")
-    assert seen.headers["authorization"] == "Bearer key"
+    (request,) = sandbox.requests
+    assert (request.method, request.path) == ("GET", "/v1/files/list")
+    assert request.headers["authorization"] == "Bearer key"
     assert sandbox.count("GET /v1/files/list") == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff"])
 @pytest.mark.parametrize("path", ["/v1/voice_clone", "/v1/t2a_v2", "/v1/video_generation"])
-async def test_a_body_that_is_no_json_object_is_2013(
+async def test_a_body_that_is_not_a_json_object_is_2013(
     client: Client, path: str, body: bytes
 ) -> None:
-    answer = await client.http.post(path, content=body)
-    assert (answer.status_code, code_of(answer.json())) == (200, 2013)
+    response = await client.http.post(path, content=body)
+    assert (response.status_code, get_code(response.json())) == (200, 2013)
 
 
 # --- files
@@ -184,19 +190,19 @@ async def test_a_body_that_is_no_json_object_is_2013(
 async def test_an_upload_is_listed_retrieved_and_deleted(client: Client, sandbox: Sandbox) -> None:
     file_id = await client.upload(b"words", name="a.mp3")
     assert file_id >= 900_000_000_000_000
-    listed = await client.get("/v1/files/list", purpose="voice_clone")
-    assert [file["file_id"] for file in listed["files"]] == [file_id]
+    response = await client.get("/v1/files/list", purpose="voice_clone")
+    assert [file["file_id"] for file in response["files"]] == [file_id]
     file = (await client.get("/v1/files/retrieve", file_id=file_id))["file"]
     assert (file["bytes"], file["filename"], file["purpose"]) == (5, "a.mp3", "voice_clone")
     content = await client.http.get("/v1/files/retrieve_content", params={"file_id": file_id})
     assert content.content == b"words"
-    kept = sandbox.files[file_id].blob
-    assert kept
-    path = kept.path
-    del kept
+    blob = sandbox.files[file_id].blob
+    assert blob
+    path = blob.path
+    del blob  # the last reference besides the file itself
     body = {"file_id": file_id, "purpose": "voice_clone"}
     assert (await client.post("/v1/files/delete", body))["file_id"] == file_id
-    assert code_of(await client.get("/v1/files/retrieve", file_id=file_id)) == 2013
+    assert get_code(await client.get("/v1/files/retrieve", file_id=file_id)) == 2013
     assert not path.exists()
 
 
@@ -211,19 +217,21 @@ async def test_an_upload_is_listed_retrieved_and_deleted(client: Client, sandbox
         ("/v1/files/retrieve_content", {"file_id": "1"}),
     ],
 )
-async def test_a_file_query_that_names_nothing_is_2013(
+async def test_a_query_for_no_known_file_is_2013(
     client: Client, path: str, query: dict[str, str]
 ) -> None:
-    assert code_of(await client.get(path, **query)) == 2013
+    assert get_code(await client.get(path, **query)) == 2013
 
 
-@pytest.mark.parametrize("wrong", [{"purpose": "prompt_audio"}, {"purpose": "all"}, {"file_id": 1}])
+@pytest.mark.parametrize(
+    "changes", [{"purpose": "prompt_audio"}, {"purpose": "all"}, {"file_id": 1}]
+)
 async def test_a_file_is_deleted_only_by_its_id_and_purpose(
-    client: Client, wrong: dict[str, Any]
+    client: Client, changes: dict[str, Any]
 ) -> None:
-    right = {"file_id": await client.upload(b"words"), "purpose": "voice_clone"}
-    assert await client.code("/v1/files/delete", right | wrong) == 2013
-    assert await client.code("/v1/files/delete", right) == 0
+    body = {"file_id": await client.upload(b"words"), "purpose": "voice_clone"}
+    assert await client.post_for_code("/v1/files/delete", body | changes) == 2013
+    assert await client.post_for_code("/v1/files/delete", body) == 0
 
 
 @pytest.mark.parametrize(
@@ -239,13 +247,13 @@ async def test_a_file_is_deleted_only_by_its_id_and_purpose(
         ("t2a_async_input", "a.txt", 100, 200, 0),
     ],
 )
-async def test_an_upload_is_judged_by_its_purpose(
+async def test_an_upload_is_validated_by_its_purpose(
     client: Client, sandbox: Sandbox, purpose: str, name: str, size: int, status: int, code: int
 ) -> None:
-    answer = await client.http.post(
+    response = await client.http.post(
         "/v1/files/upload", data={"purpose": purpose}, files={"file": (name, bytes(size))}
     )
-    assert (answer.status_code, code_of(answer.json())) == (status, code)
+    assert (response.status_code, get_code(response.json())) == (status, code)
     assert len(sandbox.files) == (code == 0)
 
 
@@ -260,25 +268,29 @@ async def test_an_upload_is_judged_by_its_purpose(
     ],
     ids=["json", "no file", "no purpose", "torn multipart", "no boundary"],
 )
-async def test_an_upload_that_is_not_whole_is_2013(client: Client, sent: dict[str, Any]) -> None:
-    answer = await client.http.post("/v1/files/upload", **sent)
-    assert code_of(answer.json()) == 2013
+async def test_an_incomplete_upload_is_2013(client: Client, sent: dict[str, Any]) -> None:
+    response = await client.http.post("/v1/files/upload", **sent)
+    assert get_code(response.json()) == 2013
 
 
-async def test_an_upload_larger_than_any_is_cut_off(client: Client, sandbox: Sandbox) -> None:
-    answer = await client.http.post(
+async def test_an_upload_over_the_largest_limit_is_refused(
+    client: Client, sandbox: Sandbox
+) -> None:
+    response = await client.http.post(
         "/v1/files/upload",
         data={"purpose": "voice_clone"},
         files={"file": ("a.mp3", bytes(52 * 1024 * 1024))},
     )
-    assert code_of(answer.json()) == 2013
+    assert get_code(response.json()) == 2013
     assert not sandbox.files
 
 
 # --- voice cloning
 
 
-async def test_a_clone_succeeds_without_naming_its_voice(client: Client, sandbox: Sandbox) -> None:
+async def test_a_clone_response_does_not_contain_the_voice_id(
+    client: Client, sandbox: Sandbox
+) -> None:
     assert await client.clone() == {
         "input_sensitive": False,
         "input_sensitive_type": 0,
@@ -288,22 +300,26 @@ async def test_a_clone_succeeds_without_naming_its_voice(client: Client, sandbox
     assert sandbox.bill == []
 
 
-async def test_a_preview_is_linked_and_billed_at_once(client: Client, sandbox: Sandbox) -> None:
-    answer = await client.clone(text="你好 you", model="speech-2.8-turbo")
-    demo = await client.download(answer["demo_audio"])
+async def test_a_clone_preview_is_a_link_and_is_billed_at_once(
+    client: Client, sandbox: Sandbox
+) -> None:
+    response = await client.clone(text="你好 you", model="speech-2.8-turbo")
+    demo = await client.download(response["demo_audio"])
     assert demo.headers["content-type"] == "audio/mpeg"
     assert TinyTag.get(file_obj=io.BytesIO(demo.content)).duration == pytest.approx(
-        answer["extra_info"]["audio_length"] / 1000, abs=0.01
+        response["extra_info"]["audio_length"] / 1000, abs=0.01
     )
-    assert answer["extra_info"]["usage_characters"] == 8
+    assert response["extra_info"]["usage_characters"] == 8
     assert sandbox.bill == [Charge("speech", 0.00048, VOICE)]
 
 
 @pytest.mark.parametrize("name", ["recording.mp3", "voice.m4a", "voice.wav"])
-async def test_a_clone_measures_every_format_it_takes(client: Client, name: str) -> None:
+async def test_a_clone_accepts_every_documented_format(client: Client, name: str) -> None:
     data = samples.RECORDING.read_bytes()
     file_id = await client.upload(data, name=name)
-    assert await client.code("/v1/voice_clone", {"file_id": file_id, "voice_id": VOICE}) == 0
+    assert (
+        await client.post_for_code("/v1/voice_clone", {"file_id": file_id, "voice_id": VOICE}) == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -331,12 +347,12 @@ async def test_a_clone_measures_every_format_it_takes(client: Client, name: str)
         ({"clone_prompt": {"prompt_audio": 1, "prompt_text": "Hi."}}, "file_id not exist"),
     ],
 )
-async def test_a_clone_that_breaks_a_rule_is_2013(
+async def test_an_invalid_clone_request_is_2013(
     client: Client, sandbox: Sandbox, fields: dict[str, Any], message: str
 ) -> None:
-    answer = await client.clone(**({"voice_id": VOICE} | fields))
-    assert code_of(answer) == 2013
-    assert answer["base_resp"]["status_msg"].startswith(f"invalid params, {message}")
+    response = await client.clone(**({"voice_id": VOICE} | fields))
+    assert get_code(response) == 2013
+    assert response["base_resp"]["status_msg"].startswith(f"invalid params, {message}")
     assert not sandbox.voices
 
 
@@ -353,58 +369,57 @@ async def test_a_clone_that_breaks_a_rule_is_2013(
     ],
     ids=["extension", "no extension", "short", "long", "broken", "shortest", "longest"],
 )
-async def test_the_sample_is_judged_by_the_clone_not_by_the_upload(
+async def test_the_sample_is_validated_by_the_clone_not_by_the_upload(
     client: Client, data: bytes, name: str, code: int
 ) -> None:
     file_id = await client.upload(data, name=name)
-    assert await client.code("/v1/voice_clone", {"file_id": file_id, "voice_id": VOICE}) == code
+    assert (
+        await client.post_for_code("/v1/voice_clone", {"file_id": file_id, "voice_id": VOICE})
+        == code
+    )
 
 
 @pytest.mark.parametrize(
     ("seconds", "prompt_text", "code"),
     [(7, "Hi.", 0), (8, "Hi.", 2048), (7, "[mismatch]", 1044)],
 )
-async def test_a_prompt_clip_is_short_and_matches_its_words(
+async def test_a_prompt_clip_must_be_short_and_match_its_transcript(
     client: Client, seconds: float, prompt_text: str, code: int
 ) -> None:
     clip = await client.upload(wav(seconds), purpose="prompt_audio")
     prompt = {"prompt_audio": clip, "prompt_text": prompt_text}
-    assert code_of(await client.clone(clone_prompt=prompt)) == code
+    assert get_code(await client.clone(clone_prompt=prompt)) == code
 
 
-async def test_a_transcript_that_does_not_match_is_1043(client: Client) -> None:
-    assert code_of(await client.clone(text_validation="[mismatch]")) == 1043
+async def test_a_mismatching_transcript_is_1043(client: Client) -> None:
+    assert get_code(await client.clone(text_validation="[mismatch]")) == 1043
 
 
-async def test_an_id_that_is_taken_is_2039(client: Client) -> None:
-    assert code_of(await client.clone()) == 0
-    assert code_of(await client.clone()) == 2039
-    assert code_of(await client.clone("English_Graceful_Lady")) == 2039
+async def test_a_voice_id_in_use_is_2039(client: Client) -> None:
+    assert get_code(await client.clone()) == 0
+    assert get_code(await client.clone()) == 2039
+    assert get_code(await client.clone("English_Graceful_Lady")) == 2039
 
 
-async def test_the_checks_come_in_minimaxs_order() -> None:
-    broken = b"no audio"
-    async with serve(Sandbox(unverified=True)) as base_url:
-        headers = {"Authorization": "Bearer key"}
-        async with httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http:
-            client = Client(base_url, http)
-            short, unreadable = await client.upload(wav(1)), await client.upload(broken)
-            good = {"voice_id": VOICE, "text_validation": "fits"}
-            wrong = good | {"text_validation": "[mismatch]"}
+async def test_a_clone_is_checked_in_minimaxs_order() -> None:
+    async with connect(Sandbox(unverified=True)) as client:
+        short, unreadable = await client.upload(wav(1)), await client.upload(b"no audio")
+        matching = {"voice_id": VOICE, "text_validation": "fits"}
+        mismatching = matching | {"text_validation": "[mismatch]"}
 
-            async def code(body: dict[str, Any]) -> int:
-                return await client.code("/v1/voice_clone", body)
+        async def clone_for_code(body: dict[str, Any]) -> int:
+            return await client.post_for_code("/v1/voice_clone", body)
 
-            assert await code({"file_id": short, "voice_id": "Wise_Woman"}) == 2039
-            assert await code(wrong | {"file_id": short}) == 2037
-            assert await code(wrong | {"file_id": unreadable}) == 1043
-            assert await code(good | {"file_id": unreadable}) == 2038
+        assert await clone_for_code({"file_id": short, "voice_id": "Wise_Woman"}) == 2039
+        assert await clone_for_code(mismatching | {"file_id": short}) == 2037
+        assert await clone_for_code(mismatching | {"file_id": unreadable}) == 1043
+        assert await clone_for_code(matching | {"file_id": unreadable}) == 2038
 
 
 # --- voices
 
 
-async def test_there_are_three_hundred_system_voices(client: Client) -> None:
+async def test_there_are_at_least_three_hundred_system_voices(client: Client) -> None:
     voices = (await client.post("/v1/get_voice", {"voice_type": "system"}))["system_voice"]
     ids = [voice["voice_id"] for voice in voices]
     assert len(set(ids)) == len(ids) >= 300
@@ -413,12 +428,12 @@ async def test_there_are_three_hundred_system_voices(client: Client) -> None:
     assert all(voice["voice_name"] for voice in voices)
 
 
-async def test_a_clone_is_listed_only_once_it_has_spoken(client: Client, sandbox: Sandbox) -> None:
+async def test_a_clone_is_listed_after_its_first_use(client: Client, sandbox: Sandbox) -> None:
     await client.clone()
-    wanted = {"voice_type": "voice_cloning"}
-    assert (await client.post("/v1/get_voice", wanted))["voice_cloning"] is None
-    assert code_of(await client.speak()) == 0
-    (voice,) = (await client.post("/v1/get_voice", wanted))["voice_cloning"]
+    body = {"voice_type": "voice_cloning"}
+    assert (await client.post("/v1/get_voice", body))["voice_cloning"] is None
+    assert get_code(await client.speak()) == 0
+    (voice,) = (await client.post("/v1/get_voice", body))["voice_cloning"]
     today = time.strftime("%Y-%m-%d", time.gmtime())
     assert voice == {"voice_id": VOICE, "description": [], "created_time": today}
     assert [charge.what for charge in sandbox.bill] == ["voice_clone", "speech"]
@@ -434,49 +449,53 @@ async def test_a_clone_is_listed_only_once_it_has_spoken(client: Client, sandbox
     ],
 )
 async def test_voices_are_listed_by_type(client: Client, voice_type: str, groups: set[str]) -> None:
-    answer = await client.post("/v1/get_voice", {"voice_type": voice_type})
-    assert set(answer) == groups | {"base_resp"}
+    response = await client.post("/v1/get_voice", {"voice_type": voice_type})
+    assert set(response) == groups | {"base_resp"}
 
 
 @pytest.mark.parametrize("body", [{}, {"voice_type": "mine"}])
-async def test_voices_of_no_type_are_2013(client: Client, body: dict[str, str]) -> None:
-    assert await client.code("/v1/get_voice", body) == 2013
+async def test_listing_voices_without_a_valid_type_is_2013(
+    client: Client, body: dict[str, str]
+) -> None:
+    assert await client.post_for_code("/v1/get_voice", body) == 2013
 
 
-async def test_the_clone_fee_falls_due_once_at_first_use(client: Client, sandbox: Sandbox) -> None:
+async def test_the_clone_fee_is_charged_once_at_first_use(client: Client, sandbox: Sandbox) -> None:
     await client.clone()
-    assert sandbox.billed("voice_clone") == 0
+    assert sandbox.count_charges("voice_clone") == 0
     for _ in range(3):
         await client.speak()
-    assert sandbox.billed("voice_clone") == 1
+    assert sandbox.count_charges("voice_clone") == 1
     assert sandbox.bill[0] == Charge("voice_clone", 1.5, VOICE)
 
 
-async def test_an_unused_voice_is_gone_after_seven_days(client: Client, sandbox: Sandbox) -> None:
+async def test_an_unused_voice_expires_after_seven_days(client: Client, sandbox: Sandbox) -> None:
     await client.clone()
     await client.clone("narrator-02")
     await client.speak("narrator-02")
     sandbox.clock.advance(7 * DAY - 10)
-    assert code_of(await client.clone()) == 2039
+    assert get_code(await client.clone()) == 2039
     sandbox.clock.advance(20)
-    assert code_of(await client.speak()) == 2054
-    assert code_of(await client.speak("narrator-02")) == 0
+    assert get_code(await client.speak()) == 2054
+    assert get_code(await client.speak("narrator-02")) == 0
 
 
-async def test_a_preview_does_not_keep_a_voice(client: Client, sandbox: Sandbox) -> None:
+async def test_a_preview_does_not_keep_a_voice_from_expiring(
+    client: Client, sandbox: Sandbox
+) -> None:
     await client.clone(text="hello", model="speech-2.8-hd")
     sandbox.clock.advance(7 * DAY + 1)
-    assert code_of(await client.speak()) == 2054
+    assert get_code(await client.speak()) == 2054
 
 
-async def test_a_deleted_voice_never_comes_back(client: Client) -> None:
+async def test_a_deleted_voice_id_cannot_be_used_again(client: Client) -> None:
     await client.clone()
     body = {"voice_type": "voice_cloning", "voice_id": VOICE}
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    answer = await client.post("/v1/delete_voice", body)
-    assert (answer["voice_id"], answer["created_time"]) == (VOICE, today)
-    assert code_of(await client.speak()) == 2054
-    assert code_of(await client.clone()) == 2039
+    response = await client.post("/v1/delete_voice", body)
+    assert (response["voice_id"], response["created_time"]) == (VOICE, today)
+    assert get_code(await client.speak()) == 2054
+    assert get_code(await client.clone()) == 2039
     assert (await client.post("/v1/delete_voice", body))["voice_id"] == ""
 
 
@@ -493,22 +512,22 @@ async def test_a_voice_is_deleted_only_by_its_type_and_id(
     client: Client, sandbox: Sandbox, body: dict[str, str]
 ) -> None:
     await client.clone()
-    assert await client.code("/v1/delete_voice", body) == 2013
+    assert await client.post_for_code("/v1/delete_voice", body) == 2013
     assert VOICE in sandbox.voices
 
 
-async def test_a_designed_voice_speaks_and_is_billed_at_first_use(
+async def test_a_designed_voice_can_be_used_and_is_charged_at_first_use(
     client: Client, sandbox: Sandbox
 ) -> None:
     body = {"prompt": "an old sailor", "preview_text": "Ahoy."}
-    answer = await client.post("/v1/voice_design", body)
-    assert answer["voice_id"].startswith("sandbox")
-    assert TinyTag.get(file_obj=io.BytesIO(bytes.fromhex(answer["trial_audio"]))).duration
+    response = await client.post("/v1/voice_design", body)
+    assert response["voice_id"].startswith("sandbox")
+    assert TinyTag.get(file_obj=io.BytesIO(bytes.fromhex(response["trial_audio"]))).duration
     assert [charge.what for charge in sandbox.bill] == ["speech"]
-    assert code_of(await client.speak(answer["voice_id"])) == 0
-    assert Charge("voice_design", 3.0, answer["voice_id"]) in sandbox.bill
-    listed = await client.post("/v1/get_voice", {"voice_type": "voice_generation"})
-    assert listed["voice_generation"][0]["description"] == ["an old sailor"]
+    assert get_code(await client.speak(response["voice_id"])) == 0
+    assert Charge("voice_design", 3.0, response["voice_id"]) in sandbox.bill
+    response = await client.post("/v1/get_voice", {"voice_type": "voice_generation"})
+    assert response["voice_generation"][0]["description"] == ["an old sailor"]
 
 
 @pytest.mark.parametrize(
@@ -522,65 +541,67 @@ async def test_a_designed_voice_speaks_and_is_billed_at_first_use(
         ({"prompt": "[refuse input]"}, 1026),
     ],
 )
-async def test_a_design_keeps_its_rules(client: Client, fields: dict[str, Any], code: int) -> None:
+async def test_voice_design_validates_its_request(
+    client: Client, fields: dict[str, Any], code: int
+) -> None:
     body = {"prompt": "an old sailor", "preview_text": "Ahoy."} | fields
-    assert await client.code("/v1/voice_design", body) == code
+    assert await client.post_for_code("/v1/voice_design", body) == code
 
 
 # --- text to audio
 
 
 @pytest.mark.parametrize("audio_format", samples.SPEECH_FORMATS)
-async def test_speech_comes_in_every_format_with_its_true_facts(
+async def test_speech_is_available_in_every_format_with_correct_properties(
     client: Client, audio_format: str
 ) -> None:
-    answer = await client.speak(
+    response = await client.speak(
         "English_Graceful_Lady", audio_setting={"format": audio_format, "sample_rate": 16000}
     )
-    audio, facts = bytes.fromhex(answer["data"]["audio"]), answer["extra_info"]
-    assert answer["data"]["status"] == 2
+    audio, facts = bytes.fromhex(response["data"]["audio"]), response["extra_info"]
+    assert response["data"]["status"] == 2
     assert facts["audio_format"] == audio_format
     assert facts["audio_size"] == len(audio)
     assert 4000 < facts["audio_length"] < 4500
-    assert len(answer["trace_id"]) == 32
+    assert len(response["trace_id"]) == 32
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 24000, 32000, 44100])
 @pytest.mark.parametrize("channel", [1, 2])
-async def test_wav_comes_at_the_rate_that_was_asked_for(
+async def test_wav_has_the_requested_sample_rate_and_channels(
     client: Client, rate: int, channel: int
 ) -> None:
     setting = {"format": "wav", "sample_rate": rate, "channel": channel}
-    answer = await client.speak("Wise_Woman", audio_setting=setting)
-    with wave.open(io.BytesIO(bytes.fromhex(answer["data"]["audio"]))) as audio:
+    response = await client.speak("Wise_Woman", audio_setting=setting)
+    with wave.open(io.BytesIO(bytes.fromhex(response["data"]["audio"]))) as audio:
         assert (audio.getframerate(), audio.getnchannels()) == (rate, channel)
         assert audio.getnframes() / rate == pytest.approx(4.24, abs=0.01)
-    assert answer["extra_info"]["audio_sample_rate"] == rate
+    assert response["extra_info"]["audio_sample_rate"] == rate
 
 
-async def test_mu_law_comes_with_a_wav_header_that_says_so(client: Client) -> None:
+async def test_mu_law_wav_has_a_mu_law_header(client: Client) -> None:
     setting = {"format": "pcmu_wav"}
-    answer = await client.speak("Wise_Woman", audio_setting=setting)
-    audio = bytes.fromhex(answer["data"]["audio"])
+    response = await client.speak("Wise_Woman", audio_setting=setting)
+    audio = bytes.fromhex(response["data"]["audio"])
     assert audio[:4] == b"RIFF"
     assert struct.unpack("<I", audio[4:8])[0] == len(audio) - 8
     assert struct.unpack("<HHI", audio[20:28]) == (7, 1, 8000)
 
 
-async def test_speech_comes_as_a_link_in_the_same_field(client: Client) -> None:
-    answer = await client.speak("Wise_Woman", output_format="url")
-    audio = await client.download(answer["data"]["audio"])
-    assert len(audio.content) == answer["extra_info"]["audio_size"]
-    assert urlsplit(answer["data"]["audio"]).path.endswith(".mp3")
+async def test_speech_as_a_link_is_in_the_audio_field(client: Client) -> None:
+    response = await client.speak("Wise_Woman", output_format="url")
+    audio = await client.download(response["data"]["audio"])
+    assert len(audio.content) == response["extra_info"]["audio_size"]
+    assert urlsplit(response["data"]["audio"]).path.endswith(".mp3")
 
 
-async def test_subtitles_are_a_linked_list_of_sentences(client: Client) -> None:
-    answer = await client.speak("Wise_Woman", text="One. Two, three!  四。", subtitle_enable=True)
-    subtitles = (await client.download(answer["data"]["subtitle_file"])).json()
+async def test_subtitles_are_a_link_to_a_list_of_sentences(client: Client) -> None:
+    response = await client.speak("Wise_Woman", text="One. Two, three!  四。", subtitle_enable=True)
+    subtitles = (await client.download(response["data"]["subtitle_file"])).json()
     assert [item["text"] for item in subtitles] == ["One.", "Two, three!", "四。"]
     assert subtitles[0]["time_begin"] == 0
     assert subtitles[1]["time_begin"] == subtitles[0]["time_end"]
-    assert subtitles[-1]["time_end"] == answer["extra_info"]["audio_length"]
+    assert subtitles[-1]["time_end"] == response["extra_info"]["audio_length"]
 
 
 async def test_speech_is_billed_by_its_characters(client: Client, sandbox: Sandbox) -> None:
@@ -631,23 +652,23 @@ async def test_speech_is_billed_by_its_characters(client: Client, sandbox: Sandb
         ({"timbre_weights": ["Wise_Woman"]}, 2013),
         ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}], "voice_setting": {}}, 0),
     ],
-    ids=TellTales(),
+    ids=RowIds(),
 )
-async def test_speech_keeps_its_rules(
+async def test_text_to_audio_validates_its_request(
     client: Client, sandbox: Sandbox, fields: dict[str, Any], code: int
 ) -> None:
-    answer = await client.speak("Wise_Woman", **fields)
-    assert code_of(answer) == code
-    assert (answer["data"] is None) is (code != 0)
-    assert sandbox.billed("speech") == (code == 0)
+    response = await client.speak("Wise_Woman", **fields)
+    assert get_code(response) == code
+    assert (response["data"] is None) is (code != 0)
+    assert sandbox.count_charges("speech") == (code == 0)
 
 
-async def test_of_mixed_voices_none_is_used_unless_all_are_there(
+async def test_no_voice_of_a_mix_is_used_if_one_is_unknown(
     client: Client, sandbox: Sandbox
 ) -> None:
     await client.clone()
-    mixed = [{"voice_id": name, "weight": 50} for name in (VOICE, "nobody-here")]
-    assert code_of(await client.speak(timbre_weights=mixed)) == 2054
+    timbres = [{"voice_id": name, "weight": 50} for name in (VOICE, "nobody-here")]
+    assert get_code(await client.speak(timbre_weights=timbres)) == 2054
     assert sandbox.bill == []
 
 
@@ -656,14 +677,14 @@ async def test_of_mixed_voices_none_is_used_unless_all_are_there(
 HAILUO = "MiniMax-Hailuo-2.3"
 FAST = "MiniMax-Hailuo-2.3-Fast"
 HAILUO_02 = "MiniMax-Hailuo-02"
-TEXT, FIRST_FRAME, BOTH = "text", "first frame", "both frames"
-TAKEN: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {
+TEXT, FIRST_FRAME, BOTH_FRAMES = "text", "first frame", "both frames"
+SUPPORTED: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {
     (HAILUO, TEXT): {"768P": (6, 10), "1080P": (6,)},
     (HAILUO, FIRST_FRAME): {"768P": (6, 10), "1080P": (6,)},
     (FAST, FIRST_FRAME): {"768P": (6, 10), "1080P": (6,)},
     (HAILUO_02, TEXT): {"768P": (6, 10), "1080P": (6,)},
     (HAILUO_02, FIRST_FRAME): {"512P": (6, 10), "768P": (6, 10), "1080P": (6,)},
-    (HAILUO_02, BOTH): {"768P": (6, 10), "1080P": (6,)},
+    (HAILUO_02, BOTH_FRAMES): {"768P": (6, 10), "1080P": (6,)},
     ("T2V-01", TEXT): {"720P": (6,)},
     ("T2V-01-Director", TEXT): {"720P": (6,)},
     ("I2V-01", FIRST_FRAME): {"720P": (6,)},
@@ -671,26 +692,26 @@ TAKEN: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {
     ("I2V-01-live", FIRST_FRAME): {"720P": (6,)},
     ("video-01", TEXT): {"720P": (6,)},
 }
-MODELS = sorted({model for model, _ in TAKEN})
+MODELS = sorted({model for model, _ in SUPPORTED})
 MODE_FIELDS: dict[str, dict[str, str]] = {
     TEXT: {},
     FIRST_FRAME: {"first_frame_image": FRAME},
-    BOTH: {"first_frame_image": FRAME, "last_frame_image": FRAME},
+    BOTH_FRAMES: {"first_frame_image": FRAME, "last_frame_image": FRAME},
 }
 
 
-@pytest.mark.parametrize("mode", [TEXT, FIRST_FRAME, BOTH])
+@pytest.mark.parametrize("mode", [TEXT, FIRST_FRAME, BOTH_FRAMES])
 @pytest.mark.parametrize("model", MODELS)
-async def test_models_take_their_modes_resolutions_and_durations_only(
+async def test_models_accept_only_their_modes_resolutions_and_durations(
     client: Client, model: str, mode: str
 ) -> None:
-    taken = TAKEN.get((model, mode), {})
+    supported = SUPPORTED.get((model, mode), {})
     for resolution in ("512P", "720P", "768P", "768p", "1080P", "2K"):
         for duration in (5, 6, 10):
             length = {"resolution": resolution, "duration": duration}
-            order = ORDER | {"model": model} | MODE_FIELDS[mode] | length
-            expected = 0 if duration in taken.get(resolution, ()) else 2013
-            assert await client.code("/v1/video_generation", order) == expected, length
+            request = VIDEO_REQUEST | {"model": model} | MODE_FIELDS[mode] | length
+            expected = 0 if duration in supported.get(resolution, ()) else 2013
+            assert await client.post_for_code("/v1/video_generation", request) == expected, length
 
 
 @pytest.mark.parametrize(
@@ -707,7 +728,7 @@ async def test_models_take_their_modes_resolutions_and_durations_only(
 async def test_a_video_is_billed_once_at_list_price(
     client: Client, sandbox: Sandbox, fields: dict[str, Any], price_usd: float
 ) -> None:
-    task_id = (await client.post("/v1/video_generation", ORDER | fields))["task_id"]
+    task_id = (await client.post("/v1/video_generation", VIDEO_REQUEST | fields))["task_id"]
     assert task_id.startswith("sandbox")
     assert task_id.removeprefix("sandbox").isdecimal()
     assert sandbox.bill == [Charge("video", price_usd, task_id)]
@@ -741,12 +762,12 @@ SUBJECT = {"type": "character", "image": [FRAME]}
         ),
     ],
 )
-async def test_an_order_that_breaks_a_rule_is_2013(
+async def test_an_invalid_v1_video_request_is_2013(
     client: Client, sandbox: Sandbox, fields: dict[str, Any], message: str
 ) -> None:
-    answer = await client.post("/v1/video_generation", ORDER | fields)
-    assert (code_of(answer), answer["task_id"]) == (2013, "")
-    assert answer["base_resp"]["status_msg"].startswith(f"invalid params, {message}")
+    response = await client.post("/v1/video_generation", VIDEO_REQUEST | fields)
+    assert (get_code(response), response["task_id"]) == (2013, "")
+    assert response["base_resp"]["status_msg"].startswith(f"invalid params, {message}")
     assert not sandbox.videos
     assert sandbox.bill == []
 
@@ -756,213 +777,213 @@ async def test_an_order_that_breaks_a_rule_is_2013(
     [
         (FRAME, 0),
         ("https://example.com/never-fetched.jpg", 0),
-        (data_uri(png(301, 700)), 0),
-        (data_uri(png(300, 400)), 2013),
-        (data_uri(png(400, 1001)), 2013),
-        (data_uri(png(1001, 400)), 2013),
-        (data_uri(b"not a picture"), 2013),
-        (data_uri(png(400, 400), "image/gif"), 2013),
+        (make_data_uri(png(301, 700)), 0),
+        (make_data_uri(png(300, 400)), 2013),
+        (make_data_uri(png(400, 1001)), 2013),
+        (make_data_uri(png(1001, 400)), 2013),
+        (make_data_uri(b"not an image"), 2013),
+        (make_data_uri(png(400, 400), "image/gif"), 2013),
         ("data:image/png;base64,@@@", 2013),
         ("mm_file://900000000000000", 2013),
         ("frame.png", 2013),
         ("", 2013),
     ],
     ids=[
-        "good", "https", "smallest", "short side", "narrow", "wide", "no picture", "gif",
+        "good", "https", "smallest", "short side", "narrow", "wide", "no image", "gif",
         "no base64", "upload", "path", "empty",
     ],
 )  # fmt: skip
-async def test_frames_are_measured(client: Client, frame: str, code: int) -> None:
+async def test_frames_are_validated(client: Client, frame: str, code: int) -> None:
     for name in ("first_frame_image", "last_frame_image"):
         frames = {"first_frame_image": FRAME, name: frame}
-        order = ORDER | {"model": HAILUO_02} | frames
-        assert await client.code("/v1/video_generation", order) == code
+        request = VIDEO_REQUEST | {"model": HAILUO_02} | frames
+        assert await client.post_for_code("/v1/video_generation", request) == code
 
 
 @pytest.mark.parametrize("fields", [{}, {"prompt": None}], ids=["with words", "without"])
-async def test_pictures_need_no_words(client: Client, fields: dict[str, Any]) -> None:
-    first = ORDER | {"first_frame_image": FRAME} | fields
-    subject = ORDER | {"model": "S2V-01", "subject_reference": [SUBJECT]} | fields
-    assert await client.code("/v1/video_generation", first) == 0
-    assert await client.code("/v1/video_generation", subject) == 0
+async def test_a_request_with_an_image_needs_no_prompt(
+    client: Client, fields: dict[str, Any]
+) -> None:
+    first = VIDEO_REQUEST | {"first_frame_image": FRAME} | fields
+    subject = VIDEO_REQUEST | {"model": "S2V-01", "subject_reference": [SUBJECT]} | fields
+    assert await client.post_for_code("/v1/video_generation", first) == 0
+    assert await client.post_for_code("/v1/video_generation", subject) == 0
 
 
-async def test_a_job_passes_its_states_by_the_clock(client: Client, sandbox: Sandbox) -> None:
-    task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
-    seen = []
+async def test_a_v1_task_changes_its_status_by_the_clock(client: Client, sandbox: Sandbox) -> None:
+    task_id = (await client.post("/v1/video_generation", VIDEO_REQUEST))["task_id"]
+    states = []
     for _ in range(5):
-        answer = await client.get("/v1/query/video_generation", task_id=task_id)
-        assert (answer["task_id"], code_of(answer)) == (task_id, 0)
-        seen.append((answer["status"], bool(answer["file_id"]), answer["video_width"]))
-        sandbox.clock.advance(0.9 if len(seen) == 3 else 0.6)
-        if len(seen) == 3:
+        response = await client.get("/v1/query/video_generation", task_id=task_id)
+        assert (response["task_id"], get_code(response)) == (task_id, 0)
+        states.append((response["status"], bool(response["file_id"]), response["video_width"]))
+        sandbox.clock.advance(0.9 if len(states) == 3 else 0.6)
+        if len(states) == 3:
             sandbox.clock.advance(2)
-    assert seen[0] == ("Preparing", False, 0)
-    assert seen[1] == ("Queueing", False, 0)
-    assert seen[2] == ("Processing", False, 0)
-    assert seen[3:] == [("Success", True, 1366)] * 2
+    assert states[0] == ("Preparing", False, 0)
+    assert states[1] == ("Queueing", False, 0)
+    assert states[2] == ("Processing", False, 0)
+    assert states[3:] == [("Success", True, 1366)] * 2
 
 
-async def test_a_finished_video_is_a_file_of_no_size_with_a_link(
+async def test_a_finished_v1_video_is_a_file_of_zero_bytes_with_a_link(
     client: Client, sandbox: Sandbox
 ) -> None:
-    task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
+    task_id = (await client.post("/v1/video_generation", VIDEO_REQUEST))["task_id"]
     sandbox.clock.advance(10)
-    found = await client.get("/v1/query/video_generation", task_id=task_id)
-    file_id = found["file_id"]
+    task = await client.get("/v1/query/video_generation", task_id=task_id)
+    file_id = task["file_id"]
     assert isinstance(file_id, str)
-    assert found == await client.get("/v1/query/video_generation", task_id=task_id)
+    assert task == await client.get("/v1/query/video_generation", task_id=task_id)
     file = (await client.get("/v1/files/retrieve", file_id=file_id))["file"]
     assert file["file_id"] == int(file_id) >= 900_000_000_000_000
     assert (file["bytes"], file["purpose"]) == (0, "video_generation")
     assert file["filename"] == "output_aigc.mp4"
-    film = await client.download(file["download_url"])
-    assert film.headers["content-type"] == "video/mp4"
-    assert film.content == (samples.FOLDER / "film.mp4").read_bytes()
+    download = await client.download(file["download_url"])
+    assert download.headers["content-type"] == "video/mp4"
+    assert download.content == (samples.FOLDER / "video.mp4").read_bytes()
     content = await client.http.get("/v1/files/retrieve_content", params={"file_id": file_id})
-    assert content.content == film.content
+    assert content.content == download.content
 
 
 @pytest.mark.parametrize(
     ("size", "resolution", "reported"),
     [((768, 512), "768P", (1152, 768)), ((400, 1000), "1080P", (432, 1080))],
 )
-async def test_a_video_has_its_first_frames_shape(
+async def test_a_video_has_the_aspect_of_its_first_frame(
     client: Client, sandbox: Sandbox, size: Any, resolution: str, reported: Any
 ) -> None:
-    order = ORDER | {"first_frame_image": data_uri(png(*size)), "resolution": resolution}
-    task_id = (await client.post("/v1/video_generation", order))["task_id"]
+    request = VIDEO_REQUEST | {
+        "first_frame_image": make_data_uri(png(*size)),
+        "resolution": resolution,
+    }
+    task_id = (await client.post("/v1/video_generation", request))["task_id"]
     sandbox.clock.advance(10)
-    found = await client.get("/v1/query/video_generation", task_id=task_id)
-    assert (found["video_width"], found["video_height"]) == reported
+    task = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert (task["video_width"], task["video_height"]) == reported
 
 
 @pytest.mark.parametrize(("mark", "code"), [("[block output]", 1027), ("[fail]", 0)])
-async def test_a_job_fails_at_its_end(
+async def test_a_v1_task_fails_only_at_its_end(
     client: Client, sandbox: Sandbox, mark: str, code: int
 ) -> None:
-    order = ORDER | {"prompt": f"a sun {mark}"}
-    task_id = (await client.post("/v1/video_generation", order))["task_id"]
+    request = VIDEO_REQUEST | {"prompt": f"a sun {mark}"}
+    task_id = (await client.post("/v1/video_generation", request))["task_id"]
     sandbox.clock.advance(3)
-    found = await client.get("/v1/query/video_generation", task_id=task_id)
-    assert (found["status"], code_of(found)) == ("Processing", 0)
+    task = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert (task["status"], get_code(task)) == ("Processing", 0)
     sandbox.clock.advance(3)
-    found = await client.get("/v1/query/video_generation", task_id=task_id)
-    assert (found["status"], found["file_id"], code_of(found)) == ("Fail", "", code)
-    assert sandbox.billed("video") == 1
+    task = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert (task["status"], task["file_id"], get_code(task)) == ("Fail", "", code)
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_a_refused_prompt_is_neither_accepted_nor_billed(
     client: Client, sandbox: Sandbox
 ) -> None:
-    order = ORDER | {"prompt": "a sun [refuse input]"}
-    assert await client.code("/v1/video_generation", order) == 1026
+    request = VIDEO_REQUEST | {"prompt": "a sun [refuse input]"}
+    assert await client.post_for_code("/v1/video_generation", request) == 1026
     assert sandbox.bill == []
 
 
 @pytest.mark.parametrize(
     ("task_id", "message"), [("", "task_id cannot by empty"), ("1", "task not found")]
 )
-async def test_an_unknown_task_is_2013_without_a_status(
+async def test_an_unknown_v1_task_is_2013_without_a_status(
     client: Client, task_id: str, message: str
 ) -> None:
-    answer = await client.get("/v1/query/video_generation", task_id=task_id)
-    assert (code_of(answer), answer["status"], answer["file_id"]) == (2013, "", "")
-    assert answer["base_resp"]["status_msg"] == f"invalid params, {message}"
+    response = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert (get_code(response), response["status"], response["file_id"]) == (2013, "", "")
+    assert response["base_resp"]["status_msg"] == f"invalid params, {message}"
 
 
-# --- downloads
+# --- store
 
 
 @pytest.fixture
-async def film_url(client: Client, sandbox: Sandbox) -> str:
-    task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
+async def video_url(client: Client, sandbox: Sandbox) -> str:
+    task_id = (await client.post("/v1/video_generation", VIDEO_REQUEST))["task_id"]
     sandbox.clock.advance(10)
     file_id = (await client.get("/v1/query/video_generation", task_id=task_id))["file_id"]
     file = (await client.get("/v1/files/retrieve", file_id=file_id))["file"]
     return str(file["download_url"])
 
 
-async def test_a_link_lives_an_hour_and_retrieve_signs_another(
-    client: Client, sandbox: Sandbox, film_url: str
+async def test_a_link_is_valid_for_an_hour_and_retrieve_signs_a_new_one(
+    client: Client, sandbox: Sandbox, video_url: str
 ) -> None:
-    query = parse_qs(urlsplit(film_url).query)
+    query = parse_qs(urlsplit(video_url).query)
     assert set(query) == {"Expires", "OSSAccessKeyId", "Signature"}
-    assert (await client.download(film_url)).headers["content-length"] == "83650"
+    assert (await client.download(video_url)).headers["content-length"] == "83650"
     sandbox.clock.advance(3602)
-    expired = await client.download(film_url)
+    expired = await client.download(video_url)
     assert expired.status_code == 403
     assert expired.headers["content-type"] == "application/xml"
     assert "<Code>AccessDenied</Code>" in expired.text
     (file_id,) = [file.id for file in sandbox.files.values()]
     file = (await client.get("/v1/files/retrieve", file_id=file_id))["file"]
-    assert file["download_url"] != film_url
+    assert file["download_url"] != video_url
     assert (await client.download(file["download_url"])).status_code == 200
 
 
 @pytest.mark.parametrize("part", ["Expires", "Signature"])
-async def test_a_link_that_was_changed_is_403(client: Client, film_url: str, part: str) -> None:
-    changed = httpx.URL(film_url).copy_set_param(part, "99999999999")
-    answer = await client.download(str(changed))
-    assert answer.status_code == 403
-    assert "<Code>SignatureDoesNotMatch</Code>" in answer.text
+async def test_a_modified_link_is_403(client: Client, video_url: str, part: str) -> None:
+    changed = httpx.URL(video_url).copy_set_param(part, "99999999999")
+    response = await client.download(str(changed))
+    assert response.status_code == 403
+    assert "<Code>SignatureDoesNotMatch</Code>" in response.text
 
 
-async def test_a_link_takes_no_key(client: Client, film_url: str) -> None:
-    answer = await client.http.get(film_url)
-    assert answer.status_code == 400
-    assert "<Code>InvalidArgument</Code>" in answer.text
+async def test_a_download_with_an_authorization_header_is_400(
+    client: Client, video_url: str
+) -> None:
+    response = await client.http.get(video_url)
+    assert response.status_code == 400
+    assert "<Code>InvalidArgument</Code>" in response.text
 
 
-async def test_what_was_never_offered_is_404(client: Client, sandbox: Sandbox) -> None:
-    link = sandbox.downloads.offer(samples.film(), name="film.mp4")
-    url = sandbox.downloads.signed_url(link, base_url=client.base_url)
-    sandbox.downloads._offers.clear()
+async def test_a_link_to_unknown_content_is_404(client: Client, sandbox: Sandbox) -> None:
+    link = StoreLink("/download/unknown/video.mp4")
+    url = sandbox.store.sign_url(link, base_url=client.base_url)
     assert (await client.download(url)).status_code == 404
 
 
-async def test_the_film_lasts_six_seconds_within_a_frame_or_two() -> None:
-    film = TinyTag.get(samples.FOLDER / "film.mp4")
-    assert film.duration == pytest.approx(5.875, abs=0.1)
+async def test_the_sample_video_lasts_about_six_seconds() -> None:
+    download = TinyTag.get(samples.FOLDER / "video.mp4")
+    assert download.duration == pytest.approx(5.875, abs=0.1)
 
 
-@pytest.mark.parametrize("film_bytes", [83_658, 200_000])
-async def test_a_padded_film_has_its_size_and_a_last_box_that_players_skip(
-    film_bytes: int,
+@pytest.mark.parametrize("video_bytes", [83_658, 200_000])
+async def test_a_padded_video_has_its_size_and_ends_in_a_free_box(
+    video_bytes: int,
 ) -> None:
-    data = b"".join(samples.film(size_bytes=film_bytes).chunks())
-    assert len(data) == film_bytes
+    data = b"".join(samples.load_video(size_bytes=video_bytes).iter_chunks())
+    assert len(data) == video_bytes
     boxes, at = [], 0
     while at < len(data):
         size, kind = struct.unpack(">I4s", data[at : at + 8])
         boxes.append(kind)
         at += size
-    assert at == film_bytes
+    assert at == video_bytes
     assert boxes[:2] == [b"ftyp", b"moov"]
     assert boxes[-1] == b"free"
 
 
-@pytest.mark.parametrize("film_bytes", [1, 83_650, 2**40])
-async def test_a_film_cannot_be_padded_to_less_than_it_has(film_bytes: int) -> None:
-    with pytest.raises(ValueError, match="film_bytes"):
-        Sandbox(film_bytes=film_bytes)
+@pytest.mark.parametrize("video_bytes", [1, 83_650, 2**40])
+async def test_a_video_cannot_be_padded_to_an_impossible_size(video_bytes: int) -> None:
+    with pytest.raises(ValueError, match="video_bytes"):
+        Sandbox(video_bytes=video_bytes)
 
 
-async def test_bodies_are_slowed_both_ways() -> None:
-    sandbox = Sandbox(bytes_per_second=400_000)
-    headers = {"Authorization": "Bearer key"}
-    async with (
-        serve(sandbox) as base_url,
-        httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http,
-    ):
-        client = Client(base_url, http)
+async def test_bodies_are_throttled_in_both_directions() -> None:
+    async with connect(Sandbox(bytes_per_second=400_000)) as client:
         started = time.monotonic()
         file_id = await client.upload(bytes(80_000))
-        up = time.monotonic() - started
-        await http.get("/v1/files/retrieve_content", params={"file_id": file_id})
-        down = time.monotonic() - started - up
-    assert up >= 0.2
-    assert down >= 0.2
+        upload_seconds = time.monotonic() - started
+        await client.http.get("/v1/files/retrieve_content", params={"file_id": file_id})
+        download_seconds = time.monotonic() - started - upload_seconds
+    assert upload_seconds >= 0.2
+    assert download_seconds >= 0.2
 
 
 # --- images
@@ -979,13 +1000,13 @@ async def test_bodies_are_slowed_both_ways() -> None:
         ({"width": 512, "height": 2048, "aspect_ratio": "4:3"}, (1152, 864)),
     ],
 )
-async def test_images_are_jpegs_of_the_size_that_was_asked_for(
+async def test_images_are_jpegs_of_the_requested_size(
     client: Client, fields: dict[str, Any], size: tuple[int, int]
 ) -> None:
     body = {"model": "image-01", "prompt": "a boat", **fields}
-    answer = await client.post("/v1/image_generation", body)
-    assert answer["metadata"] == {"success_count": "1", "failed_count": "0"}
-    (url,) = answer["data"]["image_urls"]
+    response = await client.post("/v1/image_generation", body)
+    assert response["metadata"] == {"success_count": "1", "failed_count": "0"}
+    (url,) = response["data"]["image_urls"]
     image = await client.download(url)
     assert image.headers["content-type"] == "image/jpeg"
     assert imagesize.get(io.BytesIO(image.content)) == size
@@ -994,26 +1015,26 @@ async def test_images_are_jpegs_of_the_size_that_was_asked_for(
 
 async def test_several_images_differ_and_are_one_charge(client: Client, sandbox: Sandbox) -> None:
     body = {"model": "image-01", "prompt": "a boat", "n": 3, "response_format": "base64"}
-    answer = await client.post("/v1/image_generation", body)
-    images = [base64.b64decode(text) for text in answer["data"]["image_base64"]]
+    response = await client.post("/v1/image_generation", body)
+    images = [base64.b64decode(text) for text in response["data"]["image_base64"]]
     assert len(set(images)) == 3
-    assert sandbox.bill == [Charge("image", 0.0105, answer["id"])]
+    assert sandbox.bill == [Charge("image", 0.0105, response["id"])]
 
 
 async def test_one_of_the_images_can_be_blocked(client: Client) -> None:
     body = {"model": "image-01", "prompt": "a boat [block one]", "n": 2}
-    answer = await client.post("/v1/image_generation", body)
-    assert answer["metadata"] == {"success_count": "1", "failed_count": "1"}
-    assert len(answer["data"]["image_urls"]) == 1
+    response = await client.post("/v1/image_generation", body)
+    assert response["metadata"] == {"success_count": "1", "failed_count": "1"}
+    assert len(response["data"]["image_urls"]) == 1
 
 
-SITTER = {"type": "character", "image_file": FRAME}
+SUBJECT_REFERENCE = {"type": "character", "image_file": FRAME}
 
 
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"subject_reference": [SITTER]}, 0),
+        ({"subject_reference": [SUBJECT_REFERENCE]}, 0),
         ({"model": "image-01-live"}, 0),
         ({"seed": 7, "prompt_optimizer": True}, 0),
         ({"model": "image-02"}, 2013),
@@ -1028,36 +1049,36 @@ SITTER = {"type": "character", "image_file": FRAME}
         ({"width": 516, "height": 512}, 2013),
         ({"width": 512, "height": 512, "model": "image-01-live"}, 2013),
         ({"response_format": "hex"}, 2013),
-        ({"subject_reference": [SITTER, SITTER]}, 2013),
+        ({"subject_reference": [SUBJECT_REFERENCE, SUBJECT_REFERENCE]}, 2013),
         ({"subject_reference": [{"type": "character", "image": [FRAME]}]}, 2013),
         ({"prompt": "[refuse input]"}, 1026),
     ],
-    ids=TellTales(),
+    ids=RowIds(),
 )
-async def test_images_keep_their_rules(
+async def test_image_generation_validates_its_request(
     client: Client, sandbox: Sandbox, fields: dict[str, Any], code: int
 ) -> None:
     body = {"model": "image-01", "prompt": "a boat"} | fields
-    answer = await client.post("/v1/image_generation", body)
-    assert code_of(answer) == code
-    assert (answer["data"] is None) is (code != 0)
-    assert sandbox.billed("image") == (code == 0)
+    response = await client.post("/v1/image_generation", body)
+    assert get_code(response) == code
+    assert (response["data"] is None) is (code != 0)
+    assert sandbox.count_charges("image") == (code == 0)
 
 
 # --- video, v2
 
 
-async def create_v2(client: Client, **fields: Any) -> str:
-    answer = await client.post("/v2/video_generation", ORDER_V2 | fields)
-    assert set(answer) == {"task_id"}, answer
-    return str(answer["task_id"])
+async def create_task(client: Client, **fields: Any) -> str:
+    response = await client.post("/v2/video_generation", VIDEO_REQUEST_V2 | fields)
+    assert set(response) == {"task_id"}, response
+    return str(response["task_id"])
 
 
-async def query_v2(client: Client, task_id: str) -> Any:
+async def query_task(client: Client, task_id: str) -> Any:
     return (await client.get(f"/v2/query/video_generation/{task_id}"))["task"]
 
 
-def words(text: str = "a sun crosses the sky") -> dict[str, Any]:
+def text(text: str = "a sun crosses the sky") -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
@@ -1080,27 +1101,27 @@ REF_VIDEO = {"role": "reference_video"}
 REF_AUDIO = {"role": "reference_audio"}
 
 
-async def test_a_v2_job_passes_its_states_and_brings_its_own_link(
+async def test_a_v2_task_changes_its_status_and_returns_a_link(
     client: Client, sandbox: Sandbox
 ) -> None:
-    task_id = await create_v2(client)
-    task = await query_v2(client, task_id)
+    task_id = await create_task(client)
+    task = await query_task(client, task_id)
     assert (task["status"], task["usage"]) == ("queued", {})
     assert "content" not in task
     sandbox.clock.advance(1.5)
-    running = await query_v2(client, task_id)
+    running = await query_task(client, task_id)
     assert (running["status"], running["usage"]) == ("running", {})
     sandbox.clock.advance(5)
-    task = await query_v2(client, task_id)
+    task = await query_task(client, task_id)
     assert task["id"] == task_id
     assert task["status"] == "succeeded"
     assert task["created_at"] <= running["updated_at"] <= task["updated_at"]
     assert (task["model"], task["resolution"], task["ratio"]) == ("MiniMax-H3", "768P", "16:9")
     assert (task["duration"], task["task_type"]) == (4, "generation")
     assert task["usage"]["total_tokens"] == 130_196
-    film = await client.download(task["content"]["url"])
-    assert (film.status_code, film.headers["content-type"]) == (200, "video/mp4")
-    assert film.headers["content-disposition"] == "attachment"
+    download = await client.download(task["content"]["url"])
+    assert (download.status_code, download.headers["content-type"]) == (200, "video/mp4")
+    assert download.headers["content-disposition"] == "attachment"
 
 
 @pytest.mark.parametrize(
@@ -1109,38 +1130,38 @@ async def test_a_v2_job_passes_its_states_and_brings_its_own_link(
         ({}, 0.32),
         ({"resolution": "2K", "duration": 15}, 1.95),
         ({"model": "MiniMax-H3-Max", "resolution": "480P", "duration": 5}, 0.25),
-        ({"content": [words(), *[image(**REF_IMAGE)] * 7]}, 0.40),
+        ({"content": [text(), *[image(**REF_IMAGE)] * 7]}, 0.40),
     ],
 )
 async def test_a_v2_video_is_billed_by_the_second(
     client: Client, sandbox: Sandbox, fields: dict[str, Any], price_usd: float
 ) -> None:
-    task_id = await create_v2(client, **fields)
+    task_id = await create_task(client, **fields)
     assert sandbox.bill == [Charge("video", price_usd, task_id)]
 
 
-MAX = {"model": "MiniMax-H3-Max", "duration": 5}
+H3_MAX = {"model": "MiniMax-H3-Max", "duration": 5}
 
 
 @pytest.mark.parametrize(
     "fields",
     [
         {"ratio": "9:16", "duration": 15, "resolution": "2K"},
-        MAX | {"resolution": "480P"},
-        MAX | {"extra": {"prompt_expansion_mode": "quality"}},
-        {"content": [words(), image()], "ratio": None},
-        {"content": [words(), image(**FIRST)], "ratio": "adaptive"},
-        {"content": [words(), image(**FIRST), image(**LAST)]},
-        {"content": [words(), image(**LAST)]},
-        {"content": [words(), image(**REF_IMAGE), video(**REF_VIDEO), audio(**REF_AUDIO)]},
-        {"content": [words(), audio(**REF_AUDIO)], "ratio": None},
-        {"content": [words(), audio(data_uri(wav(3), "audio/wav"), **REF_AUDIO)]},
-        {"content": [words(), image("https://example.com/a.jpg", **FIRST)]},
-        {"content": [words(""), words()]},
+        H3_MAX | {"resolution": "480P"},
+        H3_MAX | {"extra": {"prompt_expansion_mode": "quality"}},
+        {"content": [text(), image()], "ratio": None},
+        {"content": [text(), image(**FIRST)], "ratio": "adaptive"},
+        {"content": [text(), image(**FIRST), image(**LAST)]},
+        {"content": [text(), image(**LAST)]},
+        {"content": [text(), image(**REF_IMAGE), video(**REF_VIDEO), audio(**REF_AUDIO)]},
+        {"content": [text(), audio(**REF_AUDIO)], "ratio": None},
+        {"content": [text(), audio(make_data_uri(wav(3), "audio/wav"), **REF_AUDIO)]},
+        {"content": [text(), image("https://example.com/a.jpg", **FIRST)]},
+        {"content": [text(""), text()]},
     ],
 )
-async def test_v2_takes_what_it_documents(client: Client, fields: dict[str, Any]) -> None:
-    assert await create_v2(client, **fields)
+async def test_v2_accepts_what_it_documents(client: Client, fields: dict[str, Any]) -> None:
+    assert await create_task(client, **fields)
 
 
 @pytest.mark.parametrize(
@@ -1149,203 +1170,211 @@ async def test_v2_takes_what_it_documents(client: Client, fields: dict[str, Any]
         ({"model": "MiniMax-H4"}, "unsupported model"),
         ({"model": None}, "model is required"),
         ({"content": None}, "content must contain"),
-        ({"content": [words(" ")]}, "content must contain"),
-        ({"content": [words("x" * 7001)]}, "content[0].text must not be longer"),
-        ({"content": [words(), {"type": "file"}]}, "content[1].type must be one of"),
+        ({"content": [text(" ")]}, "content must contain"),
+        ({"content": [text("x" * 7001)]}, "content[0].text must not be longer"),
+        ({"content": [text(), {"type": "file"}]}, "content[1].type must be one of"),
         ({"content": ["words"]}, "content must hold objects"),
         ({"resolution": None}, "resolution is required"),
         ({"resolution": "480P"}, "resolution must be one of"),
         ({"resolution": "768p"}, "resolution must be one of"),
-        (MAX | {"resolution": "2K"}, "resolution must be one of"),
+        (H3_MAX | {"resolution": "2K"}, "resolution must be one of"),
         ({"duration": None}, "duration is required"),
         ({"duration": 3}, "duration must be between 4 and 15"),
         ({"duration": 16}, "duration must be between"),
-        (MAX | {"duration": 4}, "duration must be between 5 and 15"),
+        (H3_MAX | {"duration": 4}, "duration must be between 5 and 15"),
         ({"ratio": None}, "ratio is required"),
         ({"ratio": "adaptive"}, "ratio is required"),
         ({"ratio": "2:1"}, "ratio must be one of"),
         ({"extra": {"prompt_expansion_mode": "quality"}}, "extra is not supported"),
-        (MAX | {"extra": {"mode": "quality"}}, "extra.mode is unknown"),
-        (MAX | {"extra": {"prompt_expansion_mode": "best"}}, "extra.prompt_expansion_mode must"),
-        ({"content": [words(), image(), image()]}, "content[1].role is required"),
-        ({"content": [words(), video()]}, "content[1].role is required"),
-        ({"content": [words(), image(**REF_AUDIO)]}, "content[1].role must be one of"),
-        ({"content": [words(), video(role="base_video")]}, "content[1].role must be one of"),
-        ({"content": [words(), image(**FIRST), image(**FIRST)]}, "content must not hold more"),
-        ({"content": [words(), *[image(**REF_IMAGE)] * 10]}, "content must not hold more than 9"),
-        ({"content": [words(), *[video(**REF_VIDEO)] * 4]}, "content must not hold more than 3"),
-        ({"content": [words(), image(**FIRST), image(**REF_IMAGE)]}, "content must not mix"),
-        ({"content": [words(), image(**FIRST), audio(**REF_AUDIO)]}, "content must not mix"),
-        ({"content": [words(), image(data_uri(png(255, 400)))]}, "image_url.url must be at least"),
-        ({"content": [words(), image(data_uri(png(5761, 2400)))]}, "image_url.url must be at most"),
-        ({"content": [words(), image(data_uri(png(300, 751)))]}, "image_url.url is too narrow"),
-        ({"content": [words(), image("frame.png")]}, "image_url.url must be a URL"),
-        ({"content": [words(), image("mm_file://1")]}, "file_id not exist"),
-        ({"content": [words(), audio("a.mp3", **REF_AUDIO)]}, "audio_url.url must be a URL"),
+        (H3_MAX | {"extra": {"mode": "quality"}}, "extra.mode is unknown"),
+        (H3_MAX | {"extra": {"prompt_expansion_mode": "best"}}, "extra.prompt_expansion_mode must"),
+        ({"content": [text(), image(), image()]}, "content[1].role is required"),
+        ({"content": [text(), video()]}, "content[1].role is required"),
+        ({"content": [text(), image(**REF_AUDIO)]}, "content[1].role must be one of"),
+        ({"content": [text(), video(role="base_video")]}, "content[1].role must be one of"),
+        ({"content": [text(), image(**FIRST), image(**FIRST)]}, "content must not hold more"),
+        ({"content": [text(), *[image(**REF_IMAGE)] * 10]}, "content must not hold more than 9"),
+        ({"content": [text(), *[video(**REF_VIDEO)] * 4]}, "content must not hold more than 3"),
+        ({"content": [text(), image(**FIRST), image(**REF_IMAGE)]}, "content must not mix"),
+        ({"content": [text(), image(**FIRST), audio(**REF_AUDIO)]}, "content must not mix"),
         (
-            {"content": [words(), audio(data_uri(wav(1), "audio/wav"), **REF_AUDIO)]},
+            {"content": [text(), image(make_data_uri(png(255, 400)))]},
+            "image_url.url must be at least",
+        ),
+        (
+            {"content": [text(), image(make_data_uri(png(5761, 2400)))]},
+            "image_url.url must be at most",
+        ),
+        ({"content": [text(), image(make_data_uri(png(300, 751)))]}, "image_url.url is too narrow"),
+        ({"content": [text(), image("frame.png")]}, "image_url.url must be a URL"),
+        ({"content": [text(), image("mm_file://1")]}, "file_id not exist"),
+        ({"content": [text(), audio("a.mp3", **REF_AUDIO)]}, "audio_url.url must be a URL"),
+        (
+            {"content": [text(), audio(make_data_uri(wav(1), "audio/wav"), **REF_AUDIO)]},
             "audio_url.url must be 2 to 15 s long",
         ),
         (
-            {"content": [words(), *[audio(data_uri(wav(8), "audio/wav"), **REF_AUDIO)] * 2]},
+            {"content": [text(), *[audio(make_data_uri(wav(8), "audio/wav"), **REF_AUDIO)] * 2]},
             "audio_url clips are longer than 15 s together",
         ),
         (
-            {"content": [words(), audio(data_uri(b"noise", "audio/wav"), **REF_AUDIO)]},
+            {"content": [text(), audio(make_data_uri(b"noise", "audio/wav"), **REF_AUDIO)]},
             "audio_url.url cannot be read",
         ),
         (
-            {"content": [words(), audio("data:audio/wav;base64,@@@", **REF_AUDIO)]},
+            {"content": [text(), audio("data:audio/wav;base64,@@@", **REF_AUDIO)]},
             "audio_url.url is not valid base64",
         ),
     ],
-    ids=TellTales(),
+    ids=RowIds(),
 )
-async def test_a_v2_order_that_breaks_a_rule_is_400(
+async def test_an_invalid_v2_video_request_is_400(
     client: Client, sandbox: Sandbox, fields: dict[str, Any], message: str
 ) -> None:
-    answer = await client.http.post("/v2/video_generation", json=ORDER_V2 | fields)
-    assert answer.status_code == 400
-    error = answer.json()["error"]
+    response = await client.http.post("/v2/video_generation", json=VIDEO_REQUEST_V2 | fields)
+    assert response.status_code == 400
+    error = response.json()["error"]
     assert error["message"].startswith(f"invalid params, {message}")
     assert error["message"].endswith("(2013)")
     assert (error["type"], error["http_code"]) == ("bad_request_error", "400")
-    assert answer.json()["request_id"] == answer.headers["trace-id"]
+    assert response.json()["request_id"] == response.headers["trace-id"]
     assert sandbox.bill == []
 
 
-async def test_at_most_twelve_files_go_into_one_order(client: Client) -> None:
+async def test_a_v2_request_has_at_most_twelve_files(client: Client) -> None:
     references = [*[image(**REF_IMAGE)] * 9, *[video(**REF_VIDEO)] * 3]
-    assert await create_v2(client, content=[words(), *references])
-    content = [words(), *references, audio(**REF_AUDIO)]
-    answer = await client.http.post("/v2/video_generation", json=ORDER_V2 | {"content": content})
-    assert answer.status_code == 400
+    assert await create_task(client, content=[text(), *references])
+    content = [text(), *references, audio(**REF_AUDIO)]
+    response = await client.http.post(
+        "/v2/video_generation", json=VIDEO_REQUEST_V2 | {"content": content}
+    )
+    assert response.status_code == 400
 
 
-async def test_a_v2_body_ends_at_64_mb(client: Client) -> None:
-    answer = await client.http.post("/v2/video_generation", content=bytes(64 * 1024 * 1024 + 1))
-    assert answer.status_code == 400
-    assert "larger than" in answer.json()["error"]["message"]
+async def test_a_v2_body_over_64_mb_is_refused(client: Client) -> None:
+    response = await client.http.post("/v2/video_generation", content=bytes(64 * 1024 * 1024 + 1))
+    assert response.status_code == 400
+    assert "larger than" in response.json()["error"]["message"]
 
 
-async def test_an_upload_serves_v2_for_seven_days(client: Client, sandbox: Sandbox) -> None:
-    picture = png(400, 400)
-    file_id = await client.upload(picture, name="a.png", purpose="video_generation_input")
-    content = [words(), image(f"mm_file://{file_id}")]
-    assert await create_v2(client, content=content)
+async def test_an_upload_can_be_used_by_v2_for_seven_days(client: Client, sandbox: Sandbox) -> None:
+    image_bytes = png(400, 400)
+    file_id = await client.upload(image_bytes, name="a.png", purpose="video_generation_input")
+    content = [text(), image(f"mm_file://{file_id}")]
+    assert await create_task(client, content=content)
     sandbox.clock.advance(7 * DAY)
-    answer = await client.http.post("/v2/video_generation", json=ORDER_V2 | {"content": content})
-    assert "file expired" in answer.json()["error"]["message"]
+    response = await client.http.post(
+        "/v2/video_generation", json=VIDEO_REQUEST_V2 | {"content": content}
+    )
+    assert "file expired" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(("mark", "code"), [("[block output]", "1027"), ("[fail]", "1000")])
-async def test_a_v2_job_that_failed_says_why(
+async def test_a_failed_v2_task_has_an_error(
     client: Client, sandbox: Sandbox, mark: str, code: str
 ) -> None:
-    task_id = await create_v2(client, content=[words(mark)])
+    task_id = await create_task(client, content=[text(mark)])
     sandbox.clock.advance(10)
-    task = await query_v2(client, task_id)
+    task = await query_task(client, task_id)
     assert (task["status"], task["error"]["code"], task["usage"]) == ("failed", code, {})
 
 
 async def test_a_refused_v2_prompt_is_422(client: Client, sandbox: Sandbox) -> None:
-    body = ORDER_V2 | {"content": [words("[refuse input]")]}
-    answer = await client.http.post("/v2/video_generation", json=body)
-    assert (answer.status_code, sandbox.bill) == (422, [])
+    body = VIDEO_REQUEST_V2 | {"content": [text("[refuse input]")]}
+    response = await client.http.post("/v2/video_generation", json=body)
+    assert (response.status_code, sandbox.bill) == (422, [])
 
 
-async def test_an_unknown_v2_task_is_500_and_an_old_one_400(
+async def test_an_unknown_v2_task_is_500_and_an_expired_one_400(
     client: Client, sandbox: Sandbox
 ) -> None:
-    answer = await client.http.get("/v2/query/video_generation/451300118220963")
-    assert answer.status_code == 500
-    assert answer.json()["error"]["message"] == "record not found (1000)"
-    task_id = await create_v2(client)
+    response = await client.http.get("/v2/query/video_generation/451300118220963")
+    assert response.status_code == 500
+    assert response.json()["error"]["message"] == "record not found (1000)"
+    task_id = await create_task(client)
     sandbox.clock.advance(7 * DAY)
-    answer = await client.http.get(f"/v2/query/video_generation/{task_id}")
-    assert answer.status_code == 400
-    assert answer.json()["error"]["message"] == "invalid params, invalid task_id (2013)"
+    response = await client.http.get(f"/v2/query/video_generation/{task_id}")
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == "invalid params, invalid task_id (2013)"
 
 
-async def test_the_list_is_paged_newest_first(client: Client) -> None:
-    ids = [await create_v2(client) for _ in range(12)][::-1]
-    listed = await client.get("/v2/query/video_generation")
-    assert [task["id"] for task in listed["items"]] == ids[:10]
-    assert listed["total"] == 12
-    listed = await client.get("/v2/query/video_generation", page_num=3, page_size=5)
-    assert [task["id"] for task in listed["items"]] == ids[10:]
+async def test_the_task_list_is_paged_newest_first(client: Client) -> None:
+    ids = [await create_task(client) for _ in range(12)][::-1]
+    response = await client.get("/v2/query/video_generation")
+    assert [task["id"] for task in response["items"]] == ids[:10]
+    assert response["total"] == 12
+    response = await client.get("/v2/query/video_generation", page_num=3, page_size=5)
+    assert [task["id"] for task in response["items"]] == ids[10:]
 
 
 @pytest.mark.parametrize("page", [{"page_num": 0}, {"page_size": "ten"}])
-async def test_a_page_is_a_positive_number(client: Client, page: dict[str, Any]) -> None:
-    answer = await client.http.get("/v2/query/video_generation", params=page)
-    assert answer.status_code == 400
+async def test_a_page_number_must_be_positive(client: Client, page: dict[str, Any]) -> None:
+    response = await client.http.get("/v2/query/video_generation", params=page)
+    assert response.status_code == 400
 
 
-async def test_the_list_is_filtered(client: Client, sandbox: Sandbox) -> None:
-    old = await create_v2(client)
+async def test_the_task_list_can_be_filtered(client: Client, sandbox: Sandbox) -> None:
+    expired = await create_task(client)
     sandbox.clock.advance(7 * DAY)
-    done = await create_v2(client)
+    done = await create_task(client)
     sandbox.clock.advance(10)
-    queued = await create_v2(client, **MAX)
+    queued = await create_task(client, **H3_MAX)
 
-    async def listed(**filters: Any) -> list[str]:
+    async def list_ids(**filters: Any) -> list[str]:
         query = {f"filter.{name}": value for name, value in filters.items()}
-        answer = await client.get("/v2/query/video_generation", **query)
-        return [task["id"] for task in answer["items"]]
+        response = await client.get("/v2/query/video_generation", **query)
+        return [task["id"] for task in response["items"]]
 
-    assert await listed() == [queued, done]
-    assert await listed(status="queued") == [queued]
-    assert await listed(model="MiniMax-H3") == [done]
-    assert await listed(task_type="regeneration") == []
-    assert await listed(task_ids=[old, done]) == [done]
-    assert await listed(task_ids=f"{done},{queued}") == [queued, done]
+    assert await list_ids() == [queued, done]
+    assert await list_ids(status="queued") == [queued]
+    assert await list_ids(model="MiniMax-H3") == [done]
+    assert await list_ids(task_type="regeneration") == []
+    assert await list_ids(task_ids=[expired, done]) == [done]
+    assert await list_ids(task_ids=f"{done},{queued}") == [queued, done]
 
 
-async def delete_v2(client: Client, task_id: str) -> httpx.Response:
+async def delete_task(client: Client, task_id: str) -> httpx.Response:
     return await client.http.delete(f"/v2/video_generation/{task_id}")
 
 
-async def test_a_queued_task_is_cancelled_and_costs_nothing(
+async def test_a_queued_task_can_be_cancelled_and_is_refunded(
     client: Client, sandbox: Sandbox
 ) -> None:
-    task_id = await create_v2(client)
-    answer = await delete_v2(client, task_id)
-    assert answer.json() == {"task_id": task_id, "action": "cancelled", "status": "cancelled"}
-    assert (sandbox.bill, sandbox.billed("video")) == ([], 0)
+    task_id = await create_task(client)
+    response = await delete_task(client, task_id)
+    assert response.json() == {"task_id": task_id, "action": "cancelled", "status": "cancelled"}
+    assert (sandbox.bill, sandbox.count_charges("video")) == ([], 0)
     sandbox.clock.advance(60)
-    assert (await query_v2(client, task_id))["status"] == "cancelled"
-    assert (await delete_v2(client, task_id)).status_code == 400
+    assert (await query_task(client, task_id))["status"] == "cancelled"
+    assert (await delete_task(client, task_id)).status_code == 400
 
 
-async def test_a_running_task_is_not_deleted_and_an_ended_one_is(
-    client: Client, sandbox: Sandbox
-) -> None:
-    task_id = await create_v2(client)
+async def test_only_a_finished_task_can_be_deleted(client: Client, sandbox: Sandbox) -> None:
+    task_id = await create_task(client)
     sandbox.clock.advance(2)
-    assert (await delete_v2(client, task_id)).status_code == 400
+    assert (await delete_task(client, task_id)).status_code == 400
     sandbox.clock.advance(10)
-    answer = await delete_v2(client, task_id)
-    assert answer.json() == {"task_id": task_id, "action": "deleted", "status": "deleted"}
-    assert sandbox.billed("video") == 1
-    answer = await delete_v2(client, task_id)
-    assert answer.status_code == 400
-    assert "invalid task_id" in answer.json()["error"]["message"]
+    response = await delete_task(client, task_id)
+    assert response.json() == {"task_id": task_id, "action": "deleted", "status": "deleted"}
+    assert sandbox.count_charges("video") == 1
+    response = await delete_task(client, task_id)
+    assert response.status_code == 400
+    assert "invalid task_id" in response.json()["error"]["message"]
     assert (await client.http.get(f"/v2/query/video_generation/{task_id}")).status_code == 500
 
 
-# --- the sandbox's own routes
+# --- the control routes
 
 
-async def test_the_front_page_says_what_this_is(client: Client, sandbox: Sandbox) -> None:
-    answer = await client.download(client.base_url)
-    assert answer.text.startswith("This is a MiniMax that runs on this machine")
+async def test_the_root_page_describes_the_sandbox(client: Client, sandbox: Sandbox) -> None:
+    response = await client.download(client.base_url)
+    assert response.text.startswith("This is a MiniMax that runs on this machine")
     assert sandbox.requests == []
 
 
-async def test_the_state_can_be_looked_at(client: Client) -> None:
-    task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
-    second = await create_v2(client)
+async def test_the_state_can_be_read_over_http(client: Client) -> None:
+    task_id = (await client.post("/v1/video_generation", VIDEO_REQUEST))["task_id"]
+    second = await create_task(client)
     await client.clone()
     state = (await client.download(client.base_url + "/sandbox/state")).json()
     assert state["bill"][0] == {"what": "video", "amount_usd": 0.28, "id": task_id}
@@ -1358,16 +1387,16 @@ async def test_the_state_can_be_looked_at(client: Client) -> None:
     assert len(state["files"]) == 1
 
 
-async def test_faults_are_added_and_cleared_over_http(client: Client, sandbox: Sandbox) -> None:
+async def test_faults_can_be_added_and_cleared_over_http(client: Client, sandbox: Sandbox) -> None:
     fault = {"path": "/v1/", "times": None, "status": 502, "body": "<html>"}
     assert await client.post("/sandbox/faults", fault) == {"due": 1}
-    answer = await client.http.get("/v1/files/list")
-    assert (answer.status_code, answer.text) == (502, "<html>")
+    response = await client.http.get("/v1/files/list")
+    assert (response.status_code, response.text) == (502, "<html>")
     assert (await client.http.delete("/sandbox/faults")).json() == {"due": 0}
     assert (await client.http.get("/v1/files/list")).status_code == 200
 
 
-async def test_a_fault_for_every_path_leaves_the_sandboxs_own_routes_alone(
+async def test_a_fault_for_every_path_does_not_affect_the_control_routes(
     client: Client, sandbox: Sandbox
 ) -> None:
     sandbox.faults.add(Fault("/", times=None, status=503))
@@ -1387,67 +1416,61 @@ async def test_a_fault_for_every_path_leaves_the_sandboxs_own_routes_alone(
     ],
     ids=str,
 )
-async def test_a_fault_that_makes_no_sense_is_400(client: Client, fault: Any) -> None:
+async def test_an_invalid_fault_is_400(client: Client, fault: Any) -> None:
     assert (await client.http.post("/sandbox/faults", json=fault)).status_code == 400
 
 
-async def test_the_clock_is_turned_over_http(client: Client, sandbox: Sandbox) -> None:
+async def test_the_clock_can_be_advanced_over_http(client: Client, sandbox: Sandbox) -> None:
     before = sandbox.clock.now()
-    answer = await client.post("/sandbox/clock", {"advance_seconds": 3600})
-    assert answer["now"] >= before + 3600
-    nonsense: list[Any] = [{}, {"advance_seconds": "soon"}, []]
-    for body in nonsense:
+    response = await client.post("/sandbox/clock", {"advance_seconds": 3600})
+    assert response["now"] >= before + 3600
+    invalid_bodies: list[Any] = [{}, {"advance_seconds": "soon"}, []]
+    for body in invalid_bodies:
         assert (await client.http.post("/sandbox/clock", json=body)).status_code == 400
 
 
-# --- what the rest rests on
+# --- configuration, ids, collections, serving
 
 
-async def test_stages_are_the_callers_choice() -> None:
-    sandbox = Sandbox(stages=VideoStages(0, 0, 0))
-    headers = {"Authorization": "Bearer key"}
-    async with (
-        serve(sandbox) as base_url,
-        httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as http,
-    ):
-        client = Client(base_url, http)
-        task_id = (await client.post("/v1/video_generation", ORDER))["task_id"]
-        found = await client.get("/v1/query/video_generation", task_id=task_id)
-    assert found["status"] == "Success"
+async def test_stages_can_be_configured() -> None:
+    async with connect(Sandbox(stages=VideoStages(0, 0, 0))) as client:
+        task_id = (await client.post("/v1/video_generation", VIDEO_REQUEST))["task_id"]
+        task = await client.get("/v1/query/video_generation", task_id=task_id)
+    assert task["status"] == "Success"
 
 
 async def test_ids_are_recognisable_and_differ_between_sandboxes() -> None:
-    one, two = Ids(), Ids()
-    numbers = [ids.file_id() for ids in (one, two) for _ in range(1000)]
+    one, two = IdGenerator(), IdGenerator()
+    numbers = [ids.new_file_id() for ids in (one, two) for _ in range(1000)]
     assert len(set(numbers)) == len(numbers)
     assert all(900_000_000_000_000 <= number < 2**53 for number in numbers)
-    assert one.task_id().startswith("sandbox")
+    assert one.new_task_id().startswith("sandbox")
 
 
-async def test_state_does_not_grow_without_end() -> None:
+async def test_bounded_collections_drop_their_oldest_items() -> None:
     recent: RecentList[int] = RecentList()
-    newest: BoundedDict[int, None] = BoundedDict(keep=3)
-    for number in range(KEPT_ITEMS + 5):
+    newest: BoundedDict[int, None] = BoundedDict(max_items=3)
+    for number in range(MAX_ITEMS + 5):
         recent.append(number)
         newest[number] = None
-    assert (len(recent), recent[0]) == (KEPT_ITEMS, 5)
-    assert list(newest) == list(range(KEPT_ITEMS + 2, KEPT_ITEMS + 5))
+    assert (len(recent), recent[0]) == (MAX_ITEMS, 5)
+    assert list(newest) == list(range(MAX_ITEMS + 2, MAX_ITEMS + 5))
 
 
-async def test_importing_the_sandbox_brings_no_web_server_in() -> None:
+async def test_importing_the_sandbox_does_not_import_a_web_server() -> None:
     code = "import sys, minimax.sandbox as s; s.Sandbox(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"starlette", "uvicorn", "python_multipart"} & set(done.stdout.split())
 
 
-async def test_the_app_answers_under_any_other_server_too(sandbox: Sandbox) -> None:
+async def test_the_app_runs_under_another_asgi_server(sandbox: Sandbox) -> None:
     transport = httpx.ASGITransport(build_app(sandbox))
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
-        answer = await http.get("/v1/files/list", headers={"Authorization": "Bearer key"})
-    assert code_of(answer.json()) == 2013
+        response = await http.get("/v1/files/list", headers={"Authorization": "Bearer key"})
+    assert get_code(response.json()) == 2013
 
 
-async def test_a_port_that_is_taken_is_said_so(
+async def test_a_port_in_use_is_reported(
     client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = int(client.base_url.rsplit(":", 1)[1])
@@ -1457,7 +1480,7 @@ async def test_a_port_that_is_taken_is_said_so(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_the_command_says_where_it_listens_and_ends_cleanly(number: signal.Signals) -> None:
+async def test_the_command_prints_its_url_and_stops_cleanly(number: signal.Signals) -> None:
     code = "from minimax.sandbox import run; raise SystemExit(run(port=0))"
     with subprocess.Popen(
         [sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -68,7 +68,7 @@ async def test_an_accepted_job_is_in_the_ledger_under_its_id_and_answered(
     assert video["task_id"] in sandbox.videos
     assert (row["state"], row["task_id"]) == ("accepted", video["task_id"])
     assert row["answered_at"] is not None
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_the_row_is_there_before_the_request_leaves_and_the_id_before_anyone_is_told(
@@ -117,7 +117,7 @@ async def test_a_refused_order_cost_nothing_and_is_sent_anew_by_the_next_call(
         assert states(settings) == ["rejected"]
         video = await buy(running)
     assert not video["reused"]
-    assert (count_submissions(sandbox), sandbox.billed("video")) == (2, 1)
+    assert (count_submissions(sandbox), sandbox.count_charges("video")) == (2, 1)
 
 
 async def test_a_refused_order_that_nobody_waited_for_is_sent_anew_as_well(
@@ -130,7 +130,7 @@ async def test_a_refused_order_that_nobody_waited_for_is_sent_anew_as_well(
         await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
         await wait_until(lambda: states(settings) == ["rejected"])
         assert not (await buy(running))["reused"]
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ async def test_a_job_whose_call_was_cancelled_goes_to_the_next_identical_call(
         video = await buy(running)
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
-    assert (count_submissions(sandbox), sandbox.billed("video")) == (1, 1)
+    assert (count_submissions(sandbox), sandbox.count_charges("video")) == (1, 1)
 
 
 async def test_a_job_is_handed_over_once_and_the_call_after_that_buys_another(
@@ -183,7 +183,7 @@ async def test_a_job_is_handed_over_once_and_the_call_after_that_buys_another(
         first = await buy(running)
         second = await buy(running)
     assert (first["reused"], second["reused"]) == (True, False)
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 async def test_a_submission_may_be_cancelled_and_joined_again_and_again(
@@ -196,7 +196,7 @@ async def test_a_submission_may_be_cancelled_and_joined_again_and_again(
         for _ in range(3):
             await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
         assert (await buy(running))["reused"]
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_a_call_that_ran_out_of_patience_says_so_and_is_joined_by_the_next(
@@ -212,7 +212,7 @@ async def test_a_call_that_ran_out_of_patience_says_so_and_is_joined_by_the_next
                 await buy(running)
         video = await buy(running)
     assert video["reused"]
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_an_agreed_second_charge_is_for_doubts_and_buys_nothing_where_there_is_none(
@@ -225,7 +225,7 @@ async def test_an_agreed_second_charge_is_for_doubts_and_buys_nothing_where_ther
         await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
         await wait_until(lambda: states(settings) == ["accepted"])
         assert (await buy(running, allow_second_charge=True))["reused"]
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_an_answer_lost_between_the_ledger_and_the_host_is_handed_over(
@@ -243,7 +243,7 @@ async def test_an_answer_lost_between_the_ledger_and_the_host_is_handed_over(
         with pytest.raises(asyncio.CancelledError):
             await call
         assert (await buy(running))["reused"]
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 # --- an outcome that nobody knows --------------------------------------------------------------
@@ -263,7 +263,7 @@ async def test_an_identical_call_after_a_doubt_is_refused_and_says_how_to_go_on(
                 await buy(running)
             assert f"{real_time.gmtime().tm_year}-" in str(caught.value)
     assert states(settings) == ["unknown"]
-    assert (count_submissions(sandbox), sandbox.billed("video")) == (1, 1)
+    assert (count_submissions(sandbox), sandbox.count_charges("video")) == (1, 1)
 
 
 async def test_a_doubt_goes_on_once_the_person_agreed_to_a_second_charge(
@@ -278,7 +278,7 @@ async def test_a_doubt_goes_on_once_the_person_agreed_to_a_second_charge(
         video = await buy(running, allow_second_charge=True)
     assert not video["reused"]
     assert [row["task_id"] for row in rows(settings)] == [None, video["task_id"]]
-    assert (count_submissions(sandbox), sandbox.billed("video")) == (2, 2)
+    assert (count_submissions(sandbox), sandbox.count_charges("video")) == (2, 2)
 
 
 async def test_an_agreement_holds_for_one_charge(settings: Settings, time: VirtualTime) -> None:
@@ -289,7 +289,7 @@ async def test_an_agreement_holds_for_one_charge(settings: Settings, time: Virtu
         for agreed in (False, True, False):
             with pytest.raises(MaybeChargedError):
                 await buy(running, allow_second_charge=agreed)
-    assert (count_submissions(sandbox), sandbox.billed("video")) == (2, 2)
+    assert (count_submissions(sandbox), sandbox.count_charges("video")) == (2, 2)
 
 
 async def test_a_doubt_about_one_wish_does_not_stop_another(
@@ -302,7 +302,7 @@ async def test_a_doubt_about_one_wish_does_not_stop_another(
         with pytest.raises(MaybeChargedError):
             await buy(running)
         assert not (await buy(running, prompt="a cat"))["reused"]
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 async def test_a_cancelled_call_that_ends_in_doubt_refuses_the_next(
@@ -317,7 +317,7 @@ async def test_a_cancelled_call_that_ends_in_doubt_refuses_the_next(
         await wait_until(lambda: states(settings) == ["unknown"])
         with pytest.raises(MaybeChargedError):
             await buy(running)
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_a_joined_submission_that_ends_in_doubt_says_so_to_the_one_who_joined(
@@ -331,7 +331,7 @@ async def test_a_joined_submission_that_ends_in_doubt_says_so_to_the_one_who_joi
         await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
         with pytest.raises(MaybeChargedError):
             await buy(running)
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 # --- wishes for several videos -----------------------------------------------------------------
@@ -344,7 +344,7 @@ async def test_two_identical_calls_that_were_both_answered_are_two_videos(
         videos = [await buy(running) for _ in range(2)]
     assert [video["reused"] for video in videos] == [False, False]
     assert sorted(str(video["task_id"]) for video in videos) == sorted(sandbox.videos)
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 async def test_identical_calls_in_flight_at_once_are_as_many_videos(
@@ -358,7 +358,7 @@ async def test_identical_calls_in_flight_at_once_are_as_many_videos(
         calls = (buy(running) for _ in range(3))
         videos = await asyncio.gather(*calls)
     assert [video["reused"] for video in videos] == [False] * 3
-    assert len({video["task_id"] for video in videos}) == sandbox.billed("video") == 3
+    assert len({video["task_id"] for video in videos}) == sandbox.count_charges("video") == 3
 
 
 async def test_of_two_identical_calls_in_flight_the_cancelled_one_is_handed_over(
@@ -376,7 +376,7 @@ async def test_of_two_identical_calls_in_flight_the_cancelled_one_is_handed_over
         answered = await kept
     assert (answered["reused"], joined["reused"]) == (False, True)
     assert {answered["task_id"], joined["task_id"]} == set(sandbox.videos)
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 async def test_two_calls_after_a_cancelled_one_get_its_video_and_one_of_their_own(
@@ -390,7 +390,7 @@ async def test_two_calls_after_a_cancelled_one_get_its_video_and_one_of_their_ow
         calls = (buy(running) for _ in range(2))
         videos = await asyncio.gather(*calls)
     assert sorted(video["reused"] for video in videos) == [False, True]
-    assert len({video["task_id"] for video in videos}) == sandbox.billed("video") == 2
+    assert len({video["task_id"] for video in videos}) == sandbox.count_charges("video") == 2
 
 
 # --- what identical means ----------------------------------------------------------------------
@@ -420,7 +420,7 @@ async def test_the_same_picture_under_another_name_is_the_same_wish(
         await cancel_call(buy(running, first_frame=first), once=lambda: count_submissions(sandbox))
         video = await buy(running, first_frame=text)
     assert video["reused"]
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_another_picture_under_the_same_name_is_another_wish(
@@ -435,7 +435,7 @@ async def test_another_picture_under_the_same_name_is_another_wish(
         await cancel_call(buy(running, **wish), once=lambda: count_submissions(sandbox))
         put(path, samples.png(400, 401))
         assert not (await buy(running, **wish))["reused"]
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 async def test_the_same_pictures_in_the_other_order_are_another_wish(
@@ -451,7 +451,7 @@ async def test_the_same_pictures_in_the_other_order_are_another_wish(
     ):
         await cancel_call(buy(running, **wish), once=lambda: count_submissions(sandbox))
         assert not (await buy(running, **turned))["reused"]
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 @pytest.mark.parametrize(
@@ -474,7 +474,7 @@ async def test_another_argument_is_another_wish(
     ):
         await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
         assert not (await buy(running, **other))["reused"]
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 async def test_a_default_that_is_spelled_out_is_the_same_wish(
@@ -487,7 +487,7 @@ async def test_a_default_that_is_spelled_out_is_the_same_wish(
     ):
         await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
         assert (await buy(running, **spelled))["reused"]
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 @pytest.mark.parametrize("fault", [SLOW, LOST], ids=["accepted", "in-doubt"])
@@ -501,7 +501,7 @@ async def test_the_same_wish_under_another_key_is_another_wish(
         other = replace(settings, api_key=SecretStr(f"{KEY}-other"))
         async with open_server(other, time) as running:
             assert not (await buy(running))["reused"]
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 # --- for how long ------------------------------------------------------------------------------
@@ -520,7 +520,7 @@ async def test_a_job_is_handed_over_for_24_hours(
         later = real_time.time() + hours * HOUR
         async with open_server(settings, time, now=lambda: later) as running:
             assert (await buy(running))["reused"] is reused
-    assert sandbox.billed("video") == billed
+    assert sandbox.count_charges("video") == billed
 
 
 @pytest.mark.parametrize(("hours", "sent"), [(23.9, 1), (24.1, 2)], ids=["within", "after"])
@@ -553,7 +553,7 @@ async def test_what_one_server_bought_in_vain_another_hands_over(
         await wait_until(lambda: states(settings) == ["accepted"])
         assert (await buy(other))["reused"]
         assert not (await buy(one))["reused"]
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 async def test_what_one_server_is_still_sending_another_joins(
@@ -620,7 +620,7 @@ async def test_the_tool_itself_keeps_the_rules(settings: Settings, time: Virtual
             await cancel_call(tool(VIDEO["prompt"]), once=lambda: count_submissions(sandbox))
             video: SubmittedVideo = await tool(VIDEO["prompt"])
     assert video["reused"]
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 # --- two servers of one user, each a process ---------------------------------------------------
@@ -640,7 +640,7 @@ async def test_identical_calls_of_two_hosts_at_once_are_two_videos(settings: Set
         )
     assert [video["reused"] for video in videos] == [False, False]
     assert {video["task_id"] for video in videos} == set(sandbox.videos)
-    assert sandbox.billed("video") == 2
+    assert sandbox.count_charges("video") == 2
 
 
 async def test_a_call_that_one_host_cancelled_is_joined_by_another_host(settings: Settings) -> None:
@@ -657,7 +657,7 @@ async def test_a_call_that_one_host_cancelled_is_joined_by_another_host(settings
         video = await other.call("generate_video", **VIDEO)
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_a_server_killed_after_acceptance_leaves_its_job_to_the_next(
@@ -674,7 +674,7 @@ async def test_a_server_killed_after_acceptance_leaves_its_job_to_the_next(
             video = await other.call("generate_video", **VIDEO)
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
-    assert (count_submissions(sandbox), sandbox.billed("video")) == (1, 1)
+    assert (count_submissions(sandbox), sandbox.count_charges("video")) == (1, 1)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere the deadline has to decide")
@@ -684,19 +684,19 @@ async def test_a_server_killed_before_the_answer_leaves_a_doubt_that_only_an_agr
     async with run_sandbox(settings, replace(SLOW, delay_seconds=30)) as (sandbox, settings):
         async with start_server(settings) as one:
             one.start("generate_video", **VIDEO)
-            await wait_until(lambda: sandbox.billed("video"))
+            await wait_until(lambda: sandbox.count_charges("video"))
             await kill(one)
         assert states(settings) == ["submitting"]
         async with start_server(settings) as other:
             refusal = await other.failure("generate_video", **VIDEO)
-            assert (count_submissions(sandbox), sandbox.billed("video")) == (1, 1)
+            assert (count_submissions(sandbox), sandbox.count_charges("video")) == (1, 1)
             listed = await other.call("list_video_tasks")
             video = await other.call("generate_video", **VIDEO, allow_second_charge=True)
     assert "allow_second_charge=true" in refusal
     assert [task["status"] for task in listed["tasks"]] == ["unknown"]
     assert not video["reused"]
     assert states(settings) == ["unknown", "accepted"]
-    assert (count_submissions(sandbox), sandbox.billed("video")) == (2, 2)
+    assert (count_submissions(sandbox), sandbox.count_charges("video")) == (2, 2)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere the deadline has to decide")
@@ -709,7 +709,7 @@ async def test_who_joined_a_server_that_is_then_killed_is_told_of_the_doubt(
         start_server(settings) as other,
     ):
         ident, _ = one.start("generate_video", **VIDEO)
-        await wait_until(lambda: sandbox.billed("video"))
+        await wait_until(lambda: sandbox.count_charges("video"))
         one.cancel(ident)
         await wait_until(lambda: [row["caller_pid"] for row in rows(settings)] == [None])
         joining = asyncio.create_task(other.failure("generate_video", **VIDEO))
@@ -719,7 +719,7 @@ async def test_who_joined_a_server_that_is_then_killed_is_told_of_the_doubt(
         await kill(one)
         refusal = await joining
     assert "allow_second_charge=true" in refusal
-    assert (count_submissions(sandbox), sandbox.billed("video")) == (1, 1)
+    assert (count_submissions(sandbox), sandbox.count_charges("video")) == (1, 1)
 
 
 # --- whatever happens --------------------------------------------------------------------------

@@ -205,7 +205,7 @@ async def test_each_legal_combination_is_accepted_by_the_sandbox(
     async with connected(settings, sandbox) as client:
         job = await call(client, "generate_video", **given)
     assert job["status"] == "queued"
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
     charged = sandbox.bill[-1].amount_usd
     assert job["estimated_cost_usd"] == pytest.approx(charged, abs=0.006)
 
@@ -242,7 +242,7 @@ async def test_pictures_that_make_a_request_too_large_are_uploaded_instead(
     async with use_runtime(settings, sandbox, time) as running:
         await submit.submit(running, too_large)
     assert sandbox.count("POST /v1/files/upload") == 2
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,9 @@ async def test_what_was_bought_before_is_told_before_anything_is_uploaded_again(
 ) -> None:
     sandbox.faults.add(Fault("/v2/video_generation", when="after", **lost))
     async with use_runtime(settings, sandbox, time) as running:
-        await cancel_call(submit.submit(running, too_large), once=lambda: sandbox.billed("video"))
+        await cancel_call(
+            submit.submit(running, too_large), once=lambda: sandbox.count_charges("video")
+        )
         await asyncio.wait(running.background.tasks)
         sandbox.faults.add(Fault("/v1/files/upload", status=502, times=None))
         if outcome == "handed over":
@@ -271,7 +273,7 @@ async def test_what_was_bought_before_is_told_before_anything_is_uploaded_again(
             with pytest.raises(MaybeChargedError):
                 await submit.submit(running, too_large)
     assert sandbox.count("POST /v1/files/upload") == 2
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_a_picture_that_cannot_be_uploaded_is_no_order_and_no_doubt(
@@ -283,7 +285,7 @@ async def test_a_picture_that_cannot_be_uploaded_is_no_order_and_no_doubt(
             await submit.submit(running, too_large)
         assert running.ledger.newest(9) == []
         assert (await submit.submit(running, too_large))["status"] == "queued"
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_uploads_that_outlast_a_call_go_on_and_are_joined_before_anything_is_ordered(
@@ -297,7 +299,7 @@ async def test_uploads_that_outlast_a_call_go_on_and_are_joined_before_anything_
         video = await submit.submit(running, too_large, within_seconds=10)
     assert not video["reused"]
     assert sandbox.count("POST /v1/files/upload") == 2
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_a_picture_of_255_pixels_is_refused_and_one_of_256_is_taken(
@@ -381,7 +383,7 @@ async def test_v2_refusals_meet_the_same_table(
         with pytest.raises(RefusedError) as caught:
             await minimax_server.generate_video("x", model=H3)
     assert caught.value.code == code
-    assert sandbox.billed("video") == 0
+    assert sandbox.count_charges("video") == 0
 
 
 async def test_after_an_unknown_outcome_the_one_job_that_minimax_lists_is_named_and_kept(
@@ -399,7 +401,7 @@ async def test_after_an_unknown_outcome_the_one_job_that_minimax_lists_is_named_
     assert list(sandbox.videos_v2) == [probable]
     assert (task["task_id"], task["status"]) == (probable, "unknown")
     assert status["status"] == "completed"
-    assert sandbox.billed("video") == 1
+    assert sandbox.count_charges("video") == 1
 
 
 async def test_two_jobs_of_that_minute_are_not_guessed_between(

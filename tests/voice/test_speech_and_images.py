@@ -39,7 +39,7 @@ async def test_a_text_is_spoken_and_saved(settings: Settings, sandbox: Sandbox) 
     assert spoken["voice_id"] == "English_Graceful_Lady"
     assert spoken["characters"] == len("Good morning, everybody.")
     assert spoken["duration_ms"] > 1000
-    assert sandbox.billed("speech") == 1
+    assert sandbox.count_charges("speech") == 1
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_the_first_use_of_a_clone_says_that_its_fee_falls_due_and_the_seco
     assert "$1.50" in first["next_step"]
     assert "November 2026" in first["next_step"]
     assert "$1.50" not in second["next_step"]
-    assert sandbox.billed("voice_clone") == 1
+    assert sandbox.count_charges("voice_clone") == 1
 
 
 async def test_a_listed_voice_has_no_fee_coming(settings: Settings, sandbox: Sandbox) -> None:

@@ -1,1 +1,1 @@
-"""Checks of request fields, images and data URIs, as MiniMax makes them."""
+"""Validation of request fields, images and data URIs, by MiniMax's rules."""

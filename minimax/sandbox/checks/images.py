@@ -1,4 +1,4 @@
-"""Pictures: what the API demands of one, measured where its bytes are at hand."""
+"""Checks the size and shape of input images, where their bytes are in the request."""
 
 import io
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import BinaryIO, Final, NamedTuple
 
 import imagesize
 
-from minimax.sandbox.api_errors import invalid
-from minimax.sandbox.checks.data_uris import decoded_data_uri, is_web_address
+from minimax.sandbox.api_errors import invalid_params
+from minimax.sandbox.checks.data_uris import decode_data_uri, is_web_url
 from minimax.sandbox.units import MB
 
 
@@ -19,66 +19,64 @@ class Size(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PictureRules:
-    """What one endpoint demands of a picture; sides in pixels, aspects as width over height."""
+class ImageRules:
+    """The requirements of one endpoint; sides in pixels, aspects as width over height."""
 
     formats: tuple[str, ...]
-    largest_bytes: int
-    shortest_side: int = 1
-    longest_side: int | None = None
-    narrowest_aspect: float = 0.0
-    widest_aspect: float = float("inf")
+    max_bytes: int
+    min_side: int = 1
+    max_side: int | None = None
+    min_aspect: float = 0.0
+    max_aspect: float = float("inf")
 
 
 # minimax-api, video v1: under 20 MB, short side over 300 px, aspect 2:5 to 5:2.
-V1_PICTURE: Final = PictureRules(
+V1_IMAGE: Final = ImageRules(
     formats=("jpg", "jpeg", "png", "webp"),
-    largest_bytes=20 * MB - 1,
-    shortest_side=301,
-    narrowest_aspect=0.4,
-    widest_aspect=2.5,
+    max_bytes=20 * MB - 1,
+    min_side=301,
+    min_aspect=0.4,
+    max_aspect=2.5,
 )
 # minimax-api, video v2: at most 30 MB, sides 256 to 5760 px, aspect 0.4 to 2.5.
-V2_PICTURE: Final = PictureRules(
+V2_IMAGE: Final = ImageRules(
     formats=("jpg", "jpeg", "png", "webp", "heic", "heif"),
-    largest_bytes=30 * MB,
-    shortest_side=256,
-    longest_side=5760,
-    narrowest_aspect=0.4,
-    widest_aspect=2.5,
+    max_bytes=30 * MB,
+    min_side=256,
+    max_side=5760,
+    min_aspect=0.4,
+    max_aspect=2.5,
 )
 
 
-def check_picture(url: str, *, name: str, rules: PictureRules) -> Size | None:
-    """Check the picture that parameter `name` gives; its size, or None for one on the web."""
-    if is_web_address(url):
+def measure_image(url: str, *, name: str, rules: ImageRules) -> Size | None:
+    """Check the image in parameter `name`; return its size, or None for a web URL."""
+    if is_web_url(url):
         return None
     media_types = [f"image/{image_format}" for image_format in rules.formats]
-    data = decoded_data_uri(
-        url, media_types=media_types, largest_bytes=rules.largest_bytes, name=name
-    )
-    return check_picture_file(io.BytesIO(data), name=name, rules=rules)
+    data = decode_data_uri(url, media_types=media_types, max_bytes=rules.max_bytes, name=name)
+    return measure_image_file(io.BytesIO(data), name=name, rules=rules)
 
 
-def check_picture_file(
-    source: BinaryIO, *, name: str, rules: PictureRules, status: int = 200
+def measure_image_file(
+    source: BinaryIO, *, name: str, rules: ImageRules, status: int = 200
 ) -> Size:
-    """Measure an open picture against `rules`, and leave it at its start."""
+    """Check an open image file against `rules`, rewind it, and return its size."""
     size = Size(*imagesize.get(source))
     source.seek(0)
-    complaint = _complaint(size, rules)
-    if complaint:
-        raise invalid(f"{name} {complaint}", status=status)
+    violation = _find_violation(size, rules)
+    if violation:
+        raise invalid_params(f"{name} {violation}", status=status)
     return size
 
 
-def _complaint(size: Size, rules: PictureRules) -> str:
+def _find_violation(size: Size, rules: ImageRules) -> str:
     if min(size) <= 0:
         return "is not a picture"
-    if min(size) < rules.shortest_side:
-        return f"must be at least {rules.shortest_side} px on its short side"
-    if rules.longest_side is not None and max(size) > rules.longest_side:
-        return f"must be at most {rules.longest_side} px on its long side"
-    if not rules.narrowest_aspect <= size.width / size.height <= rules.widest_aspect:
+    if min(size) < rules.min_side:
+        return f"must be at least {rules.min_side} px on its short side"
+    if rules.max_side is not None and max(size) > rules.max_side:
+        return f"must be at most {rules.max_side} px on its long side"
+    if not rules.min_aspect <= size.width / size.height <= rules.max_aspect:
         return "is too narrow or too wide"
     return ""

@@ -1,1 +1,1 @@
-"""One module per endpoint of MiniMax that the sandbox answers."""
+"""The MiniMax endpoints of the sandbox, one module each."""

@@ -1,25 +1,25 @@
-"""Images: the rules of an order, and pictures painted on the spot in the size it asks for."""
+"""The image_generation endpoint, which draws sample images in the requested size."""
 
 import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
-from minimax.sandbox.api_errors import invalid
+from minimax.sandbox.api_errors import invalid_params
 from minimax.sandbox.billing import Bill
 from minimax.sandbox.checks.fields import Params
-from minimax.sandbox.checks.images import PictureRules, Size, check_picture
+from minimax.sandbox.checks.images import ImageRules, Size, measure_image
 from minimax.sandbox.ids import new_trace_id
 from minimax.sandbox.media.samples import Content
-from minimax.sandbox.media.sunset import TILE, sunset
-from minimax.sandbox.scenarios import check_prompt
-from minimax.sandbox.signed_links import Downloads
+from minimax.sandbox.media.sunset import TILE, draw_sunset
+from minimax.sandbox.scenarios import moderate_prompt
+from minimax.sandbox.signed_links import ObjectStore
 from minimax.sandbox.units import MB
 
 # minimax-api: POST /v1/image_generation.
 MODELS: Final = ("image-01", "image-01-live")
-LARGEST_PROMPT_CHARACTERS: Final = 1500
-MOST_IMAGES: Final = 9
-SHORTEST_SIDE, LONGEST_SIDE = 512, 2048  # pixels
+MAX_PROMPT_CHARACTERS: Final = 1500
+MAX_IMAGES: Final = 9
+MIN_SIDE, MAX_SIDE = 512, 2048  # pixels
 USD_PER_IMAGE: Final = 0.0035
 SIZES: Final = {
     "1:1": Size(1024, 1024),
@@ -31,81 +31,81 @@ SIZES: Final = {
     "9:16": Size(720, 1280),
     "21:9": Size(1344, 576),
 }
-SUBJECT_RULES: Final = PictureRules(formats=("jpg", "jpeg", "png"), largest_bytes=10 * MB - 1)
+SUBJECT_RULES: Final = ImageRules(formats=("jpg", "jpeg", "png"), max_bytes=10 * MB - 1)
 
 BLOCK_ONE_MARK: Final = "[block one]"
-"""A prompt with this mark has one of its pictures blocked by moderation."""
+"""A request whose prompt has this mark has one of its images blocked by moderation."""
 
 
-class Images:
+class ImageGeneration:
     """The image_generation endpoint."""
 
-    def __init__(self, *, bill: Bill, downloads: Downloads) -> None:
+    def __init__(self, *, bill: Bill, store: ObjectStore) -> None:
         self._bill = bill
-        self._downloads = downloads
+        self._store = store
 
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST /v1/image_generation. An order is one charge, whatever the number of pictures."""
+        """POST /v1/image_generation: one charge per request, for all images that it returns."""
         params = Params(body)
-        size = _checked_size(params)
-        wanted = params.integer("n", default=1, low=1, high=MOST_IMAGES)
-        as_links = params.choice("response_format", ("url", "base64"), default="url") == "url"
-        prompt = _checked_prompt(params)
+        size = _read_size(params)
+        count = params.read_integer("n", default=1, low=1, high=MAX_IMAGES)
+        as_links = params.read_choice("response_format", ("url", "base64"), default="url") == "url"
+        prompt = _read_prompt(params)
         blocked = 1 if BLOCK_ONE_MARK in prompt else 0
-        pictures = [sunset(size, sun=(i + 1) / (wanted + 1)) for i in range(wanted - blocked)]
+        images = [draw_sunset(size, sun=(i + 1) / (count + 1)) for i in range(count - blocked)]
         request_id = new_trace_id()
-        self._bill.charge("image", len(pictures) * USD_PER_IMAGE, bought=request_id)
+        self._bill.charge("image", len(images) * USD_PER_IMAGE, item_id=request_id)
         return {
             "id": request_id,
-            "data": self._links(pictures) if as_links else _encoded(pictures),
-            "metadata": {"success_count": str(len(pictures)), "failed_count": str(blocked)},
+            "data": self._add_to_store(images) if as_links else _encode_base64(images),
+            "metadata": {"success_count": str(len(images)), "failed_count": str(blocked)},
         }
 
-    def _links(self, pictures: list[bytes]) -> dict[str, Any]:
-        contents = [Content("image/jpeg", data=picture) for picture in pictures]
-        offers = [self._downloads.offer(content, name="image.jpeg") for content in contents]
-        return {"image_urls": offers}
+    def _add_to_store(self, images: list[bytes]) -> dict[str, Any]:
+        contents = [Content("image/jpeg", data=image) for image in images]
+        links = [self._store.add(content, name="image.jpeg") for content in contents]
+        return {"image_urls": links}
 
 
-def _encoded(pictures: list[bytes]) -> dict[str, Any]:
-    return {"image_base64": [base64.b64encode(picture).decode() for picture in pictures]}
+def _encode_base64(images: list[bytes]) -> dict[str, Any]:
+    return {"image_base64": [base64.b64encode(image).decode() for image in images]}
 
 
-def _checked_prompt(params: Params) -> str:
-    prompt = params.text("prompt", required=True, at_most=LARGEST_PROMPT_CHARACTERS)
+def _read_prompt(params: Params) -> str:
+    prompt = params.read_text("prompt", required=True, max_length=MAX_PROMPT_CHARACTERS)
     if params.has("subject_reference"):
         _check_subject(params)
-    params.integer("seed")
-    params.flag("prompt_optimizer")
-    params.flag("aigc_watermark")
-    check_prompt(prompt)
+    params.read_integer("seed")
+    params.read_flag("prompt_optimizer")
+    params.read_flag("aigc_watermark")
+    moderate_prompt(prompt)
     return prompt
 
 
 def _check_subject(params: Params) -> None:
-    subject = params.only_child("subject_reference")
-    subject.choice("type", ("character",), required=True)
-    url = subject.text("image_file", required=True)
-    check_picture(url, name="subject_reference[0].image_file", rules=SUBJECT_RULES)
+    subject = params.read_single_object("subject_reference")
+    subject.read_choice("type", ("character",), required=True)
+    url = subject.read_text("image_file", required=True)
+    measure_image(url, name="subject_reference[0].image_file", rules=SUBJECT_RULES)
 
 
-def _checked_size(params: Params) -> Size:
-    model = params.text("model", required=True)
+def _read_size(params: Params) -> Size:
+    model = params.read_text("model", required=True)
     if model not in MODELS:
-        raise invalid(f"unsupported model: {model}")
-    ratio = params.choice("aspect_ratio", SIZES, default="1:1")
+        raise invalid_params(f"unsupported model: {model}")
+    ratio = params.read_choice("aspect_ratio", SIZES, default="1:1")
     if params.has("width") or params.has("height"):
-        size = Size(_checked_side(params, "width", model), _checked_side(params, "height", model))
+        size = Size(_read_side(params, "width", model), _read_side(params, "height", model))
         return SIZES[ratio] if params.has("aspect_ratio") else size
     if ratio == "21:9" and model != "image-01":
-        raise params.refusal("aspect_ratio", f"21:9 is not supported by {model}")
+        raise params.make_refusal("aspect_ratio", f"21:9 is not supported by {model}")
     return SIZES[ratio]
 
 
-def _checked_side(params: Params, name: str, model: str) -> int:
+def _read_side(params: Params, name: str, model: str) -> int:
     if model != "image-01":
-        raise params.refusal(name, f"is not supported by {model}")
-    side = params.integer(name, required=True, low=SHORTEST_SIDE, high=LONGEST_SIDE)
+        raise params.make_refusal(name, f"is not supported by {model}")
+    side = params.read_integer(name, required=True, low=MIN_SIDE, high=MAX_SIDE)
     if side % TILE:
-        raise params.refusal(name, f"must be a multiple of {TILE}")
+        raise params.make_refusal(name, f"must be a multiple of {TILE}")
     return side

@@ -1,24 +1,24 @@
-"""What the makers of videos share: the account, the time a job takes, and the film they deliver."""
+"""The parts of the sandbox that both versions of the video API use."""
 
 from dataclasses import dataclass
 
 from minimax.sandbox.billing import Bill
 from minimax.sandbox.clock import Clock
 from minimax.sandbox.endpoints.files import Files
-from minimax.sandbox.ids import Ids
+from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media.samples import Content
 from minimax.sandbox.scenarios import VideoStages
-from minimax.sandbox.signed_links import Downloads
+from minimax.sandbox.signed_links import ObjectStore
 
 
 @dataclass(frozen=True)
-class Studio:
-    """The surroundings of the video endpoints of both generations."""
+class VideoBackend:
+    """The account's shared parts, and the sample video that every job returns."""
 
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
     bill: Bill
     files: Files
-    downloads: Downloads
+    store: ObjectStore
     stages: VideoStages
-    film: Content
+    video: Content

@@ -1,1 +1,1 @@
-"""Serving the sandbox over HTTP: sockets, routes, faults, control."""
+"""Serves the sandbox over HTTP: sockets, routes, faults and control routes."""

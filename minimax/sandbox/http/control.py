@@ -1,4 +1,4 @@
-"""The sandbox's own routes, for whoever runs it alone: look at it, break it, turn its clock."""
+"""The sandbox's own routes: inspect its state, inject faults, advance its clock."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -46,15 +46,15 @@ _FAULT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
-def control_routes(sandbox: Sandbox) -> list[Route]:
-    """The routes; they take no key, are never faulted and never counted."""
+def build_control_routes(sandbox: Sandbox) -> list[Route]:
+    """Return the control routes; they need no key, and are never faulted or recorded."""
 
-    async def state(_: Request) -> Response:
-        return JSONResponse(_state(sandbox))
+    async def show_state(_: Request) -> Response:
+        return JSONResponse(_describe_state(sandbox))
 
     async def add_fault(request: Request) -> Response:
         try:
-            sandbox.faults.add(_fault(await request.json()))
+            sandbox.faults.add(_parse_fault(await request.json()))
         except (TypeError, ValueError) as error:
             return PlainTextResponse(f"{error}\n", 400)
         return JSONResponse({"due": len(sandbox.faults)})
@@ -63,7 +63,7 @@ def control_routes(sandbox: Sandbox) -> list[Route]:
         sandbox.faults.clear()
         return JSONResponse({"due": 0})
 
-    async def turn_clock(request: Request) -> Response:
+    async def advance_clock(request: Request) -> Response:
         try:
             sandbox.clock.advance(float((await request.json())["advance_seconds"]))
         except (KeyError, TypeError, ValueError):
@@ -71,43 +71,43 @@ def control_routes(sandbox: Sandbox) -> list[Route]:
         return JSONResponse({"now": sandbox.clock.now()})
 
     return [
-        Route("/", _welcome),
-        Route("/sandbox/state", state),
+        Route("/", _show_welcome),
+        Route("/sandbox/state", show_state),
         Route("/sandbox/faults", add_fault, methods=["POST"]),
         Route("/sandbox/faults", clear_faults, methods=["DELETE"]),
-        Route("/sandbox/clock", turn_clock, methods=["POST"]),
+        Route("/sandbox/clock", advance_clock, methods=["POST"]),
     ]
 
 
-async def _welcome(_: Request) -> Response:
+async def _show_welcome(_: Request) -> Response:
     return PlainTextResponse(WELCOME)
 
 
-def _state(sandbox: Sandbox) -> dict[str, Any]:
+def _describe_state(sandbox: Sandbox) -> dict[str, Any]:
     return {
         "now": sandbox.clock.now(),
         "bill": [dataclasses.asdict(charge) for charge in sandbox.bill],
         "counts": sandbox.counts,
-        "tasks": [*_tasks(sandbox.videos), *_tasks(sandbox.videos_v2)],
+        "tasks": [*_describe_tasks(sandbox.videos), *_describe_tasks(sandbox.videos_v2)],
         "voices": [voice.to_json() for voice in sandbox.voices.values()],
         "files": [file.to_json() for file in sandbox.files.values()],
         "faults_due": len(sandbox.faults),
     }
 
 
-def _tasks(videos: Any) -> list[dict[str, Any]]:
+def _describe_tasks(videos: Any) -> list[dict[str, Any]]:
     return [
-        {"task_id": task.id, "model": task.model, "status": videos.status(task)}
+        {"task_id": task.id, "model": task.model, "status": videos.get_status(task)}
         for task in videos.values()
     ]
 
 
-def _fault(fields: Any) -> Fault:
-    """A Fault of JSON fields; its body is text there."""
-    given = {k: v for k, v in dict(fields).items() if v is not None or k == "times"}
-    for name, value in given.items():
+def _parse_fault(fields: Any) -> Fault:
+    """Make a Fault from JSON fields; its `body` is a string there."""
+    present = {k: v for k, v in dict(fields).items() if v is not None or k == "times"}
+    for name, value in present.items():
         if name not in _FAULT_FIELDS:
             raise ValueError(f"a fault has no {name}")
         if value is not None and not isinstance(value, _FAULT_FIELDS[name]):
             raise ValueError(f"{name} has the wrong type")
-    return Fault(**{**given, "body": given.get("body", "").encode()})
+    return Fault(**{**present, "body": present.get("body", "").encode()})

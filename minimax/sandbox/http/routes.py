@@ -1,4 +1,4 @@
-"""The routes: which path does what, who may call it, and how an answer is written."""
+"""The HTTP routes of the API: authentication, reading requests and writing responses."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,23 +17,23 @@ from minimax.sandbox.api_errors import (
     INVALID_API_KEY,
     NOT_AUTHORIZED,
     Refusal,
-    base_resp,
-    invalid,
-    spoken,
+    invalid_params,
+    make_base_resp,
+    to_http,
 )
-from minimax.sandbox.endpoints.files import LARGEST_UPLOAD_BYTES
-from minimax.sandbox.endpoints.video_v2 import LARGEST_BODY_BYTES as LARGEST_V2_BODY_BYTES
-from minimax.sandbox.http.control import control_routes
+from minimax.sandbox.endpoints.files import MAX_UPLOAD_BYTES
+from minimax.sandbox.endpoints.video_v2 import MAX_BODY_BYTES as MAX_V2_BODY_BYTES
+from minimax.sandbox.http.control import build_control_routes
 from minimax.sandbox.http.fault_middleware import FaultMiddleware
 from minimax.sandbox.media.samples import Content
-from minimax.sandbox.signed_links import PREFIX, Denied, Link
+from minimax.sandbox.signed_links import PREFIX, StoreLink, StoreRefusal
 from minimax.sandbox.units import MB
 
 Payload: TypeAlias = Mapping[str, Any]
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Payload | Response]]
 
-LARGEST_JSON_BYTES: Final = 70 * MB
-MULTIPART_FRAME_BYTES: Final = MB  # the boundaries and part headers around an upload, generously
+MAX_JSON_BYTES: Final = 70 * MB
+MULTIPART_OVERHEAD_BYTES: Final = MB  # boundaries and part headers, a generous estimate
 
 _LOGIN_FAIL: Final = (
     "login fail: Please carry the API secret key in the 'Authorization' field of the request header"
@@ -41,62 +41,64 @@ _LOGIN_FAIL: Final = (
 
 
 def build_app(sandbox: Sandbox) -> ASGIApp:
-    """The whole of the sandbox as one ASGI app."""
+    """Build the sandbox's ASGI app."""
     api = Starlette(
         routes=[
-            *_v1_routes(sandbox),
-            *_v2_routes(sandbox),
-            _download_route(sandbox),
-            *control_routes(sandbox),
+            *_build_v1_routes(sandbox),
+            *_build_v2_routes(sandbox),
+            _build_download_route(sandbox),
+            *build_control_routes(sandbox),
         ],
-        exception_handlers={HTTPException: _unknown_path},
+        exception_handlers={HTTPException: _answer_not_found},
     )
     return FaultMiddleware(api, sandbox=sandbox)
 
 
-def _v1_routes(sandbox: Sandbox) -> list[Route]:
+def _build_v1_routes(sandbox: Sandbox) -> list[Route]:
     endpoints = [
-        ("POST", "/v1/files/upload", _upload(sandbox)),
-        ("GET", "/v1/files/list", _asked(sandbox.files.list_by_purpose)),
-        ("GET", "/v1/files/retrieve", _asked(sandbox.files.retrieve)),
-        ("GET", "/v1/files/retrieve_content", _retrieve_content(sandbox)),
-        ("POST", "/v1/files/delete", _posted(sandbox.files.delete)),
-        ("POST", "/v1/voice_clone", _posted(sandbox.cloning.clone)),
-        ("POST", "/v1/voice_design", _posted(sandbox.designing.design)),
-        ("POST", "/v1/get_voice", _posted(sandbox.voices.list_by_type)),
-        ("POST", "/v1/delete_voice", _posted(sandbox.voices.delete)),
-        ("POST", "/v1/t2a_v2", _synthesize(sandbox)),
-        ("POST", "/v1/image_generation", _posted(sandbox.images.create)),
-        ("POST", "/v1/video_generation", _posted(sandbox.videos.create)),
-        ("GET", "/v1/query/video_generation", _asked(sandbox.videos.query)),
+        ("POST", "/v1/files/upload", _make_upload_endpoint(sandbox)),
+        ("GET", "/v1/files/list", _pass_query(sandbox.files.list_by_purpose)),
+        ("GET", "/v1/files/retrieve", _pass_query(sandbox.files.retrieve)),
+        ("GET", "/v1/files/retrieve_content", _make_content_endpoint(sandbox)),
+        ("POST", "/v1/files/delete", _pass_json(sandbox.files.delete)),
+        ("POST", "/v1/voice_clone", _pass_json(sandbox.voice_cloning.clone)),
+        ("POST", "/v1/voice_design", _pass_json(sandbox.voice_design.design)),
+        ("POST", "/v1/get_voice", _pass_json(sandbox.voices.list_by_type)),
+        ("POST", "/v1/delete_voice", _pass_json(sandbox.voices.delete)),
+        ("POST", "/v1/t2a_v2", _make_speech_endpoint(sandbox)),
+        ("POST", "/v1/image_generation", _pass_json(sandbox.images.create)),
+        ("POST", "/v1/video_generation", _pass_json(sandbox.videos.create)),
+        ("GET", "/v1/query/video_generation", _pass_query(sandbox.videos.query)),
     ]
-    return [_guarded(*endpoint, sandbox=sandbox) for endpoint in endpoints]
+    return [_build_route(*endpoint, sandbox=sandbox) for endpoint in endpoints]
 
 
-def _v2_routes(sandbox: Sandbox) -> list[Route]:
+def _build_v2_routes(sandbox: Sandbox) -> list[Route]:
     videos, query = sandbox.videos_v2, "/v2/query/video_generation"
-    create = _posted(videos.create, at_most=LARGEST_V2_BODY_BYTES)
+    create = _pass_json(videos.create, max_bytes=MAX_V2_BODY_BYTES)
     endpoints = [
         ("POST", "/v2/video_generation", create),
-        ("DELETE", "/v2/video_generation/{task_id}", _addressed(videos.delete)),
-        ("GET", query, _asked(videos.list_tasks)),
-        ("GET", f"{query}/{{task_id}}", _addressed(videos.query)),
+        ("DELETE", "/v2/video_generation/{task_id}", _pass_task_id(videos.delete)),
+        ("GET", query, _pass_query(videos.list_tasks)),
+        ("GET", f"{query}/{{task_id}}", _pass_task_id(videos.query)),
     ]
-    return [_guarded(*endpoint, sandbox=sandbox) for endpoint in endpoints]
+    return [_build_route(*endpoint, sandbox=sandbox) for endpoint in endpoints]
 
 
-def _guarded(method: str, path: str, endpoint: Endpoint, *, sandbox: Sandbox) -> Route:
-    """A route that looks at the key before anything else."""
+def _build_route(method: str, path: str, endpoint: Endpoint, *, sandbox: Sandbox) -> Route:
+    """Build a route that checks the API key before anything else."""
 
-    async def guarded(request: Request) -> Response:
+    async def handle(request: Request) -> Response:
         try:
             _check_key(request.headers.get("authorization", ""), sandbox)
-            answer = await endpoint(request)
+            result = await endpoint(request)
         except Refusal as refusal:
-            return _refused(request, refusal)
-        return answer if isinstance(answer, Response) else _written(answer, request, sandbox)
+            return _make_error_response(request, refusal)
+        if isinstance(result, Response):
+            return result
+        return _make_response(result, request, sandbox)
 
-    return Route(path, guarded, methods=[method])
+    return Route(path, handle, methods=[method])
 
 
 def _check_key(authorization: str, sandbox: Sandbox) -> None:
@@ -107,154 +109,152 @@ def _check_key(authorization: str, sandbox: Sandbox) -> None:
         raise Refusal(INVALID_API_KEY)
 
 
-def _posted(act: Callable[[Payload], Payload], *, at_most: int = LARGEST_JSON_BYTES) -> Endpoint:
+def _pass_json(call: Callable[[Payload], Payload], *, max_bytes: int = MAX_JSON_BYTES) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
-        return act(await _json_body(request, at_most=at_most))
+        return call(await _read_json(request, max_bytes=max_bytes))
 
     return endpoint
 
 
-def _asked(act: Callable[[Mapping[str, str]], Payload]) -> Endpoint:
+def _pass_query(call: Callable[[Mapping[str, str]], Payload]) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
         query = request.query_params
-        return act({name: ",".join(query.getlist(name)) for name in query})
+        return call({name: ",".join(query.getlist(name)) for name in query})
 
     return endpoint
 
 
-def _addressed(act: Callable[[str], Payload]) -> Endpoint:
+def _pass_task_id(call: Callable[[str], Payload]) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
-        return act(request.path_params["task_id"])
+        return call(request.path_params["task_id"])
 
     return endpoint
 
 
-def _synthesize(sandbox: Sandbox) -> Endpoint:
+def _make_speech_endpoint(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
-        spoken_words = sandbox.speech.synthesize(await _json_body(request))
-        return {**spoken_words, "trace_id": request.state.trace_id}
+        speech = sandbox.text_to_audio.synthesize(await _read_json(request))
+        return {**speech, "trace_id": request.state.trace_id}
 
     return endpoint
 
 
-def _upload(sandbox: Sandbox) -> Endpoint:
+def _make_upload_endpoint(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Payload:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-            raise invalid("the body must be multipart/form-data")
-        capped = _capped(request, at_most=LARGEST_UPLOAD_BYTES + MULTIPART_FRAME_BYTES)
+            raise invalid_params("the body must be multipart/form-data")
+        limited = _limit_body(request, max_bytes=MAX_UPLOAD_BYTES + MULTIPART_OVERHEAD_BYTES)
         try:
-            async with capped.form(max_files=1) as form:
-                return _take_in(form, sandbox)
-        except HTTPException as error:  # what the form parser raises
-            raise invalid(f"multipart: {error.detail}") from None
+            async with limited.form(max_files=1) as form:
+                return _store_upload(form, sandbox)
+        except HTTPException as error:  # raised by the form parser
+            raise invalid_params(f"multipart: {error.detail}") from None
 
     return endpoint
 
 
-def _take_in(form: FormData, sandbox: Sandbox) -> Payload:
+def _store_upload(form: FormData, sandbox: Sandbox) -> Payload:
     file, purpose = form.get("file"), form.get("purpose")
     if not isinstance(file, UploadFile) or not isinstance(purpose, str):
-        raise invalid("file and purpose are required")
+        raise invalid_params("file and purpose are required")
     name, size = file.filename or "", file.size or 0
     return sandbox.files.upload(file.file, name=name, purpose=purpose, size=size)
 
 
-def _retrieve_content(sandbox: Sandbox) -> Endpoint:
+def _make_content_endpoint(sandbox: Sandbox) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        return _streamed(sandbox.files.content(request.query_params))
+        return _stream(sandbox.files.retrieve_content(request.query_params))
 
     return endpoint
 
 
-def _download_route(sandbox: Sandbox) -> Route:
+def _build_download_route(sandbox: Sandbox) -> Route:
     async def download(request: Request) -> Response:
         try:
-            content = _opened(request, sandbox)
-        except Denied as denied:
-            return _denied(request, denied)
-        return _streamed(content, {"content-disposition": "attachment"})
+            content = _open_download(request, sandbox)
+        except StoreRefusal as refusal:
+            return _make_store_error_response(request, refusal)
+        return _stream(content, {"content-disposition": "attachment"})
 
     return Route(PREFIX + "{path:path}", download)
 
 
-def _opened(request: Request, sandbox: Sandbox) -> Content:
+def _open_download(request: Request, sandbox: Sandbox) -> Content:
     if "authorization" in request.headers:
-        raise Denied(400, "InvalidArgument", "Only one auth mechanism allowed.")
+        raise StoreRefusal(400, "InvalidArgument", "Only one auth mechanism allowed.")
     query = request.query_params
     expires, signature = query.get("Expires", ""), query.get("Signature", "")
-    return sandbox.downloads.open(request.url.path, expires=expires, signature=signature)
+    return sandbox.store.open(request.url.path, expires=expires, signature=signature)
 
 
-def _streamed(content: Content, headers: Mapping[str, str] | None = None) -> Response:
-    lengths = {"content-length": str(content.size)}
-    return StreamingResponse(
-        content.chunks(), headers={**lengths, **(headers or {})}, media_type=content.media_type
-    )
+def _stream(content: Content, headers: Mapping[str, str] | None = None) -> Response:
+    headers = {"content-length": str(content.size), **(headers or {})}
+    return StreamingResponse(content.iter_chunks(), headers=headers, media_type=content.media_type)
 
 
-async def _json_body(request: Request, *, at_most: int = LARGEST_JSON_BYTES) -> Payload:
-    body = await _capped(request, at_most=at_most).body()
+async def _read_json(request: Request, *, max_bytes: int = MAX_JSON_BYTES) -> Payload:
+    body = await _limit_body(request, max_bytes=max_bytes).body()
     try:
         fields = json.loads(body)
     except ValueError:
-        raise invalid("the body is not JSON") from None
+        raise invalid_params("the body is not JSON") from None
     if not isinstance(fields, dict):
-        raise invalid("the body must be a JSON object")
+        raise invalid_params("the body must be a JSON object")
     return fields
 
 
-def _capped(request: Request, *, at_most: int) -> Request:
-    """The same request, refused as soon as its body proves too large."""
-    return Request(request.scope, _capped_receive(request.receive, at_most))
+def _limit_body(request: Request, *, max_bytes: int) -> Request:
+    """Return the request with a body that is refused as soon as it exceeds `max_bytes`."""
+    return Request(request.scope, _limit_receive(request.receive, max_bytes))
 
 
-def _capped_receive(receive: Receive, at_most: int) -> Receive:
-    left = at_most
+def _limit_receive(receive: Receive, max_bytes: int) -> Receive:
+    remaining = max_bytes
 
-    async def capped() -> Message:
-        nonlocal left
+    async def receive_limited() -> Message:
+        nonlocal remaining
         message = await receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise invalid(f"the body is larger than {at_most} bytes")
+        remaining -= len(message.get("body", b""))
+        if remaining < 0:
+            raise invalid_params(f"the body is larger than {max_bytes} bytes")
         return message
 
-    return capped
+    return receive_limited
 
 
-def _written(payload: Payload, request: Request, sandbox: Sandbox) -> Response:
-    """An answer as JSON; v1 closes each with its `base_resp`."""
+def _make_response(payload: Payload, request: Request, sandbox: Sandbox) -> Response:
+    """Make a JSON response, with `base_resp` on v1 and signed download links."""
     if request.url.path.startswith("/v1/"):
-        payload = {"base_resp": base_resp(), **payload}
+        payload = {"base_resp": make_base_resp(), **payload}
 
-    def sign(link: Link) -> str:
-        return sandbox.downloads.signed_url(link, base_url=str(request.base_url))
+    def sign(link: StoreLink) -> str:
+        return sandbox.store.sign_url(link, base_url=str(request.base_url))
 
-    return _json(payload, default=sign)
+    return _make_json_response(payload, default=sign)
 
 
-def _json(
+def _make_json_response(
     payload: Payload, *, status: int = 200, default: Callable[[Any], Any] | None = None
 ) -> Response:
     body = json.dumps(payload, ensure_ascii=False, default=default)
     return Response(body, status, media_type="application/json")
 
 
-def _refused(request: Request, refusal: Refusal) -> Response:
+def _make_error_response(request: Request, refusal: Refusal) -> Response:
     trace_id = request.state.trace_id
-    status, payload = spoken(refusal, path=request.url.path, trace_id=trace_id)
-    return _json(payload, status=status)
+    status, payload = to_http(refusal, path=request.url.path, trace_id=trace_id)
+    return _make_json_response(payload, status=status)
 
 
-def _denied(request: Request, denied: Denied) -> Response:
+def _make_store_error_response(request: Request, refusal: StoreRefusal) -> Response:
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{denied.code}</Code><Message>{denied.message}</Message>"
+        f"<Error><Code>{refusal.code}</Code><Message>{refusal.message}</Message>"
         f"<RequestId>{request.state.trace_id}</RequestId></Error>\n"
     )
-    return Response(body, denied.status, media_type="application/xml")
+    return Response(body, refusal.status, media_type="application/xml")
 
 
-async def _unknown_path(_: Request, __: Exception) -> Response:
-    """The answer to an unknown path, and to another method on a known one."""
+async def _answer_not_found(_: Request, __: Exception) -> Response:
+    """Answer a request with an unknown path, or with the wrong method for a known one."""
     return PlainTextResponse("404 page not found", 404)

@@ -1,4 +1,4 @@
-"""Serving the sandbox on the loopback interface: real sockets, quick to open and to close."""
+"""Serves the sandbox on the loopback interface, in the running event loop or as a command."""
 
 import asyncio
 import signal
@@ -15,24 +15,24 @@ DEFAULT_PORT: Final = 8765
 
 @asynccontextmanager
 async def serve(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
-    """Serve `sandbox` in the running loop; gives the base URL.
+    """Serve `sandbox` in the running event loop; yields the base URL.
 
-    Port 0 takes a free one. Leaving the block drops every connection at once, hanging ones too,
-    and deletes what clients uploaded.
+    Port 0 picks a free port. Leaving the block closes all connections at once, including hanging
+    ones, and deletes the uploaded files.
     """
     from minimax.sandbox.http.routes import build_app
-    from minimax.sandbox.http.sockets import listening
+    from minimax.sandbox.http.sockets import listen
 
-    async with listening(build_app(sandbox), host=HOST, port=port) as bound_port:
+    async with listen(build_app(sandbox), host=HOST, port=port) as bound_port:
         sandbox.url = f"http://{HOST}:{bound_port}"
         try:
             yield sandbox.url
         finally:
-            sandbox.files.remove_contents()
+            sandbox.files.remove_uploads()
 
 
 def run(port: int = DEFAULT_PORT) -> int:
-    """Serve a fresh sandbox until interrupted; what the command line does."""
+    """Serve a new sandbox until interrupted, for the command line; returns the exit code."""
     try:
         asyncio.run(_serve_until_stopped(port))
     except OSError as error:
@@ -42,8 +42,6 @@ def run(port: int = DEFAULT_PORT) -> int:
 
 
 async def _serve_until_stopped(port: int) -> None:
-    from minimax.sandbox.account import Sandbox
-
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     async with serve(Sandbox(), port=port) as base_url:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,7 +1,7 @@
-"""The listening socket: uvicorn's HTTP protocol without its server.
+"""Listens on a socket with uvicorn's HTTP protocol, but without uvicorn's server.
 
-uvicorn's `Server` installs signal handlers, ticks ten times a second and closes gracefully; a
-sandbox inside another program wants none of that.
+uvicorn's `Server` installs signal handlers, wakes up ten times a second and waits for open
+connections when it closes; a sandbox inside another program must do none of this.
 """
 
 import asyncio
@@ -14,16 +14,15 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-KEEP_ALIVE_SECONDS: Final = (
-    75  # nginx's default; longer than clients keep theirs, so that none goes stale
-)
-BACKLOG: Final = 2048  # connections that wait to be accepted
+# nginx's default; longer than clients keep idle connections, so that the client closes them first.
+KEEP_ALIVE_SECONDS: Final = 75
+BACKLOG: Final = 2048  # connections waiting to be accepted
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[int]:
-    """Answer with `app` on `host`; gives the port that was bound."""
-    config, state = _loaded_config(app), ServerState()
+async def listen(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[int]:
+    """Serve `app` on `host`; yields the bound port."""
+    config, state = _load_config(app), ServerState()
     server = await asyncio.get_running_loop().create_server(
         lambda: _Protocol(config, state, {}), host, port, backlog=BACKLOG
     )
@@ -32,13 +31,13 @@ async def listening(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[int]
         yield bound_port
     finally:
         server.close()
-        await _drop_everything(state)
+        await _close_connections(state)
         await server.wait_closed()
 
 
-def _loaded_config(app: ASGIApp) -> Config:
+def _load_config(app: ASGIApp) -> Config:
     config = Config(
-        _until_cancelled(app),
+        _ignore_cancellation(app),
         interface="asgi3",
         lifespan="off",
         ws="none",
@@ -51,11 +50,11 @@ def _loaded_config(app: ASGIApp) -> Config:
     return config
 
 
-async def _drop_everything(state: ServerState) -> None:
-    """Cut all connections, and end what was being answered."""
+async def _close_connections(state: ServerState) -> None:
+    """Abort all connections, and cancel the requests in progress."""
     for connection in list(state.connections):
         connection.transport.abort()
-    await asyncio.sleep(0)  # the protocols learn of it before their tasks end
+    await asyncio.sleep(0)  # let the protocols notice before their tasks are cancelled
     tasks = list(state.tasks)
     for task in tasks:
         task.cancel()
@@ -63,20 +62,20 @@ async def _drop_everything(state: ServerState) -> None:
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that shows the app its connection, for faults that break it."""
+    """HTTP/1.1 that passes its transport to the app, for faults that break the connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {"transport": transport}
 
 
-def _until_cancelled(app: ASGIApp) -> ASGIApp:
-    """The app, ended quietly: only `listening` cancels, when the connection is gone."""
+def _ignore_cancellation(app: ASGIApp) -> ASGIApp:
+    """Wrap `app` to end quietly when `listen` cancels it, after its connection was aborted."""
 
-    async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
+    async def run_app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await app(scope, receive, send)
         except asyncio.CancelledError:
             return
 
-    return quiet
+    return run_app

@@ -1,1 +1,1 @@
-"""The sample media, and the drawing of the sample video."""
+"""The sample media, and the generator of sample images."""

@@ -1,7 +1,7 @@
-"""Painting: a JPEG of any size, a sunset in tiles of eight pixels.
+"""Draws a sunset as a JPEG of any size, without an image library.
 
-A JPEG stores each 8x8 tile as one mean colour and 63 details. A picture without details needs
-only the mean of each tile, so the few lines here write a file that every decoder opens.
+A JPEG stores each 8x8 block as one mean colour and 63 detail coefficients. An image without details
+needs only the mean of each block, so this short encoder writes a file that every decoder opens.
 """
 
 import math
@@ -12,17 +12,17 @@ from typing import Final
 
 from minimax.sandbox.checks.images import Size
 
-TILE: Final = 8  # pixels; the side of a JPEG block
+TILE: Final = 8  # pixels, the side of a JPEG block
 
 _COMPONENTS: Final = 3  # Y, Cb, Cr, not subsampled
-# With a step of 8 a tile's first coefficient is its mean, less 128.
-_QUANTUM: Final = 8
-_CENTRE: Final = 128
+# With a quantisation step of 8, a block's first coefficient is its mean minus 128.
+_QUANTISATION_STEP: Final = 8
+_LEVEL_SHIFT: Final = 128
 
-# Annex K of ITU-T T.81: how many codes there are of each length for the first coefficients.
+# ITU-T T.81, Annex K: the number of codes of each length for the first (DC) coefficients.
 _DC_LENGTHS: Final = (0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)
 _DC_CODES: Final = ("00", "010", "011", "100", "101", "110", "1110", "11110", "111110")
-# Of the details' code only "end of block" is needed; two bits, as there.
+# Of the codes for the details (AC), only "end of block" is needed; two bits, as in Annex K.
 _AC_LENGTHS: Final = (0, 1) + (0,) * 14
 _END_OF_BLOCK: Final = "00"
 
@@ -36,79 +36,81 @@ Colour = tuple[float, float, float]
 
 
 @lru_cache(maxsize=64)
-def sunset(size: Size, *, sun: float = 0.5) -> bytes:
-    """A JPEG of `size` (multiples of 8); the sun stands from 0 (left) to 1 (right)."""
+def draw_sunset(size: Size, *, sun: float = 0.5) -> bytes:
+    """Return a JPEG of `size` (multiples of 8), the sun at `sun` from 0 (left) to 1 (right)."""
     frame = struct.pack(">BHHB", 8, size.height, size.width, _COMPONENTS)
     frame += b"".join(bytes((n, 0x11, 0)) for n in (1, 2, 3))
     scan = bytes((_COMPONENTS, 1, 0, 2, 0, 3, 0, 0, 63, 0))
     return b"".join((
         b"\xff\xd8",
-        _segment(0xE0, b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"),
-        _segment(0xDB, bytes((0,)) + bytes((_QUANTUM,)) * 64),
-        _segment(0xC0, frame),
-        _segment(0xC4, bytes((0x00, *_DC_LENGTHS, *range(sum(_DC_LENGTHS))))),
-        _segment(0xC4, bytes((0x10, *_AC_LENGTHS, 0))),
-        _segment(0xDA, scan),
-        _packed(_tile_bits(size, sun)),
+        _make_segment(0xE0, b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"),
+        _make_segment(0xDB, bytes((0,)) + bytes((_QUANTISATION_STEP,)) * 64),
+        _make_segment(0xC0, frame),
+        _make_segment(0xC4, bytes((0x00, *_DC_LENGTHS, *range(sum(_DC_LENGTHS))))),
+        _make_segment(0xC4, bytes((0x10, *_AC_LENGTHS, 0))),
+        _make_segment(0xDA, scan),
+        _pack_bits(_encode_tiles(size, sun)),
         b"\xff\xd9",
     ))  # fmt: skip
 
 
-def _segment(marker: int, data: bytes) -> bytes:
+def _make_segment(marker: int, data: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
-def _packed(bits: str) -> bytes:
+def _pack_bits(bits: str) -> bytes:
     bits += "1" * (-len(bits) % 8)
     data = int(bits, 2).to_bytes(len(bits) // 8, "big")
     return data.replace(b"\xff", b"\xff\x00")
 
 
-def _tile_bits(size: Size, sun: float) -> str:
-    """All tiles in reading order, each as its difference from the one before."""
-    colours = [(0, 0, 0), *_tile_colours(size, sun)]
+def _encode_tiles(size: Size, sun: float) -> str:
+    """Encode all tiles in reading order, each as the difference from the previous one."""
+    colours = [(0, 0, 0), *_compute_tile_colours(size, sun)]
     bits: dict[tuple[int, ...], str] = {}
-    written = []
+    encoded = []
     for before, here in pairwise(colours):
         steps = tuple(new - old for old, new in zip(before, here, strict=True))
         if steps not in bits:
-            bits[steps] = "".join(_step_bits(step) + _END_OF_BLOCK for step in steps)
-        written.append(bits[steps])
-    return "".join(written)
+            bits[steps] = "".join(_encode_step(step) + _END_OF_BLOCK for step in steps)
+        encoded.append(bits[steps])
+    return "".join(encoded)
 
 
-def _step_bits(step: int) -> str:
+def _encode_step(step: int) -> str:
     length = abs(step).bit_length()
     magnitude = step if step > 0 else step + 2**length - 1
     return _DC_CODES[length] + (f"{magnitude:0{length}b}" if length else "")
 
 
-def _tile_colours(size: Size, sun: float) -> list[tuple[int, ...]]:
+def _compute_tile_colours(size: Size, sun: float) -> list[tuple[int, ...]]:
     aspect = size.width / size.height
     columns, rows = size.width // TILE, size.height // TILE
     return [
-        _ycc(_colour((column + 0.5) / columns * aspect, (row + 0.5) / rows, sun * aspect))
+        _to_ycc(
+            _compute_colour((column + 0.5) / columns * aspect, (row + 0.5) / rows, sun * aspect)
+        )
         for row in range(rows)
         for column in range(columns)
     ]
 
 
-def _colour(x: float, y: float, sun_x: float) -> Colour:
-    """The colour at a point, both axes in heights of the picture."""
+def _compute_colour(x: float, y: float, sun_x: float) -> Colour:
+    """Return the colour at a point, both axes in units of the image height."""
     if y >= _HORIZON:
-        return _mixed(_SHALLOWS, _DEPTHS, (y - _HORIZON) / (1 - _HORIZON))
+        return _mix_colours(_SHALLOWS, _DEPTHS, (y - _HORIZON) / (1 - _HORIZON))
     if math.hypot(x - sun_x, y - _HORIZON / 2) < _SUN_RADIUS:
         return _SUN
-    return _mixed(_ZENITH, _GLOW, y / _HORIZON)
+    return _mix_colours(_ZENITH, _GLOW, y / _HORIZON)
 
 
-def _mixed(start: Colour, end: Colour, share: float) -> Colour:
+def _mix_colours(start: Colour, end: Colour, share: float) -> Colour:
     red, green, blue = (a + (b - a) * share for a, b in zip(start, end, strict=True))
     return red, green, blue
 
 
-def _ycc(colour: Colour) -> tuple[int, ...]:
-    """RGB as the centred Y, Cb and Cr of JFIF."""
+def _to_ycc(colour: Colour) -> tuple[int, ...]:
+    """Convert RGB to the level-shifted Y, Cb and Cr of JFIF."""
     red, green, blue = colour
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    return round(luma - _CENTRE), round((blue - luma) / 1.772), round((red - luma) / 1.402)
+    return round(luma - _LEVEL_SHIFT), round((blue - luma) / 1.772), round((red - luma) / 1.402)
