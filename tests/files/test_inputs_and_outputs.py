@@ -160,7 +160,7 @@ def test_the_extension_follows_the_content(settings: Settings, home: Path) -> No
         pytest.param(b"<svg/>", "none of these", id="svg"),
     ],
 )
-def test_a_picture_that_minimax_would_refuse_is_refused_here_with_the_reason(
+def test_an_image_that_minimax_would_refuse_is_refused_here_with_the_reason(
     data: bytes, said: str, settings: Settings, home: Path
 ) -> None:
     with pytest.raises(InputError, match=said):
@@ -168,7 +168,7 @@ def test_a_picture_that_minimax_would_refuse_is_refused_here_with_the_reason(
 
 
 @pytest.mark.parametrize("size", [(301, 301), (1000, 400), (400, 1000)], ids=str)
-def test_pictures_at_the_limits_are_taken(
+def test_images_at_the_limits_are_taken(
     size: tuple[int, int], settings: Settings, home: Path
 ) -> None:
     frame(put(home / "f.png", samples.png(*size)), settings).close()
@@ -484,7 +484,7 @@ async def test_without_hard_links_the_file_is_published_all_the_same(
         pytest.param(samples.png(), id="a-image"),
     ],
 )
-async def test_what_is_no_whole_film_is_not_published(body: bytes, out: Path) -> None:
+async def test_what_is_no_whole_video_is_not_published(body: bytes, out: Path) -> None:
     with pytest.raises(StorageError, match="nothing was saved"):
         await save(out, body)
     assert names(out) == []
