@@ -5,7 +5,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import secrets
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +22,7 @@ from minimax.files.descriptors import (
     write_all,
 )
 from minimax.files.requirements import MIB
+from minimax.validation import is_id
 
 __all__ = ["SavedFile", "file_stem", "find_saved", "not_media", "save"]
 
@@ -44,7 +44,7 @@ def file_stem(prefix: str, ident: str) -> str:
 
     Never from a prompt, a link or a name that a server sent.
     """
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", ident):
+    if is_id(ident):
         return f"{prefix}-{ident}"
     return f"{prefix}-{hashlib.sha256(ident.encode()).hexdigest()[:16]}"
 
