@@ -161,11 +161,7 @@ class _Part:
 
     def publish(self, types: frozenset[str], raw_type: str | None) -> SavedFile:
         self._file.seek(0)
-        media_type = raw_type or media_types.sniff_media_type(
-            self._file.read(media_types.HEAD_BYTES)
-        )
-        if media_type is None or media_type not in {*types, raw_type}:
-            raise not_media("is not a media file")
+        media_type = _judge(self._file.read(media_types.HEAD_BYTES), types, raw_type)
         if not _is_whole(self._file, self._size, media_type):
             raise not_media("is incomplete")
         os.fsync(self._file.fileno())
@@ -215,6 +211,20 @@ NO_HARD_LINKS: Final = frozenset(
 def _first_missing(folder: Path) -> Path | None:
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     return missing[-1] if missing else None
+
+
+def _judge(head: bytes, types: frozenset[str], raw_type: str | None) -> str:
+    """The media type of content, whose extension the file gets.
+
+    Content that was to be raw is what it proves to be, where it proves to be something else.
+    """
+    sniff = media_types.sniff_media_type if raw_type is None else media_types.sniff_among_samples
+    found = sniff(head)
+    if found in types and found is not None:
+        return found
+    if raw_type is None:
+        raise not_media("is not a media file")
+    return raw_type
 
 
 def _is_whole(file: BinaryIO, size: int, media_type: str) -> bool:

@@ -654,3 +654,45 @@ def test_rules_say_the_side_limit(settings: Settings, home: Path) -> None:
             field="f",
             requirements=requirements,
         )
+
+
+# --- what a saved file is called ---------------------------------------------------------------
+
+MP3_FRAME = b"\xff\xfb\x90\x00" + bytes(413)
+"""A silent frame of 128 kbit/s at 44.1 kHz."""
+
+
+def ogg(payload: bytes) -> bytes:
+    """The first page of an Ogg file with one packet."""
+    return b"OggS" + bytes(22) + b"\x01" + bytes([len(payload)]) + payload
+
+
+@pytest.mark.parametrize(
+    ("content", "raw_type", "extension"),
+    [
+        pytest.param(MP3_FRAME * 4, "audio/pcm", "mp3", id="mp3-that-was-to-be-pcm"),
+        pytest.param(
+            b"ID3" + bytes(500), "audio/basic", "mp3", id="tagged-mp3-that-was-to-be-ulaw"
+        ),
+        pytest.param(samples.wav(1), "audio/pcm", "wav", id="wav-that-was-to-be-pcm"),
+        pytest.param(bytes(1000), "audio/pcm", "pcm", id="silence"),
+        pytest.param(
+            b"\xff\xfb\x90\x00" + bytes(1000), "audio/pcm", "pcm", id="pcm-like-one-frame"
+        ),
+        pytest.param(b"\xff" * 1000, "audio/basic", "ulaw", id="silence-in-ulaw"),
+        pytest.param(ogg(b"OpusHead" + bytes(11)), None, "opus", id="opus"),
+        pytest.param(ogg(b"\x01vorbis" + bytes(23)), None, "ogg", id="vorbis"),
+    ],
+)
+async def test_a_saved_file_is_called_what_its_content_is(
+    content: bytes, raw_type: str | None, extension: str, out: Path
+) -> None:
+    saved = await outputs.save(
+        in_pieces(content, 100),
+        stem="speech",
+        types=media_types.SPOKEN_TYPES,
+        folder=out,
+        raw_type=raw_type,
+    )
+    assert saved.path.name == f"speech.{extension}"
+    assert saved.path.read_bytes() == content
