@@ -552,7 +552,7 @@ async def test_a_cancelled_wait_ends_within_a_tick_and_leaves_nothing_running(
             await asyncio.sleep(0)
             assert waiting.cancelled()
             ours = {task for task in asyncio.all_tasks() - before if task is not waiting}
-            assert [task for task in ours if "accept" not in repr(task.get_coro())] == []
+            assert [task for task in ours if "serve_connection" not in repr(task.get_coro())] == []
     assert len(api.requests) == 1
 
 

@@ -34,6 +34,7 @@ from minimax.errors import InputError, StorageError
 from minimax.files import safe_fetch
 from minimax.files.public_addresses import is_public
 from minimax.files.safe_fetch import Guard, check_url_syntax, fetch
+from tests.support.raw_server import close_server
 
 pytestmark = pytest.mark.anyio
 
@@ -215,10 +216,12 @@ async def serving(tls: Tls, scripts: Script | dict[str, Script]) -> AsyncIterato
     tls.server.sni_callback = note_name
     server = await asyncio.start_server(answer, HOME, 0, ssl=tls.server)
     site.port = server.sockets[0].getsockname()[1]
-    async with server:
+    try:
         yield site
         async with asyncio.timeout(2):
             await asyncio.gather(*connections)
+    finally:
+        await close_server(server)
 
 
 def reply(

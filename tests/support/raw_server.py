@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ class Request:
 
 @dataclass
 class Connection:
-    """One accepted connection; behaviours read from it and spoil it."""
+    """One accepted connection; behaviours read from it and write to it."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -76,38 +76,60 @@ class RawServer:
 
 @asynccontextmanager
 async def serve_raw(*script: Behaviour) -> AsyncIterator[RawServer]:
-    """Serve one behaviour per request, in order; the last one stands for all further ones."""
-    seen = RawServer()
-    running: set[asyncio.Task[None]] = set()
+    """Serve one behaviour per request, in order; the last one serves all further ones."""
+    server = RawServer()
+    tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        running.add(task)
-        connection = Connection(reader, writer)
-        try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
-                while True:
-                    request = await connection.request()
-                    seen.requests.append(request)
-                    step = script[min(len(seen.requests), len(script)) - 1]
-                    if await step(connection) is CLOSED:
-                        return
-        finally:
-            running.discard(task)
-            writer.close()
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.connections += 1
+        task = asyncio.create_task(serve_connection(Connection(reader, writer), server, script))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        # A task that is cancelled before it begins never gets to close anything.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    seen.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
-        yield seen
+        yield server
     finally:
-        server.close()
-        for task in list(running):
+        await close_server(listening)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await server.wait_closed()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def serve_connection(
+    connection: Connection, server: RawServer, script: Sequence[Behaviour]
+) -> None:
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            request = await connection.request()
+            server.requests.append(request)
+            step = script[min(len(server.requests), len(script)) - 1]
+            if await step(connection) is CLOSED:
+                break
+        connection.writer.close()
+        await connection.writer.wait_closed()
+
+
+async def close_server(server: asyncio.Server) -> None:
+    """Stop accepting, then close.
+
+    `Server.close` alone loses a connection that was accepted in this very turn of the loop: it has
+    no transport yet, cannot get one any more, and leaves an unclosed one behind.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        with suppress(NotImplementedError):  # Windows' proactor accepts in another way
+            loop.remove_reader(listening)
+    for _ in range(TURNS_TO_A_HANDLER):
+        await asyncio.sleep(0)
+    server.close()
+
+
+TURNS_TO_A_HANDLER = 3
+"""Accepted; transport made; handler called."""
 
 
 CLOSED = object()

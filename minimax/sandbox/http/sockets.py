@@ -6,7 +6,7 @@ connections when it closes; a sandbox inside another program must do none of thi
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 # nginx's default; longer than clients keep idle connections, so that the client closes them first.
 KEEP_ALIVE_SECONDS: Final = 75
 BACKLOG: Final = 2048  # connections waiting to be accepted
+TURNS_TO_A_PROTOCOL: Final = 3  # of the loop: accepted, transport made, protocol told
 
 
 @asynccontextmanager
@@ -30,9 +31,23 @@ async def listen(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[int]:
         bound_port: int = server.sockets[0].getsockname()[1]
         yield bound_port
     finally:
+        await _stop_accepting(server)
         server.close()
         await _close_connections(state)
         await server.wait_closed()
+
+
+async def _stop_accepting(server: asyncio.Server) -> None:
+    """Let connections that were accepted a moment ago become known to the server.
+
+    `Server.close` alone loses them: they have no transport yet, and would leave an unclosed one.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        with suppress(NotImplementedError):  # Windows' proactor accepts in another way
+            loop.remove_reader(listening)
+    for _ in range(TURNS_TO_A_PROTOCOL):
+        await asyncio.sleep(0)
 
 
 def _load_config(app: ASGIApp) -> Config:
