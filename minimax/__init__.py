@@ -1,3 +1,3 @@
-"""The parts of `minimax_server.py`: one noun per module, imports in one direction."""
+"""The parts of `minimax_server.py`: a folder per area, imports in one direction."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Time as retries and waits see it."""
+"""The clock that retries and waits use; tests replace it."""
 
 import asyncio
 import random

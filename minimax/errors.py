@@ -1,4 +1,4 @@
-"""What can go wrong, in sentences for the person who has to act on it.
+"""The errors of this package, as sentences for the person who has to act on them.
 
     MiniMaxError
     ├── SettingsError      a setting is missing or wrong; nothing was sent

@@ -1,4 +1,4 @@
-"""Images from a prompt, saved where `generate_video` can take them as frames."""
+"""Makes images from a prompt and saves them, also for use as frames of a video."""
 
 import asyncio
 from contextlib import ExitStack

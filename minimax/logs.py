@@ -1,4 +1,4 @@
-"""Logging to stderr, without the key and without signed links."""
+"""Logs to stderr, without the key and without signed links."""
 
 import logging
 import sys

@@ -369,7 +369,7 @@ async def test_a_preview_that_cannot_be_saved_does_not_hide_the_voice(
 
 
 @pytest.mark.parametrize("path", ["/v1/files/upload", "/v1/voice_clone"])
-async def test_twice_then_success_takes_three_requests(
+async def test_two_503s_then_a_success_are_three_requests(
     path: str, settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
 ) -> None:
     sandbox.faults.add(Fault(path, times=2, status=503))

@@ -1,4 +1,4 @@
-"""What an answer of MiniMax means, whatever carried it: a reply, or a refusal of some kind."""
+"""What an HTTP response of MiniMax means: a reply, or which error."""
 
 import json
 import math

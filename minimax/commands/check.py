@@ -1,4 +1,4 @@
-"""`minimax_server.py check`: is this machine ready, and what goes into the host's configuration."""
+"""`minimax_server.py check`: says what is ready on this machine, and what to paste into a host."""
 
 import asyncio
 import json

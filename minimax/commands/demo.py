@@ -1,4 +1,4 @@
-"""The guided tour: the whole job as a host does it, seen by a person.
+"""`minimax_server.py demo`: shows a person every step, as a host would call it.
 
 A real MCP client starts the real server over stdio. By default the server speaks to the built-in
 MiniMax, so that nothing is sent out and nothing costs.

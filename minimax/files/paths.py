@@ -1,4 +1,4 @@
-"""Which places on this disk the server may touch: pure decisions, nothing is opened here."""
+"""Which paths may be read or written: pure decisions, nothing is opened here."""
 
 import os
 import re

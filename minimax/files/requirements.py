@@ -1,4 +1,4 @@
-"""What MiniMax takes as a recording or an image, checked on an opened file.
+"""What MiniMax accepts as a recording or an image, checked on an opened file.
 
 Checked here, because a refusal at MiniMax comes late and may cost.
 """

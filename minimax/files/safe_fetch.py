@@ -1,4 +1,4 @@
-"""The only door through which a URL that somebody gave is fetched from this machine.
+"""Fetches URLs that a caller gave; nothing else in this package does.
 
 The somebody may be a person, or a model that has read a poisoned page. Either way the URL must not
 reach what this machine alone can reach: its own ports, the network it stands in, the metadata

@@ -1,4 +1,4 @@
-"""What was bought from this machine, on disk: the memory that keeps a paid job from being lost.
+"""The ledger in SQLite: what was bought from this machine, so that no paid job is lost.
 
 A row is `submitting` before its request leaves, then `accepted` with its task id, `rejected`, or
 `unknown`. `answered_at` is set when the result was handed over to a caller; until then the job

@@ -1,4 +1,4 @@
-"""Lines on the pipe that are no message: each gets an error, so that nobody waits for an answer."""
+"""Answers lines on the pipe that are no message, so that nobody waits for them."""
 
 import json
 from collections.abc import Iterator

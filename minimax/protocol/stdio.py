@@ -1,4 +1,4 @@
-"""Serving MCP over stdio: signals, mixed-era openings, a clean exit. Knows nothing of MiniMax."""
+"""Serves MCP over stdio: signals, hosts of both protocol eras, a clean exit."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Turning a plain coroutine into an MCP tool: schema, strict arguments, error boundary.
+"""Turns a coroutine into an MCP tool: schema, strict arguments, error texts.
 
 Knows MCP and nothing of MiniMax. The same tool is called by a host over MCP, where a failure is an
 error result, and from Python, where it is an exception; the arguments are checked alike.

@@ -1,4 +1,4 @@
-"""What texts say about money."""
+"""Sentences about money, each in one place."""
 
 from minimax.catalog import PRICES_AS_OF
 

@@ -1,4 +1,4 @@
-"""One paid video job: asked about, waited for, cancelled."""
+"""Asks about a paid video job, waits for its end, and cancels it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

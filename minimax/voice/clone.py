@@ -1,4 +1,4 @@
-"""Cloning: a recording becomes a voice."""
+"""Clones a voice from a recording."""
 
 import asyncio
 import datetime

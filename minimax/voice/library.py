@@ -1,4 +1,4 @@
-"""The account's voices: found, designed from a description, deleted."""
+"""Lists and deletes the voices of the account."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""Speech: a text becomes sound in one of the account's voices."""
+"""Speaks a text in one of the account's voices and saves the audio."""
 
 from dataclasses import dataclass
 from hashlib import sha256

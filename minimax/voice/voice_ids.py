@@ -1,4 +1,4 @@
-"""What MiniMax accepts as the id of a new voice."""
+"""Checks the id of a new voice."""
 
 import re
 from typing import Final

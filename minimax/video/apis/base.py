@@ -1,4 +1,4 @@
-"""What either of MiniMax's video APIs can do."""
+"""What each of MiniMax's video APIs can do."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
