@@ -22,8 +22,15 @@ from mcp_types import Completion, CompletionArgument, ToolAnnotations
 from pydantic import BeforeValidator, Field
 
 from minimax import __version__, logs, runtime
-from minimax.catalog import SPEECH_PRICES_USD_PER_MILLION, VIDEO_MODELS, price_list
+from minimax.catalog import (
+    DEFAULT_SPEECH_MODEL,
+    DEFAULT_VOICE,
+    SPEECH_PRICES_USD_PER_MILLION,
+    VIDEO_MODELS,
+    price_list,
+)
 from minimax.errors import InputError, MiniMaxError, SettingsError
+from minimax.limits import ACCURACY, IMAGES, PITCH, SPEED, VOLUME
 from minimax.protocol.strict_tool import Toolbox
 from minimax.runtime import Backend, Runtime
 from minimax.settings import Settings
@@ -136,7 +143,12 @@ async def voice_clone(
         Field(description="What the recording says, up to 200 characters; refused if it differs."),
     ] = None,
     accuracy: Annotated[
-        float | None, Field(ge=0, le=1, description="How closely text_validation must match.")
+        float | None,
+        Field(
+            ge=ACCURACY.least,
+            le=ACCURACY.most,
+            description="How closely text_validation must match.",
+        ),
     ] = None,
     language_boost: Annotated[
         str | None, Field(description="Language to favour, like English or auto.")
@@ -381,10 +393,14 @@ async def text_to_audio(
         Field(description="speech-2.8-hd (default), speech-2.8-turbo, speech-2.6-hd and others."),
     ] = None,
     *,
-    speed: Annotated[float | None, Field(ge=0.5, le=2, description="1 is normal.")] = None,
-    vol: Annotated[float | None, Field(gt=0, le=10, description="Loudness; 1 is normal.")] = None,
+    speed: Annotated[
+        float | None, Field(ge=SPEED.least, le=SPEED.most, description="1 is normal.")
+    ] = None,
+    vol: Annotated[
+        float | None, Field(gt=VOLUME.least, le=VOLUME.most, description="Loudness; 1 is normal.")
+    ] = None,
     pitch: Annotated[
-        int | None, Field(ge=-12, le=12, description="Semitones; 0 is normal.")
+        int | None, Field(ge=PITCH.least, le=PITCH.most, description="Semitones; 0 is normal.")
     ] = None,
     emotion: Annotated[
         str | None,
@@ -418,8 +434,8 @@ async def text_to_audio(
 
     request = speak.SpeechRequest(
         text=text,
-        voice_id=voice_id or speak.DEFAULT_VOICE,
-        model=model or speak.DEFAULT_MODEL,
+        voice_id=voice_id or DEFAULT_VOICE,
+        model=model or DEFAULT_SPEECH_MODEL,
         speed=speed,
         vol=vol,
         pitch=pitch,
@@ -517,7 +533,7 @@ async def text_to_image(
             "take 16:9 or 9:16."
         ),
     ] = None,
-    n: Annotated[int, Field(ge=1, le=9, description="How many.")] = 1,
+    n: Annotated[int, Field(ge=IMAGES.least, le=IMAGES.most, description="How many.")] = 1,
     *,
     subject_image: Annotated[
         str | None, Field(description="Portrait to keep the face of: path, https URL or data: URI.")

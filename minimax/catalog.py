@@ -14,7 +14,11 @@ __all__ = ["PRICES_AS_OF", "VIDEO_MODELS", "VideoMode", "VideoModel", "price_lis
 # --- the tools' results ------------------------------------------------------------------------
 
 
-# --- list prices beside video ------------------------------------------------------------------
+# --- models and list prices beside video -------------------------------------------------------
+
+DEFAULT_VOICE: Final = "English_Graceful_Lady"
+DEFAULT_SPEECH_MODEL: Final = "speech-2.8-hd"
+IMAGE_MODEL: Final = "image-01"
 
 CLONE_PRICE_USD: Final = 1.50
 DESIGN_PRICE_USD: Final = 3.00

@@ -13,6 +13,7 @@ from minimax.errors import MiniMaxError, RefusedError
 from minimax.files import media_types, outputs
 from minimax.files.outputs import SavedFile
 from minimax.runtime import Runtime
+from minimax.validation import is_http_url
 
 if TYPE_CHECKING:
     from minimax.api.client import MiniMaxClient
@@ -23,7 +24,6 @@ __all__ = [
     "RenewableLink",
     "SavedOrError",
     "download_link",
-    "is_link",
     "link_life_text",
     "save_audio",
     "save_link",
@@ -151,11 +151,6 @@ async def save_preview(
     return await try_saving(save_audio(runtime, audio, stem=stem, folder=folder))
 
 
-def is_link(audio: str) -> bool:
-    """Whether MiniMax's `audio` field holds a link; otherwise it is hex."""
-    return audio.startswith(("http://", "https://"))
-
-
 async def save_audio(
     runtime: Runtime, audio: str, *, stem: str, folder: Path, raw_type: str | None = None
 ) -> SavedFile:
@@ -164,7 +159,7 @@ async def save_audio(
     Raises:
         StorageError: The disk would not take it, or it is no sound.
     """
-    if is_link(audio):
+    if is_http_url(audio):
         return await save_link(
             runtime,
             audio,

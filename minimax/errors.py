@@ -15,7 +15,8 @@ files, and what to do next. Texts are our own: no library message, no key, no si
 """
 
 from enum import Enum
-from typing import Final, Self
+from http import HTTPStatus
+from typing import Self
 
 __all__ = [
     "InputError",
@@ -98,14 +99,11 @@ class MiniMaxError(Exception):
     def _reference(self) -> str:
         facts = {
             "MiniMax code": self.code,
-            "HTTP": None if self.http_status == HTTP_OK else self.http_status,
+            "HTTP": None if self.http_status == HTTPStatus.OK else self.http_status,
             "Trace-Id": self.trace_id,
         }
         shown = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
         return f" ({shown})" if shown else ""
-
-
-HTTP_OK: Final = 200
 
 
 class SettingsError(MiniMaxError):
@@ -138,3 +136,12 @@ class MaybeChargedError(UnansweredError):
 
 class StorageError(MiniMaxError):
     """A file could not be written or fetched on this machine."""
+
+
+def has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an error, or one that it was raised from, is of a type."""
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

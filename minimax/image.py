@@ -5,30 +5,26 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from minimax import delivery
 from minimax.api.json_body import drop_none
 from minimax.api.replies import ImageReply
-from minimax.catalog import IMAGE_PRICE_USD
+from minimax.catalog import IMAGE_MODEL, IMAGE_PRICE_USD
 from minimax.errors import MiniMaxError, RefusedError
 from minimax.files import inputs, media_types, outputs
 from minimax.files.outputs import SavedFile
 from minimax.files.requirements import PORTRAIT
 from minimax.files.source import Source, file_version, parse_source
+from minimax.limits import ASPECT_RATIOS, IMAGE_PROMPT_CHARACTERS, IMAGES
 from minimax.runtime import Runtime
 from minimax.settings import Settings
 from minimax.spending.billed_call import call_billed, run_or_join
 from minimax.spending.wording import list_price_text
 from minimax.tool_results import GeneratedImages
-from minimax.validation import check_choice, check_length
+from minimax.validation import check_choice, check_length, check_range
 
 __all__ = ["ImageRequest", "make"]
-
-MODEL: Final = "image-01"
-LONGEST_PROMPT: Final = 1500
-"""Characters (platform documentation "image generation")."""
-ASPECT_RATIOS: Final = ("1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +52,9 @@ async def make(
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
-    check_length("prompt", request.prompt, LONGEST_PROMPT)
+    check_length("prompt", request.prompt, IMAGE_PROMPT_CHARACTERS)
     check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
+    check_range("n", request.n, IMAGES)
     subject = await asyncio.to_thread(_parse_subject, request, runtime.settings)
     return await run_or_join(
         runtime,
@@ -107,7 +104,7 @@ async def _request_images(
 
 def _body(request: ImageRequest, subject: Source | None, opened: ExitStack) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        "model": MODEL,
+        "model": IMAGE_MODEL,
         "prompt": request.prompt,
         "aspect_ratio": request.aspect_ratio,
         "n": request.n,

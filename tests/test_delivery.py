@@ -51,7 +51,7 @@ async def test_a_long_download_goes_on_and_is_joined(
     assert sum(seen.path.startswith("/download/") for seen in sandbox.requests) == 1
 
 
-async def test_a_film_that_cannot_be_saved_is_still_at_minimax_and_says_so(
+async def test_a_video_that_cannot_be_saved_is_still_at_minimax_and_says_so(
     settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
     async with use_runtime(settings, sandbox, time):
@@ -90,7 +90,7 @@ async def test_a_download_reports_its_bytes(
         assert message == "bytes"
         heard.append((progress, total))
 
-    monkeypatch.setattr("minimax.background.TICK_SECONDS", 0.02)
+    monkeypatch.setattr("minimax.runtime.background.TICK_SECONDS", 0.02)
     async with connected(settings, sandbox) as client:
         job = await call(client, "generate_video", prompt="x")
         status = await call(client, "query_video_generation", task_id=job["task_id"])
@@ -116,7 +116,7 @@ def test_a_link_says_how_long_it_still_works(url: str, said: str) -> None:
     assert delivery.link_life_text(url, unix_now=1000.0) == said
 
 
-async def test_a_film_that_was_moved_before_anyone_was_told_is_downloaded_again(
+async def test_a_video_that_was_moved_before_anyone_was_told_is_downloaded_again(
     settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
     async with use_runtime(settings, sandbox, time) as running:
@@ -145,7 +145,7 @@ async def test_another_recording_under_the_same_name_is_another_voice(
     assert sandbox.count("POST /v1/files/upload") == 2
 
 
-async def test_another_face_under_the_same_name_makes_other_pictures(
+async def test_another_face_under_the_same_name_makes_other_images(
     settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
 ) -> None:
     face = put(home / "face.png", samples.png(400, 400))

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minimax"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-WORDS = {"errors", "clock", "safe_text", "catalog", "tool_results", "time_budgets"}
+WORDS = {"errors", "clock", "safe_text", "catalog", "limits", "tool_results", "time_budgets"}
 BASE = WORDS | {"settings", "validation", "logs"}
 PILLARS = {"api", "files", "ledger"}
 SHARED = {"runtime", "spending", "delivery"}

@@ -111,7 +111,7 @@ def test_the_longest_example_ends_in_a_file(sandbox: Sandbox, frames: tuple[str,
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_the_polling_loop_ends_for_a_film_and_for_a_failure(sandbox: Sandbox) -> None:
+def test_the_polling_loop_ends_for_a_video_and_for_a_failure(sandbox: Sandbox) -> None:
     async def both() -> list[str | None]:
         good = await generate_video("A walk on the beach")
         bad = await generate_video("[block output]")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -77,7 +78,7 @@ def check_download(response: httpx.Response) -> None:
             outcome=Outcome.REJECTED,
             http_status=response.status_code,
         )
-    if response.status_code != httpx.codes.OK:
+    if response.status_code != HTTPStatus.OK:
         raise UnansweredError(
             "The download host is in trouble. Call again later; the file is not lost.",
             outcome=responses.outcome_of(response.status_code),

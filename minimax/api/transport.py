@@ -11,6 +11,7 @@ from minimax.errors import (
     Outcome,
     UnansweredError,
     UnreachableError,
+    has_cause,
 )
 
 __all__ = ["CLIENT_NAME", "TRANSPORT_ERRORS", "ConnectionPools", "make_timeout", "transport_error"]
@@ -98,7 +99,7 @@ def transport_error(error: httpx.HTTPError | OSError, host: str) -> MiniMaxError
             "variables. Nothing was sent.",
             outcome=Outcome.NOT_SENT,
         )
-    if _is_certificate_error(error):
+    if has_cause(error, ssl.SSLCertVerificationError):
         return UnreachableError(
             f"The certificate of {host} could not be verified, so nothing was sent. Check this "
             "computer's clock and any security software or proxy in between.",
@@ -114,12 +115,3 @@ def transport_error(error: httpx.HTTPError | OSError, host: str) -> MiniMaxError
         f"The connection to {host} broke before an answer came. Call again.",
         outcome=Outcome.UNKNOWN,
     )
-
-
-def _is_certificate_error(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False

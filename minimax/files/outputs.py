@@ -5,7 +5,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import secrets
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +22,7 @@ from minimax.files.descriptors import (
     write_all,
 )
 from minimax.files.requirements import MIB
+from minimax.validation import is_id
 
 __all__ = ["SavedFile", "file_stem", "find_saved", "not_media", "save"]
 
@@ -44,7 +44,7 @@ def file_stem(prefix: str, ident: str) -> str:
 
     Never from a prompt, a link or a name that a server sent.
     """
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", ident):
+    if is_id(ident):
         return f"{prefix}-{ident}"
     return f"{prefix}-{hashlib.sha256(ident.encode()).hexdigest()[:16]}"
 
@@ -161,11 +161,7 @@ class _Part:
 
     def publish(self, types: frozenset[str], raw_type: str | None) -> SavedFile:
         self._file.seek(0)
-        media_type = raw_type or media_types.sniff_media_type(
-            self._file.read(media_types.HEAD_BYTES)
-        )
-        if media_type is None or media_type not in {*types, raw_type}:
-            raise not_media("is not a media file")
+        media_type = _judge(self._file.read(media_types.HEAD_BYTES), types, raw_type)
         if not _is_whole(self._file, self._size, media_type):
             raise not_media("is incomplete")
         os.fsync(self._file.fileno())
@@ -215,6 +211,20 @@ NO_HARD_LINKS: Final = frozenset(
 def _first_missing(folder: Path) -> Path | None:
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     return missing[-1] if missing else None
+
+
+def _judge(head: bytes, types: frozenset[str], raw_type: str | None) -> str:
+    """The media type of content, whose extension the file gets.
+
+    Content that was to be raw is what it proves to be, where it proves to be something else.
+    """
+    sniff = media_types.sniff_media_type if raw_type is None else media_types.sniff_among_samples
+    found = sniff(head)
+    if found in types and found is not None:
+        return found
+    if raw_type is None:
+        raise not_media("is not a media file")
+    return raw_type
 
 
 def _is_whole(file: BinaryIO, size: int, media_type: str) -> bool:

@@ -13,11 +13,12 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from minimax.errors import HTTP_OK, InputError, StorageError
+from minimax.errors import InputError, StorageError, has_cause
 from minimax.files.public_addresses import IPAddress, is_public
 
 if TYPE_CHECKING:
@@ -367,19 +368,17 @@ def _plain_words(host: str) -> Iterator[None]:
 
 
 def _connection_error(host: str, error: BaseException | None) -> StorageError:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return StorageError(
-                f"{host} could not prove that it is {host}: its certificate or its TLS is not "
-                f"valid. Check the URL. {_INSTEAD}"
-            )
-        error = error.__cause__ or error.__context__
+    if has_cause(error, ssl.SSLError):
+        return StorageError(
+            f"{host} could not prove that it is {host}: its certificate or its TLS is not "
+            f"valid. Check the URL. {_INSTEAD}"
+        )
     return StorageError(f"{host} does not accept connections. Check the URL. {_INSTEAD}")
 
 
 def _check_response(response: "httpx.Response", *, max_bytes: int) -> None:
     host, status = _host_of(response), response.status_code
-    if status != HTTP_OK:
+    if status != HTTPStatus.OK:
         raise StorageError(
             f"{host} did not give the file: {_meaning(status)} {_INSTEAD}", http_status=status
         )

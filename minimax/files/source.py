@@ -7,6 +7,7 @@ from typing import Final
 
 from minimax.files import paths
 from minimax.settings import Settings
+from minimax.validation import is_http_url
 
 __all__ = ["DataUri", "FileId", "LocalFile", "Source", "Url", "file_version", "parse_source"]
 
@@ -38,7 +39,7 @@ class Url:
     @property
     def is_http(self) -> bool:
         """Whether it is of the web."""
-        return self.text.lower().startswith(("https:", "http:"))
+        return is_http_url(self.text)
 
 
 @dataclass(frozen=True)

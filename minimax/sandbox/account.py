@@ -23,7 +23,7 @@ from minimax.sandbox.media import samples
 from minimax.sandbox.scenarios import VideoStages
 from minimax.sandbox.signed_links import ObjectStore
 
-LINK_SECONDS: Final = 3600.0  # minimax-api: the download_url of a v1 video is valid for 1 hour
+LINK_SECONDS: Final = 3600.0  # MiniMax API: the download_url of a v1 video is valid for 1 hour
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,21 @@ from minimax.api import policies
 from minimax.api.error_codes import INVALID_PARAMETER, SAMPLE_UNUSABLE, VOICE_ID_TAKEN
 from minimax.api.json_body import drop_none
 from minimax.api.replies import CloneReply
+from minimax.catalog import DEFAULT_SPEECH_MODEL
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
 from minimax.files.source import FileId, Source, Url, file_version, parse_source
+from minimax.limits import ACCURACY, CLONE_PREVIEW_CHARACTERS, TEXT_VALIDATION_CHARACTERS
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.settings import Settings
 from minimax.tool_results import ClonedVoice
-from minimax.validation import check_length
+from minimax.validation import check_length, check_range
 from minimax.voice.voice_ids import check_voice_id
 
 __all__ = ["CloneRequest", "clone"]
 
-LONGEST_PREVIEW: Final = 1000
-LONGEST_TEXT_VALIDATION: Final = 200
-"""Characters (platform documentation "voice clone")."""
-DEFAULT_SPEECH_MODEL: Final = "speech-2.8-hd"
 UPLOAD_IS_GONE: Final = frozenset({INVALID_PARAMETER, SAMPLE_UNUSABLE})
 """What MiniMax answers to a file id that it no longer knows."""
 
@@ -182,8 +180,9 @@ def _check(request: CloneRequest) -> None:
     check_voice_id(request.voice_id)
     if (request.prompt_audio is None) != (request.prompt_text is None):
         raise InputError("prompt_audio and prompt_text belong together: give both or neither.")
-    check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
-    check_length("text_validation", request.text_validation, LONGEST_TEXT_VALIDATION)
+    check_length("preview_text", request.preview_text, CLONE_PREVIEW_CHARACTERS)
+    check_length("text_validation", request.text_validation, TEXT_VALIDATION_CHARACTERS)
+    check_range("accuracy", request.accuracy, ACCURACY)
 
 
 def _new_voice_id(*, sandbox: bool) -> str:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from minimax import delivery
 from minimax.api.json_body import drop_none
 from minimax.catalog import DESIGN_PRICE_USD, PRICES_AS_OF
+from minimax.limits import DESIGN_PREVIEW_CHARACTERS
 from minimax.runtime import Runtime
 from minimax.spending.billed_call import call_billed, run_or_join
 from minimax.tool_results import DesignedVoice
@@ -14,9 +14,6 @@ from minimax.validation import check_length
 from minimax.voice.voice_ids import check_voice_id
 
 __all__ = ["DesignRequest", "design"]
-
-LONGEST_PREVIEW: Final = 500
-"""Characters (platform documentation "voice design")."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +38,7 @@ async def design(
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached.
     """
-    check_length("preview_text", request.preview_text, LONGEST_PREVIEW)
+    check_length("preview_text", request.preview_text, DESIGN_PREVIEW_CHARACTERS)
     check_voice_id(request.voice_id)
     return await run_or_join(runtime, request, _make, within_seconds=within_seconds)
 

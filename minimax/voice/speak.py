@@ -8,36 +8,40 @@ from typing import Any, Final
 from minimax import delivery
 from minimax.api.json_body import drop_none
 from minimax.api.replies import SpeechReply
-from minimax.catalog import CLONE_PRICE_USD, DESIGN_PRICE_USD, PRICES_AS_OF
+from minimax.catalog import (
+    CLONE_PRICE_USD,
+    DEFAULT_SPEECH_MODEL,
+    DEFAULT_VOICE,
+    DESIGN_PRICE_USD,
+    PRICES_AS_OF,
+)
 from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
 from minimax.files.outputs import SavedFile
+from minimax.limits import (
+    BITRATES,
+    CHANNELS,
+    EMOTIONS,
+    PITCH,
+    SAMPLE_RATES,
+    SPEECH_CHARACTERS,
+    SPEECH_FORMATS,
+    SPEED,
+    UNSUITED_EMOTIONS,
+    VOLUME,
+)
 from minimax.runtime import Runtime
 from minimax.spending.billed_call import call_billed, run_or_join
 from minimax.tool_results import Speech
-from minimax.validation import check_choice
+from minimax.validation import check_choice, check_range, is_http_url
 from minimax.voice.subtitles import save_subtitles
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_VOICE", "SpeechRequest", "speak"]
+__all__ = ["SpeechRequest", "speak"]
 
-DEFAULT_VOICE: Final = "English_Graceful_Lady"
-DEFAULT_MODEL: Final = "speech-2.8-hd"
-TOO_LONG: Final = 10_000
-"""Characters; texts must stay below (platform documentation "T2A")."""
 NEAR_EMPTY_MS: Final = 500
 NEAR_EMPTY_FROM_CHARACTERS: Final = 20
 """A text of this length takes longer to say than a near-empty clip lasts."""
 
-FORMATS: Final = ("mp3", "wav", "flac", "opus", "pcm", "pcmu_raw", "pcmu_wav")
 RAW_TYPES: Final = {"pcm": "audio/pcm", "pcmu_raw": "audio/basic"}
-SAMPLE_RATES: Final = (8000, 16000, 22050, 24000, 32000, 44100)
-BITRATES: Final = (32000, 64000, 128000, 256000)
-EMOTIONS: Final = (
-    *("happy", "sad", "angry", "fearful", "disgusted", "surprised", "calm"),
-    *("fluent", "whisper"),
-)
-UNSUITED_EMOTIONS: Final = {"speech-2.8": {"whisper"}, "speech-02": {"fluent", "whisper"}}
-UNSUITED_EMOTIONS["speech-01"] = UNSUITED_EMOTIONS["speech-02"]
-"""By the beginning of the model's name; models that are not known may take all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,7 @@ class SpeechRequest:
 
     text: str
     voice_id: str = DEFAULT_VOICE
-    model: str = DEFAULT_MODEL
+    model: str = DEFAULT_SPEECH_MODEL
     speed: float | None = None
     vol: float | None = None
     pitch: int | None = None
@@ -79,15 +83,18 @@ async def speak(
 
 
 def _check(request: SpeechRequest) -> None:
-    if len(request.text) >= TOO_LONG:
+    if len(request.text) >= SPEECH_CHARACTERS:
         raise InputError(
-            f"text has {len(request.text)} characters; MiniMax takes less than {TOO_LONG}. Split "
-            "it at the end of a sentence and call once per part."
+            f"text has {len(request.text)} characters; MiniMax takes less than "
+            f"{SPEECH_CHARACTERS}. Split it at the end of a sentence and call once per part."
         )
-    check_choice("format", request.format, FORMATS)
+    check_range("speed", request.speed, SPEED)
+    check_range("vol", request.vol, VOLUME, above_least=True)
+    check_range("pitch", request.pitch, PITCH)
+    check_choice("format", request.format, SPEECH_FORMATS)
     check_choice("sample_rate", request.sample_rate, SAMPLE_RATES)
     check_choice("bitrate", request.bitrate, BITRATES)
-    check_choice("channel", request.channel, (1, 2))
+    check_choice("channel", request.channel, CHANNELS)
     _check_emotion(request)
     if request.bitrate is not None and request.format != "mp3":
         raise InputError("bitrate is for the format mp3 only. Leave it out.")
@@ -173,7 +180,7 @@ async def _result(
     subtitles = await save_subtitles(runtime, reply, stem, folder)
     return Speech(
         path=str(sound.path) if sound else None,
-        audio_url=reply.data.audio if delivery.is_link(reply.data.audio) else None,
+        audio_url=reply.data.audio if is_http_url(reply.data.audio) else None,
         voice_id=request.voice_id,
         duration_ms=reply.extra_info.audio_length or None,
         characters=reply.extra_info.usage_characters or None,
@@ -196,7 +203,7 @@ async def _save_audio(
     runtime: Runtime, request: SpeechRequest, reply: SpeechReply, stem: str, folder: Path
 ) -> delivery.SavedOrError:
     """The sound as a file; what cannot be saved must not hide what was paid for."""
-    linked = delivery.is_link(reply.data.audio)
+    linked = is_http_url(reply.data.audio)
     if runtime.settings.resource_mode == "url" and linked:
         return None, None
     raw_type = RAW_TYPES.get(request.format)

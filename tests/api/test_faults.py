@@ -1,4 +1,4 @@
-"""The fault table, rows 1 to 24, 40 and 44: what goes wrong on the way, and what must follow.
+"""What goes wrong on the way to MiniMax and back, and what must follow.
 
 Each test names its row. Row 45 stands in `test_ending`, row 22 in `test_waiting`; what the next
 identical call gets (rows 14 and 15) stands at length in `test_money`.
@@ -119,7 +119,7 @@ def free_port() -> int:
         return port
 
 
-async def test_01_a_connection_refused_twice_is_tried_again_and_buys_one_video(
+async def test_a_connection_refused_twice_is_tried_again_and_buys_one_video(
     settings: Settings, time: VirtualTime
 ) -> None:
     sandbox, port = Sandbox(), free_port()
@@ -138,7 +138,7 @@ async def test_01_a_connection_refused_twice_is_tried_again_and_buys_one_video(
     assert states(settings) == ["accepted"]
 
 
-async def test_02_a_name_that_cannot_be_resolved_ends_soon_and_names_the_setting(
+async def test_a_name_that_cannot_be_resolved_ends_soon_and_names_the_setting(
     settings: Settings, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookups = []
@@ -185,7 +185,7 @@ def untrusted_certificate(tmp_path: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_03_a_certificate_that_cannot_be_verified_is_an_error_at_once(
+async def test_a_certificate_that_cannot_be_verified_is_an_error_at_once(
     settings: Settings, time: VirtualTime, untrusted_certificate: ssl.SSLContext
 ) -> None:
     connections = []
@@ -277,7 +277,7 @@ def answer_busy(headers: dict[str, str], *, status: int = 200, code: int = 0) ->
 
 
 @pytest.mark.parametrize("kind", BUSY)
-async def test_09_a_throttled_submission_waits_as_asked_and_buys_one_video(
+async def test_a_throttled_submission_waits_as_asked_and_buys_one_video(
     kind: dict[str, int], settings: Settings, time: VirtualTime
 ) -> None:
     script = [answer_busy({"Retry-After": "2"}, **kind), ok(task_id="1")]
@@ -288,7 +288,7 @@ async def test_09_a_throttled_submission_waits_as_asked_and_buys_one_video(
     assert [row["task_id"] for row in rows(settings)] == ["1"]
 
 
-async def test_09_a_submission_that_stays_throttled_is_given_up_after_three_tries(
+async def test_a_submission_that_stays_throttled_is_given_up_after_three_tries(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with serve_runtime(settings, time, answer_busy({"Retry-After": "2"}, code=1002)) as (
@@ -302,7 +302,7 @@ async def test_09_a_submission_that_stays_throttled_is_given_up_after_three_trie
     assert states(settings) == ["rejected"]
 
 
-async def test_10_a_wait_of_an_hour_is_told_and_not_slept_through(
+async def test_a_wait_of_an_hour_is_told_and_not_slept_through(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with serve_runtime(settings, time, answer_busy({"Retry-After": "3600"}, code=1002)) as (
@@ -322,7 +322,7 @@ PAST = format_datetime(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), usegm
 @pytest.mark.parametrize(
     "header", ["-1", "0", "banana", "1" + "0" * 40, "1e999", "nan", PAST, "Thu, 99 Foo", ""]
 )
-async def test_10_a_wait_that_makes_no_sense_is_ignored(
+async def test_a_wait_that_makes_no_sense_is_ignored(
     header: str, settings: Settings, time: VirtualTime
 ) -> None:
     script = [answer_busy({"Retry-After": header}, code=1002), ok(task_id="1")]
@@ -331,7 +331,7 @@ async def test_10_a_wait_that_makes_no_sense_is_ignored(
     assert time.slept == [OWN_PACE_SECONDS]
 
 
-async def test_10_a_wait_until_a_date_is_waited_for(settings: Settings, time: VirtualTime) -> None:
+async def test_a_wait_until_a_date_is_waited_for(settings: Settings, time: VirtualTime) -> None:
     when = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=20)
     script = [
         answer_busy({"Retry-After": format_datetime(when, usegmt=True)}, code=1002),
@@ -373,7 +373,7 @@ async def test_a_refusal_is_one_try_and_says_what_to_do(
 # --- the caller goes ---------------------------------------------------------------------------
 
 
-async def test_13_an_id_that_comes_after_the_host_gave_up_is_in_the_ledger_and_on_stderr(
+async def test_an_id_that_comes_after_the_host_gave_up_is_in_the_ledger_and_on_stderr(
     settings: Settings,
 ) -> None:
     sandbox = Sandbox()
@@ -393,7 +393,7 @@ async def test_13_an_id_that_comes_after_the_host_gave_up_is_in_the_ledger_and_o
     assert count_submissions(sandbox) == 1
 
 
-async def test_14_after_a_doubt_the_same_call_is_refused_and_names_the_attempt(
+async def test_after_a_doubt_the_same_call_is_refused_and_names_the_attempt(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with serve_runtime(settings, time, reset, ok(task_id="2")) as (running, api):
@@ -406,7 +406,7 @@ async def test_14_after_a_doubt_the_same_call_is_refused_and_names_the_attempt(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere the deadline has to decide")
-async def test_15_a_server_killed_between_send_and_reply_is_remembered_as_submitting(
+async def test_a_server_killed_between_send_and_reply_is_remembered_as_submitting(
     settings: Settings,
 ) -> None:
     async with serve_raw(hang, ok(task_id="2")) as api:
@@ -426,7 +426,7 @@ async def test_15_a_server_killed_between_send_and_reply_is_remembered_as_submit
 # --- the connection ----------------------------------------------------------------------------
 
 
-async def test_16_a_connection_that_went_stale_is_not_used_for_a_submission(
+async def test_a_connection_that_went_stale_is_not_used_for_a_submission(
     settings: Settings, time: VirtualTime
 ) -> None:
     """The server answers once per connection, and drops it when it is used again."""
@@ -446,7 +446,7 @@ async def test_16_a_connection_that_went_stale_is_not_used_for_a_submission(
     assert [request.method for request in api.requests] == ["GET", "POST", "POST"]
 
 
-async def test_16_every_submission_has_a_connection_of_its_own(
+async def test_every_submission_has_a_connection_of_its_own(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with serve_runtime(settings, time, ok(task_id="7", status="Processing")) as (
@@ -460,7 +460,7 @@ async def test_16_every_submission_has_a_connection_of_its_own(
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_17_a_redirect_is_an_error_and_the_key_goes_nowhere_else(
+async def test_a_redirect_is_an_error_and_the_key_goes_nowhere_else(
     status: int, settings: Settings, time: VirtualTime
 ) -> None:
     async with serve_raw(ok(task_id="1")) as elsewhere:
@@ -474,9 +474,7 @@ async def test_17_a_redirect_is_an_error_and_the_key_goes_nowhere_else(
 # --- asking ------------------------------------------------------------------------------------
 
 
-async def test_18_three_bad_gateways_do_not_end_a_wait(
-    settings: Settings, time: VirtualTime
-) -> None:
+async def test_three_bad_gateways_do_not_end_a_wait(settings: Settings, time: VirtualTime) -> None:
     bad = reply(b"<html>", status=502)
     script = [bad, bad, bad, reply_processing(), SUCCESS]
     async with serve_runtime(settings, time, *script) as (_, api):
@@ -485,7 +483,7 @@ async def test_18_three_bad_gateways_do_not_end_a_wait(
     assert [request.method for request in api.requests] == ["GET"] * 5
 
 
-async def test_19_a_word_never_seen_counts_as_running_and_is_shown_as_it_came(
+async def test_a_word_never_seen_counts_as_running_and_is_shown_as_it_came(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with serve_runtime(settings, time, reply_processing("Dreaming")) as (_, api):
@@ -507,7 +505,7 @@ async def test_19_a_word_never_seen_counts_as_running_and_is_shown_as_it_came(
         ("EXPIRED", 0, "expired"),
     ],
 )
-async def test_20_the_end_of_a_job_is_told_at_once_and_never_asked_for_again(
+async def test_the_end_of_a_job_is_told_at_once_and_never_asked_for_again(
     word: str, code: int, said: str, settings: Settings, time: VirtualTime
 ) -> None:
     verdict = {"status_code": code, "status_msg": "success"}
@@ -523,7 +521,7 @@ async def test_20_the_end_of_a_job_is_told_at_once_and_never_asked_for_again(
     assert time.slept == []
 
 
-async def test_21_a_job_that_never_ends_is_a_normal_answer_before_50_seconds(
+async def test_a_job_that_never_ends_is_a_normal_answer_before_50_seconds(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with serve_runtime(settings, time, reply_processing()):
@@ -534,7 +532,7 @@ async def test_21_a_job_that_never_ends_is_a_normal_answer_before_50_seconds(
     assert "wait_seconds=45" in status["next_step"]
 
 
-async def test_23_a_cancelled_wait_ends_within_a_tick_and_leaves_nothing_running(
+async def test_a_cancelled_wait_ends_within_a_tick_and_leaves_nothing_running(
     settings: Settings, time: VirtualTime
 ) -> None:
     asleep = asyncio.Event()
@@ -558,7 +556,7 @@ async def test_23_a_cancelled_wait_ends_within_a_tick_and_leaves_nothing_running
     assert len(api.requests) == 1
 
 
-async def test_24_a_file_that_is_named_a_moment_later_is_found(
+async def test_a_file_that_is_named_a_moment_later_is_found(
     settings: Settings, time: VirtualTime
 ) -> None:
     nameless = ok(task_id="7", status="Success", file_id="")
@@ -566,7 +564,7 @@ async def test_24_a_file_that_is_named_a_moment_later_is_found(
         assert (await query())["file_id"] == "900"
 
 
-async def test_24_a_file_that_is_never_named_is_an_error_that_keeps_the_job(
+async def test_a_file_that_is_never_named_is_an_error_that_keeps_the_job(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with serve_runtime(settings, time, ok(task_id="7", status="Success", file_id="")) as (
@@ -583,7 +581,7 @@ async def test_24_a_file_that_is_never_named_is_an_error_that_keeps_the_job(
     assert 1 < tries <= 4
 
 
-async def test_24_a_file_that_is_not_found_for_20_seconds_is_waited_for(
+async def test_a_file_that_is_not_found_for_20_seconds_is_waited_for(
     settings: Settings, time: VirtualTime
 ) -> None:
     video, started = samples.mp4(), time.seconds
@@ -601,7 +599,7 @@ async def test_24_a_file_that_is_not_found_for_20_seconds_is_waited_for(
     assert len(api.requests) <= 10
 
 
-async def test_24_a_file_that_is_never_found_is_an_error_after_half_a_minute(
+async def test_a_file_that_is_never_found_is_an_error_after_half_a_minute(
     settings: Settings, time: VirtualTime
 ) -> None:
     started = time.seconds
@@ -628,7 +626,7 @@ TALKATIVE = {
 """Failures in which the other side repeats what it was told."""
 
 
-async def test_40_neither_key_nor_signature_gets_out_of_a_failure(settings: Settings) -> None:
+async def test_neither_key_nor_signature_gets_out_of_a_failure(settings: Settings) -> None:
     link = f"http://127.0.0.1:1/film.mp4?{SIGNATURE}"
     async with serve_raw(*TALKATIVE.values(), ok(file={"download_url": link})) as api:
         env = {
@@ -655,7 +653,7 @@ async def test_40_neither_key_nor_signature_gets_out_of_a_failure(settings: Sett
 
 
 @pytest.mark.parametrize("jump", [3600.0, -3600.0], ids=["ahead", "back"])
-async def test_44_a_clock_that_jumps_by_an_hour_during_a_wait_changes_nothing(
+async def test_a_clock_that_jumps_by_an_hour_during_a_wait_changes_nothing(
     jump: float, settings: Settings, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall = real_time.time()

@@ -160,7 +160,7 @@ def test_the_extension_follows_the_content(settings: Settings, home: Path) -> No
         pytest.param(b"<svg/>", "none of these", id="svg"),
     ],
 )
-def test_a_picture_that_minimax_would_refuse_is_refused_here_with_the_reason(
+def test_an_image_that_minimax_would_refuse_is_refused_here_with_the_reason(
     data: bytes, said: str, settings: Settings, home: Path
 ) -> None:
     with pytest.raises(InputError, match=said):
@@ -168,7 +168,7 @@ def test_a_picture_that_minimax_would_refuse_is_refused_here_with_the_reason(
 
 
 @pytest.mark.parametrize("size", [(301, 301), (1000, 400), (400, 1000)], ids=str)
-def test_pictures_at_the_limits_are_taken(
+def test_images_at_the_limits_are_taken(
     size: tuple[int, int], settings: Settings, home: Path
 ) -> None:
     frame(put(home / "f.png", samples.png(*size)), settings).close()
@@ -484,7 +484,7 @@ async def test_without_hard_links_the_file_is_published_all_the_same(
         pytest.param(samples.png(), id="a-image"),
     ],
 )
-async def test_what_is_no_whole_film_is_not_published(body: bytes, out: Path) -> None:
+async def test_what_is_no_whole_video_is_not_published(body: bytes, out: Path) -> None:
     with pytest.raises(StorageError, match="nothing was saved"):
         await save(out, body)
     assert names(out) == []
@@ -654,3 +654,45 @@ def test_rules_say_the_side_limit(settings: Settings, home: Path) -> None:
             field="f",
             requirements=requirements,
         )
+
+
+# --- what a saved file is called ---------------------------------------------------------------
+
+MP3_FRAME = b"\xff\xfb\x90\x00" + bytes(413)
+"""A silent frame of 128 kbit/s at 44.1 kHz."""
+
+
+def ogg(payload: bytes) -> bytes:
+    """The first page of an Ogg file with one packet."""
+    return b"OggS" + bytes(22) + b"\x01" + bytes([len(payload)]) + payload
+
+
+@pytest.mark.parametrize(
+    ("content", "raw_type", "extension"),
+    [
+        pytest.param(MP3_FRAME * 4, "audio/pcm", "mp3", id="mp3-that-was-to-be-pcm"),
+        pytest.param(
+            b"ID3" + bytes(500), "audio/basic", "mp3", id="tagged-mp3-that-was-to-be-ulaw"
+        ),
+        pytest.param(samples.wav(1), "audio/pcm", "wav", id="wav-that-was-to-be-pcm"),
+        pytest.param(bytes(1000), "audio/pcm", "pcm", id="silence"),
+        pytest.param(
+            b"\xff\xfb\x90\x00" + bytes(1000), "audio/pcm", "pcm", id="pcm-like-one-frame"
+        ),
+        pytest.param(b"\xff" * 1000, "audio/basic", "ulaw", id="silence-in-ulaw"),
+        pytest.param(ogg(b"OpusHead" + bytes(11)), None, "opus", id="opus"),
+        pytest.param(ogg(b"\x01vorbis" + bytes(23)), None, "ogg", id="vorbis"),
+    ],
+)
+async def test_a_saved_file_is_called_what_its_content_is(
+    content: bytes, raw_type: str | None, extension: str, out: Path
+) -> None:
+    saved = await outputs.save(
+        in_pieces(content, 100),
+        stem="speech",
+        types=media_types.SPOKEN_TYPES,
+        folder=out,
+        raw_type=raw_type,
+    )
+    assert saved.path.name == f"speech.{extension}"
+    assert saved.path.read_bytes() == content

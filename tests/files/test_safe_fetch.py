@@ -1287,14 +1287,14 @@ async def test_cancelling_a_look_up_passes_through() -> None:
 
 
 def test_the_public_names_are_these() -> None:
-    assert safe_fetch.__all__ == ["Guard", "check_url_syntax", "fetch", "is_public"]
+    assert safe_fetch.__all__ == ["Guard", "check_url_syntax", "fetch"]
 
 
 def test_importing_the_module_does_not_load_the_http_client() -> None:
     """Start-up must not pay for it; the syntax check must not either."""
     program = (
-        "import sys, minimax.net\n"
-        "minimax.net.check_url_syntax('https://files.example.com/')\n"
+        "import sys, minimax.files.safe_fetch\n"
+        "minimax.files.safe_fetch.check_url_syntax('https://files.example.com/')\n"
         "print(sorted({'httpx', 'httpcore', 'httpx_secure', 'anyio'} & sys.modules.keys()))"
     )
     run = [sys.executable, "-c", program]

@@ -155,7 +155,7 @@ def test_each_state_is_kept_and_decides_what_the_next_identical_call_gets(
         assert decide_next(other) is verdict
 
 
-def test_an_accepted_job_comes_before_a_doubt_about_the_same_wish(ledger: Ledger) -> None:
+def test_an_accepted_job_comes_before_a_doubt_about_the_same_request(ledger: Ledger) -> None:
     in_doubt, accepted = begin(ledger), begin(ledger)
     ledger.mark_accepted(accepted, "1")
     ledger.mark_abandoned(accepted)
@@ -170,7 +170,7 @@ def test_an_accepted_job_comes_before_a_doubt_about_the_same_wish(ledger: Ledger
         pytest.param(False, Decision.REFUSE, id="refused-by-MiniMax"),
     ],
 )
-def test_an_agreement_that_bought_settles_every_doubt_about_the_wish_and_none_about_another(
+def test_an_agreement_that_bought_settles_every_doubt_about_the_request_and_none_about_another(
     ledger: Ledger, accepted: bool, next_verdict: Decision
 ) -> None:
     """The person agreed to one second charge, and has it only if MiniMax accepted."""
@@ -547,7 +547,7 @@ async def test_a_job_that_could_not_be_written_down_is_remembered_by_the_process
 
 @pytest.mark.anyio
 @TROUBLES
-async def test_two_wishes_are_not_mixed_up_when_the_ledger_is_lost_between_them(
+async def test_two_requests_are_not_mixed_up_when_the_ledger_is_lost_between_them(
     trouble: Trouble, settings: Settings, time: VirtualTime
 ) -> None:
     """Both rows may get the same number: one on disk, one in memory."""

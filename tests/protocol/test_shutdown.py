@@ -135,7 +135,7 @@ async def test_a_server_ends_at_once_while_a_call_waits_for_a_job(
 
 
 @ended_in_every_way
-async def test_45_a_server_that_ends_in_the_middle_of_a_download_leaves_no_part_of_it(
+async def test_a_server_that_ends_in_the_middle_of_a_download_leaves_no_part_of_it(
     end: End, settings: Settings
 ) -> None:
     async with running_server(settings, Fault("/download/", bytes_per_second=2000)) as place:

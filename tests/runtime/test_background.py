@@ -12,7 +12,7 @@ from minimax.errors import (
 )
 from minimax.runtime.background import Background
 
-__all__ = []
+pytestmark = pytest.mark.anyio
 
 
 async def test_who_collects_late_does_not_forget_work_that_was_begun_since() -> None:

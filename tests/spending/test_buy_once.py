@@ -292,7 +292,7 @@ async def test_an_agreement_holds_for_one_charge(settings: Settings, time: Virtu
     assert (count_submissions(sandbox), sandbox.count_charges("video")) == (2, 2)
 
 
-async def test_a_doubt_about_one_wish_does_not_stop_another(
+async def test_a_doubt_about_one_request_does_not_stop_another(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with (
@@ -334,7 +334,7 @@ async def test_a_joined_submission_that_ends_in_doubt_says_so_to_the_one_who_joi
     assert sandbox.count_charges("video") == 1
 
 
-# --- wishes for several videos -----------------------------------------------------------------
+# --- several videos wanted -----------------------------------------------------------------
 
 
 async def test_two_identical_calls_that_were_both_answered_are_two_videos(
@@ -401,11 +401,11 @@ async def test_two_calls_after_a_cancelled_one_get_its_video_and_one_of_their_ow
     [
         pytest.param("{folder}/copy.png", id="a-copy"),
         pytest.param("file://{folder}/one.png", id="a-url"),
-        pytest.param(" '{folder}/../pictures/one.png' ", id="another-spelling"),
+        pytest.param(" '{folder}/../images/one.png' ", id="another-spelling"),
         pytest.param("data:image/png;base64,{base64}", id="its-content"),
     ],
 )
-async def test_the_same_picture_under_another_name_is_the_same_wish(
+async def test_the_same_image_under_another_name_is_the_same_request(
     again: str, settings: Settings, time: VirtualTime, home: Path
 ) -> None:
     folder, image = home / "images", samples.png()
@@ -423,33 +423,33 @@ async def test_the_same_picture_under_another_name_is_the_same_wish(
     assert sandbox.count_charges("video") == 1
 
 
-async def test_another_picture_under_the_same_name_is_another_wish(
+async def test_another_image_under_the_same_name_is_another_request(
     settings: Settings, time: VirtualTime, home: Path
 ) -> None:
     path = put(home / "frame.png", samples.png(400, 400))
-    wish = {"first_frame": str(path)}
+    request = {"first_frame": str(path)}
     async with (
         run_sandbox(settings, SLOW) as (sandbox, settings),
         open_server(settings, time) as running,
     ):
-        await cancel_call(buy(running, **wish), once=lambda: count_submissions(sandbox))
+        await cancel_call(buy(running, **request), once=lambda: count_submissions(sandbox))
         put(path, samples.png(400, 401))
-        assert not (await buy(running, **wish))["reused"]
+        assert not (await buy(running, **request))["reused"]
     assert sandbox.count_charges("video") == 2
 
 
-async def test_the_same_pictures_in_the_other_order_are_another_wish(
+async def test_the_same_images_in_the_other_order_are_another_request(
     settings: Settings, time: VirtualTime, home: Path
 ) -> None:
     one = str(put(home / "one.png", samples.png(400, 400)))
     two = str(put(home / "two.png", samples.png(400, 500)))
-    wish = {"first_frame": one, "last_frame": two}
+    request = {"first_frame": one, "last_frame": two}
     turned = {"first_frame": two, "last_frame": one}
     async with (
         run_sandbox(settings, SLOW) as (sandbox, settings),
         open_server(settings, time) as running,
     ):
-        await cancel_call(buy(running, **wish), once=lambda: count_submissions(sandbox))
+        await cancel_call(buy(running, **request), once=lambda: count_submissions(sandbox))
         assert not (await buy(running, **turned))["reused"]
     assert sandbox.count_charges("video") == 2
 
@@ -465,7 +465,7 @@ async def test_the_same_pictures_in_the_other_order_are_another_wish(
         pytest.param({"fast_pretreatment": True}, id="fast-pretreatment"),
     ],
 )
-async def test_another_argument_is_another_wish(
+async def test_another_argument_is_another_request(
     other: dict[str, Any], settings: Settings, time: VirtualTime
 ) -> None:
     async with (
@@ -477,7 +477,7 @@ async def test_another_argument_is_another_wish(
     assert sandbox.count_charges("video") == 2
 
 
-async def test_a_default_that_is_spelled_out_is_the_same_wish(
+async def test_a_default_that_is_spelled_out_is_the_same_request(
     settings: Settings, time: VirtualTime
 ) -> None:
     spelled = {"model": "MiniMax-Hailuo-2.3", "duration": 6, "resolution": "768p"}
@@ -491,7 +491,7 @@ async def test_a_default_that_is_spelled_out_is_the_same_wish(
 
 
 @pytest.mark.parametrize("fault", [SLOW, LOST], ids=["accepted", "in-doubt"])
-async def test_the_same_wish_under_another_key_is_another_wish(
+async def test_the_same_request_under_another_key_is_another_request(
     fault: Fault, settings: Settings, time: VirtualTime
 ) -> None:
     async with run_sandbox(settings, replace(fault, delay_seconds=0.02)) as (sandbox, settings):

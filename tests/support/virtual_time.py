@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 from minimax.clock import Clock
 
-__all__ = []
-
 
 @dataclass
 class VirtualTime:

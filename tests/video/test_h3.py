@@ -130,9 +130,9 @@ async def test_a_failed_task_tells_why(
 # --- the rules of what is sent -----------------------------------------------------------------
 
 
-def prepare_video(wish: VideoRequest, settings: Settings) -> prepare.PreparedVideo:
+def prepare_video(request: VideoRequest, settings: Settings) -> prepare.PreparedVideo:
     with ExitStack() as opened:
-        return prepare.prepare(wish, settings=settings, opened=opened)
+        return prepare.prepare(request, settings=settings, opened=opened)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def too_large(home: Path, monkeypatch: pytest.MonkeyPatch) -> VideoRequest:
     return VideoRequest(prompt="x", model=H3, references=[str(image) for image in images])
 
 
-async def test_pictures_that_make_a_request_too_large_are_uploaded_instead(
+async def test_images_that_make_a_request_too_large_are_uploaded_instead(
     settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: VideoRequest
 ) -> None:
     async with use_runtime(settings, sandbox, time) as running:
@@ -276,7 +276,7 @@ async def test_what_was_bought_before_is_told_before_anything_is_uploaded_again(
     assert sandbox.count_charges("video") == 1
 
 
-async def test_a_picture_that_cannot_be_uploaded_is_no_order_and_no_doubt(
+async def test_an_image_that_cannot_be_uploaded_is_no_order_and_no_doubt(
     settings: Settings, sandbox: Sandbox, time: VirtualTime, too_large: VideoRequest
 ) -> None:
     sandbox.faults.add(Fault("/v1/files/upload", status=502, times=3))
@@ -302,7 +302,7 @@ async def test_uploads_that_outlast_a_call_go_on_and_are_joined_before_anything_
     assert sandbox.count_charges("video") == 1
 
 
-async def test_a_picture_of_255_pixels_is_refused_and_one_of_256_is_taken(
+async def test_an_image_of_255_pixels_is_refused_and_one_of_256_is_taken(
     settings: Settings, home: Path
 ) -> None:
     small, fitting = (put(home / f"{n}.png", samples.png(n, n)) for n in (255, 256))
@@ -505,12 +505,12 @@ async def test_a_throttled_cancellation_is_not_repeated_and_may_come_too_late(
     assert sum(seen.method == "DELETE" for seen in slow.requests) == 1
 
 
-async def test_a_cancellation_that_erased_a_film_is_not_told_as_one(
+async def test_a_cancellation_that_erased_a_video_is_not_told_as_one(
     settings: Settings, time: VirtualTime
 ) -> None:
     queued = reply({"task": {"id": "7", "model": H3, "status": "queued"}})
     erased = reply({"task_id": "7", "action": "deleted", "status": "deleted"})
-    async with serve_raw(refuse(2013), queued, queued, erased) as api:
+    async with serve_raw(refuse(2013), queued, erased) as api:
         at = replace(settings, api_host=api.url)
         async with runtime.host_runtime(Runtime(lambda: at, clock=time.clock)):
             with pytest.raises(RefusedError, match="it may have been charged"):
@@ -526,7 +526,7 @@ async def test_a_cancellation_that_erased_a_film_is_not_told_as_one(
         ("minimax-h3", "subject_image"),
     ],
 )
-def test_a_picture_that_the_models_api_has_no_field_for_is_refused_and_never_dropped(
+def test_an_image_that_the_models_api_has_no_field_for_is_refused_and_never_dropped(
     model: str, field: str, settings: Settings, home: Path
 ) -> None:
     image = str(put(home / "a.png", samples.png()))

@@ -260,7 +260,7 @@ async def test_the_end_of_a_wait_is_a_normal_answer(job_setup: Any) -> None:
         assert status["elapsed_seconds"] == WAIT_SECONDS
 
 
-async def test_22_ten_waits_that_are_throttled_for_half_a_minute_all_recover(
+async def test_ten_waits_that_are_throttled_for_half_a_minute_all_recover(
     settings: Settings, count_requests: Callable[[SimulatedTime], None]
 ) -> None:
     world = SimulatedTime(random_jitter(4))

@@ -244,7 +244,7 @@ async def test_subtitles_that_come_at_the_second_try_are_saved(
     assert spoken["subtitle_path"]
 
 
-async def test_an_empty_answer_about_pictures_is_a_doubt_and_no_moderation(
+async def test_an_empty_answer_about_images_is_a_doubt_and_no_moderation(
     settings: Settings, time: VirtualTime
 ) -> None:
     async with serve_raw(ok(data=None)) as api, use_runtime(settings, api, time):
@@ -253,7 +253,7 @@ async def test_an_empty_answer_about_pictures_is_a_doubt_and_no_moderation(
     assert len(api.requests) == 1
 
 
-async def test_in_url_mode_speech_and_pictures_are_links(
+async def test_in_url_mode_speech_and_images_are_links(
     settings: Settings, sandbox: Sandbox
 ) -> None:
     links_only = replace(settings, resource_mode="url")
@@ -341,9 +341,9 @@ async def test_a_designed_voice_has_its_preview_saved_and_not_shown(
 async def test_a_design_that_would_be_refused_costs_nothing(
     arguments: dict[str, Any], said: str, settings: Settings, sandbox: Sandbox
 ) -> None:
-    wish = {"prompt": "calm", "preview_text": "Hello.", **arguments}
+    request = {"prompt": "calm", "preview_text": "Hello.", **arguments}
     async with connected(settings, sandbox) as client:
-        assert said in await failure(client, "voice_design", **wish)
+        assert said in await failure(client, "voice_design", **request)
     assert not sandbox.requests
 
 
@@ -362,7 +362,7 @@ async def test_a_voice_is_deleted_by_its_exact_id(
 # --- images ----------------------------------------------------------------------------------
 
 
-async def test_pictures_are_saved_and_what_was_held_back_is_counted(
+async def test_images_are_saved_and_what_was_held_back_is_counted(
     settings: Settings, sandbox: Sandbox
 ) -> None:
     async with connected(settings, sandbox) as client:
@@ -373,7 +373,7 @@ async def test_pictures_are_saved_and_what_was_held_back_is_counted(
     assert "held 1 back" in made["next_step"]
 
 
-async def test_when_every_picture_is_held_back_it_is_an_error(
+async def test_when_every_image_is_held_back_it_is_an_error(
     settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
     async with use_runtime(settings, sandbox, time):
@@ -390,7 +390,7 @@ async def test_when_every_picture_is_held_back_it_is_an_error(
         ({"subject_image": "~/missing.png"}, "no such file"),
     ],
 )
-async def test_pictures_that_would_be_refused_cost_nothing(
+async def test_images_that_would_be_refused_cost_nothing(
     arguments: dict[str, Any], said: str, settings: Settings, sandbox: Sandbox
 ) -> None:
     async with connected(settings, sandbox) as client:
@@ -405,7 +405,7 @@ async def test_a_subject_is_sent_along(settings: Settings, sandbox: Sandbox, hom
     assert len(made["paths"]) == 1
 
 
-async def test_the_whole_journey_clone_speech_two_pictures_video_file(
+async def test_the_whole_journey_clone_speech_two_images_video_file(
     settings: Settings, sandbox: Sandbox, recording: Path
 ) -> None:
     async with connected(settings, sandbox) as client:

@@ -30,7 +30,7 @@ class ImageRules:
     max_aspect: float = float("inf")
 
 
-# minimax-api, video v1: under 20 MB, short side over 300 px, aspect 2:5 to 5:2.
+# MiniMax API, video v1: under 20 MB, short side over 300 px, aspect 2:5 to 5:2.
 V1_IMAGE: Final = ImageRules(
     formats=("jpg", "jpeg", "png", "webp"),
     max_bytes=20 * MB - 1,
@@ -38,7 +38,7 @@ V1_IMAGE: Final = ImageRules(
     min_aspect=0.4,
     max_aspect=2.5,
 )
-# minimax-api, video v2: at most 30 MB, sides 256 to 5760 px, aspect 0.4 to 2.5.
+# MiniMax API, video v2: at most 30 MB, sides 256 to 5760 px, aspect 0.4 to 2.5.
 V2_IMAGE: Final = ImageRules(
     formats=("jpg", "jpeg", "png", "webp", "heic", "heif"),
     max_bytes=30 * MB,

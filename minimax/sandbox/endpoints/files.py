@@ -21,10 +21,10 @@ from minimax.sandbox.units import DAY_SECONDS, MB
 
 INPUT_LIFETIME_SECONDS: Final = (
     7 * DAY_SECONDS
-)  # minimax-api: video_generation_input is kept 7 days
+)  # MiniMax API: video_generation_input is kept 7 days
 MAX_FILES: Final = 1_000
 
-# minimax-api: purposes and sizes of an upload. The size of video_understanding is not stated and
+# MiniMax API: purposes and sizes of an upload. The size of video_understanding is not stated and
 # is taken from the videos of video_generation_input.
 UPLOAD_LIMIT_BYTES: Final = {
     "voice_clone": 20 * MB,
@@ -48,7 +48,7 @@ DELETE_PURPOSES: Final = (
     "video_generation",
 )
 
-# minimax-api: video_generation_input is checked at upload, by media type.
+# MiniMax API: video_generation_input is checked at upload, by media type.
 _IMAGE_SUFFIXES: Final = tuple(f".{name}" for name in V2_IMAGE.formats)
 _INPUT_LIMIT_BYTES: Final = {
     **dict.fromkeys(_IMAGE_SUFFIXES, V2_IMAGE.max_bytes),

@@ -15,7 +15,7 @@ from minimax.sandbox.scenarios import moderate_prompt
 from minimax.sandbox.signed_links import ObjectStore
 from minimax.sandbox.units import MB
 
-# minimax-api: POST /v1/image_generation.
+# MiniMax API: POST /v1/image_generation.
 MODELS: Final = ("image-01", "image-01-live")
 MAX_PROMPT_CHARACTERS: Final = 1500
 MAX_IMAGES: Final = 9

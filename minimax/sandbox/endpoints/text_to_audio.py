@@ -14,7 +14,7 @@ from minimax.sandbox.media import samples
 from minimax.sandbox.media.samples import Content, SpeechSample
 from minimax.sandbox.signed_links import ObjectStore
 
-# minimax-api: POST /v1/t2a_v2.
+# MiniMax API: POST /v1/t2a_v2.
 MODELS: Final = (
     "speech-2.8-hd",
     "speech-2.8-turbo",

@@ -19,7 +19,7 @@ FIRST_FRAME: Final = "Image-to-Video"
 BOTH_FRAMES: Final = "First-and-Last-Frame-to-Video"
 SUBJECT: Final = "Subject-Reference-to-Video"
 
-# minimax-api: a resolution is named after its height. The widths are observed ones, except 512P's,
+# MiniMax API: a resolution is named after its height. The widths are observed ones, except 512P's,
 # which is 16:9 rounded.
 _SIZES: Final = {
     "512P": Size(912, 512),

@@ -13,7 +13,7 @@ from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, moderate_pro
 from minimax.sandbox.signed_links import StoreLink
 from minimax.sandbox.units import DAY_SECONDS, MB
 
-# minimax-api: POST /v2/video_generation.
+# MiniMax API: POST /v2/video_generation.
 MAX_BODY_BYTES: Final = 64 * MB
 TASK_LIFETIME_SECONDS: Final = 7 * DAY_SECONDS
 ADAPTIVE: Final = "adaptive"
@@ -23,7 +23,7 @@ EXPANSION_MODES: Final = ("disabled", "balanced", "quality")
 # The page sizes of the list are not documented; these are the sandbox's own.
 DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS = 10, 100
 
-# minimax-api: derived from two recorded responses; 480P in proportion to its pixels.
+# MiniMax API: derived from two recorded responses; 480P in proportion to its pixels.
 _TOKENS_PER_SECOND: Final = {"480P": 12_900, "768P": 32_549, "2K": 52_078}
 
 

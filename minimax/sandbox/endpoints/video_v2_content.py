@@ -17,7 +17,7 @@ from minimax.sandbox.clock import Clock
 from minimax.sandbox.endpoints.files import INPUT_LIFETIME_SECONDS, Files
 from minimax.sandbox.units import MB
 
-# minimax-api: POST /v2/video_generation, `content[]`.
+# MiniMax API: POST /v2/video_generation, `content[]`.
 MAX_TEXT_CHARACTERS: Final = 7000
 MAX_MEDIA: Final = 12
 MAX_PER_ROLE: Final = {

@@ -21,7 +21,7 @@ from minimax.sandbox.endpoints.files import File, Files
 from minimax.sandbox.endpoints.text_to_audio import TextToAudio, check_language, read_model
 from minimax.sandbox.endpoints.voices import CLONED, Voices
 
-# minimax-api: POST /v1/voice_clone.
+# MiniMax API: POST /v1/voice_clone.
 MIN_SAMPLE_SECONDS: Final = 10
 MAX_SAMPLE_SECONDS: Final = 5 * 60
 MAX_PROMPT_SECONDS: Final = 8

@@ -11,7 +11,7 @@ from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media import samples
 from minimax.sandbox.scenarios import moderate_prompt
 
-# minimax-api: POST /v1/voice_design.
+# MiniMax API: POST /v1/voice_design.
 MAX_PREVIEW_CHARACTERS: Final = 500
 PREVIEW_USD_PER_CHARACTER: Final = 60 / 1_000_000
 

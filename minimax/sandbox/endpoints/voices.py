@@ -19,11 +19,11 @@ from minimax.sandbox.clock import Clock
 
 UNUSED_LIFETIME_SECONDS: Final = (
     168 * 60 * 60
-)  # minimax-api: an unused voice is deleted after 7 days
+)  # MiniMax API: an unused voice is deleted after 7 days
 CLONED: Final = "voice_cloning"
 DESIGNED: Final = "voice_generation"
 
-# minimax-api: one-time fees, charged at the first use of a voice in speech synthesis.
+# MiniMax API: one-time fees, charged at the first use of a voice in speech synthesis.
 _FIRST_USE: Final = {CLONED: ("voice_clone", 1.5), DESIGNED: ("voice_design", 3.0)}
 
 _LANGUAGES: Final = (

@@ -15,6 +15,7 @@ from minimax.catalog import VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.files.inputs import Input
 from minimax.files.requirements import H3_IMAGE, MIB
+from minimax.limits import H3_PROMPT_CHARACTERS, H3_REFERENCES
 from minimax.safe_text import quote
 from minimax.validation import check_choice, check_length
 from minimax.video.apis.base import ImageSource, RemoteJob, VideoApi
@@ -22,9 +23,6 @@ from minimax.video.request import VideoRequest
 
 __all__ = ["H3Api"]
 
-LONGEST_PROMPT: Final = 7000
-"""Characters (platform documentation "video generation v2")."""
-MOST_REFERENCES: Final = 9
 RATIOS: Final = ("adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
 DEFAULT_RATIO: Final = "16:9"
 LARGEST_BODY_BYTES: Final = 60 * MIB
@@ -59,12 +57,12 @@ class H3Api(VideoApi):
     def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
         if request.prompt is None:
             raise InputError("prompt is required by MiniMax-H3 models, also beside images.")
-        check_length("prompt", request.prompt, LONGEST_PROMPT, taker="this model")
+        check_length("prompt", request.prompt, H3_PROMPT_CHARACTERS, taker="this model")
         for field in ("prompt_optimizer", "fast_pretreatment"):
             if getattr(request, field) is not None:
                 raise InputError(f"{field} is for Hailuo models. Leave it out here.")
-        if len(request.references) > MOST_REFERENCES:
-            raise InputError(f"references may hold {MOST_REFERENCES} images at most.")
+        if len(request.references) > H3_REFERENCES:
+            raise InputError(f"references may hold {H3_REFERENCES} images at most.")
         _check_ratio(request.ratio, mode)
 
     def body(

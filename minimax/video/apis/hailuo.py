@@ -1,7 +1,7 @@
 """Hailuo and 01-series models: `/v1/video_generation`."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from minimax.api.client import MiniMaxClient
 from minimax.api.json_body import drop_none
@@ -9,14 +9,12 @@ from minimax.api.replies import StatusReply
 from minimax.catalog import VIDEO_MODELS, VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError
 from minimax.files.requirements import FRAME
+from minimax.limits import HAILUO_PROMPT_CHARACTERS
 from minimax.validation import check_length
 from minimax.video.apis.base import ImageSource, VideoApi
 from minimax.video.request import VideoRequest
 
 __all__ = ["HailuoApi"]
-
-LONGEST_PROMPT: Final = 2000
-"""Characters (platform documentation "video generation")."""
 
 
 class HailuoApi(VideoApi):
@@ -27,7 +25,7 @@ class HailuoApi(VideoApi):
     image_requirements = FRAME
 
     def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:
-        check_length("prompt", request.prompt, LONGEST_PROMPT, taker="this model")
+        check_length("prompt", request.prompt, HAILUO_PROMPT_CHARACTERS, taker="this model")
         if request.ratio is not None:
             raise InputError("ratio is for MiniMax-H3 models; here the first frame decides.")
         if mode is VideoMode.LAST_FRAME:

@@ -1,0 +1,85 @@
+"""What MiniMax accepts in each argument: lengths, ranges and choices.
+
+From the platform documentation of each endpoint, as of November 2026. The schemas in
+`minimax_server` and the checks before sending both take them from here.
+"""
+
+from typing import Final, NamedTuple
+
+__all__ = [
+    "ACCURACY",
+    "ASPECT_RATIOS",
+    "BITRATES",
+    "CHANNELS",
+    "CLONE_PREVIEW_CHARACTERS",
+    "DESIGN_PREVIEW_CHARACTERS",
+    "EMOTIONS",
+    "H3_PROMPT_CHARACTERS",
+    "H3_REFERENCES",
+    "HAILUO_PROMPT_CHARACTERS",
+    "IMAGES",
+    "IMAGE_PROMPT_CHARACTERS",
+    "PITCH",
+    "SAMPLE_RATES",
+    "SPEECH_CHARACTERS",
+    "SPEECH_FORMATS",
+    "SPEED",
+    "TEXT_VALIDATION_CHARACTERS",
+    "UNSUITED_EMOTIONS",
+    "VOLUME",
+    "Range",
+]
+
+
+class Range(NamedTuple):
+    """Numbers from `least` to `most`, both included."""
+
+    least: float
+    most: float
+
+
+# --- speech (T2A) ------------------------------------------------------------------------------
+
+SPEECH_CHARACTERS: Final = 10_000
+"""A text must have fewer."""
+SPEED: Final = Range(0.5, 2)
+VOLUME: Final = Range(0, 10)
+"""Zero itself is refused."""
+PITCH: Final = Range(-12, 12)
+"""Semitones."""
+SPEECH_FORMATS: Final = ("mp3", "wav", "flac", "opus", "pcm", "pcmu_raw", "pcmu_wav")
+SAMPLE_RATES: Final = (8000, 16000, 22050, 24000, 32000, 44100)
+"""Hertz."""
+BITRATES: Final = (32000, 64000, 128000, 256000)
+"""Bits per second; for mp3."""
+CHANNELS: Final = (1, 2)
+EMOTIONS: Final = (
+    *("happy", "sad", "angry", "fearful", "disgusted", "surprised", "calm"),
+    *("fluent", "whisper"),
+)
+UNSUITED_EMOTIONS: Final = {
+    "speech-2.8": {"whisper"},
+    "speech-02": {"fluent", "whisper"},
+    "speech-01": {"fluent", "whisper"},
+}
+"""By the beginning of the model's name; models that are not known may take all."""
+
+# --- voices ------------------------------------------------------------------------------------
+
+CLONE_PREVIEW_CHARACTERS: Final = 1000
+TEXT_VALIDATION_CHARACTERS: Final = 200
+ACCURACY: Final = Range(0, 1)
+DESIGN_PREVIEW_CHARACTERS: Final = 500
+
+# --- images ------------------------------------------------------------------------------------
+
+IMAGE_PROMPT_CHARACTERS: Final = 1500
+IMAGES: Final = Range(1, 9)
+"""In one request."""
+ASPECT_RATIOS: Final = ("1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9")
+
+# --- videos ------------------------------------------------------------------------------------
+
+HAILUO_PROMPT_CHARACTERS: Final = 2000
+H3_PROMPT_CHARACTERS: Final = 7000
+H3_REFERENCES: Final = 9
