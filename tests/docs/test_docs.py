@@ -1,4 +1,4 @@
-"""The documents say what is so: their programs, commands, blocks, tables and links are tried."""
+"""The documents are true: their programs, commands, blocks, tables and links are tried."""
 
 import ast
 import asyncio
@@ -66,14 +66,14 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def names(home: Path, sandbox: Sandbox) -> dict[str, Any]:
-    """What the documents take for granted: files of the person, and an order under way."""
-    for folder in ("Images", "Recordings"):
+    """What the documents take for granted: files of the person, and a video job under way."""
+    for folder in ("Pictures", "Recordings"):
         (home / folder).mkdir()
     shutil.copyfile(SAMPLES / "recording.mp3", home / "Recordings" / "me.mp3")
     (home / "Recordings" / "short.wav").write_bytes(samples.wav(3))
     for image in ("first.jpg", "last.jpg"):
-        (home / "Images" / image).write_bytes(samples.png())
-    task_id = asyncio.run(is_ordered())
+        (home / "Pictures" / image).write_bytes(samples.png())
+    task_id = asyncio.run(request_video())
     sandbox.videos["video_task_123"] = sandbox.videos[task_id]
     return {
         "__name__": "__main__",
@@ -84,10 +84,10 @@ def names(home: Path, sandbox: Sandbox) -> dict[str, Any]:
     }
 
 
-async def is_ordered() -> str:
-    order = await minimax_server.generate_video("A paper boat sails across a lake of tea.")
-    assert order["task_id"] is not None
-    return order["task_id"]
+async def request_video() -> str:
+    video = await minimax_server.generate_video("A paper boat sails across a lake of tea.")
+    assert video["task_id"] is not None
+    return video["task_id"]
 
 
 def run(block: Block, names: dict[str, Any]) -> None:
@@ -98,6 +98,30 @@ def run(block: Block, names: dict[str, Any]) -> None:
         asyncio.run(eval(code, names))
     else:
         exec(code, names)
+
+
+PROMPT = "task_id: str\n"
+"""What the prompt of `python -m asyncio` has already, where the examples are pasted."""
+
+
+def test_the_types_of_every_program_fit(tmp_path: Path) -> None:
+    """A person who saves one and type-checks it finds no error."""
+    folder, cache = tmp_path / "programs", tmp_path / "cache"
+    folder.mkdir()
+    for block in PYTHON:
+        name = f"{block.document.stem.lower()}_line_{block.line}.py"
+        is_whole = "asyncio.run(" in block.text
+        (folder / name).write_text(block.text if is_whole else PROMPT + block.text, "utf-8")
+    options = ["--strict", "--disable-error-code=top-level-await", f"--cache-dir={cache}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, str(folder)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def printed_files(text: str) -> list[Path]:
@@ -222,8 +246,8 @@ def test_every_command_is_one_that_the_server_knows(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["demo", "check", "sandbox", "--sandbox"])
-def test_every_way_to_start_the_server_is_told(command: str) -> None:
-    assert any(command in told.split() for told in commands())
+def test_every_way_to_start_the_server_is_in_the_documents(command: str) -> None:
+    assert any(command in line.split() for line in commands())
 
 
 @pytest.mark.parametrize("command", ["uv run minimax_server.py demo", "uv run pytest"])
@@ -244,9 +268,9 @@ def test_the_demo_shows_what_the_readme_says_and_leaves_the_files_that_it_names(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    [told] = blocks("text", documents=[README])
+    [shown] = blocks("text", documents=[README])
     patterns = [
-        ".*".join(map(re.escape, line.strip().split("..."))) for line in told.text.splitlines()
+        ".*".join(map(re.escape, line.strip().split("..."))) for line in shown.text.splitlines()
     ]
     assert re.search(".*".join(patterns), done.stdout, re.DOTALL), done.stdout
     files = printed_files(done.stdout)
@@ -333,8 +357,8 @@ def test_the_prices_are_those_of_the_code() -> None:
     hailuo = [price for name in catalog.VIDEO_MODELS if "Hailuo" in name for price in prices(name)]
     h3 = [price for name in catalog.VIDEO_MODELS if "-H3" in name for price in prices(name)]
     speech = catalog.SPEECH_PRICES_USD_PER_MILLION.values()
-    told = " ".join(costs for *_, costs in rows(README, "tool"))
-    assert re.findall(r"\$[\d.]+", told) == [
+    shown = " ".join(costs for *_, costs in rows(README, "tool"))
+    assert re.findall(r"\$[\d.]+", shown) == [
         f"${catalog.CLONE_PRICE_USD:.2f}",
         f"${min(speech):.0f}",
         f"${max(speech):.0f}",
@@ -362,15 +386,15 @@ def test_the_example_file_changes_nothing_as_it_is() -> None:
 
 
 def test_the_settings_table_has_exactly_the_variables_of_the_example_file() -> None:
-    told = [code_spans(name)[0] for name, *_ in rows(README, "setting")]
-    assert told == list(dotenv_values(ENV_EXAMPLE))
+    listed = [code_spans(name)[0] for name, *_ in rows(README, "setting")]
+    assert listed == list(dotenv_values(ENV_EXAMPLE))
 
 
 @pytest.mark.parametrize(
     "name", ["MINIMAX_MCP_BASE_PATH", "MINIMAX_API_RESOURCE_MODE", "MINIMAX_LOG_LEVEL"]
 )
 def test_a_default_of_the_settings_table_is_the_true_one(name: str, home: Path) -> None:
-    [default] = [code_spans(told)[0] for names, told, _ in rows(README, "setting") if name in names]
+    [default] = [code_spans(cell)[0] for names, cell, _ in rows(README, "setting") if name in names]
     nothing = home / "none"
     spelled_out = Settings.from_env(environ={name: default}, env_file=nothing)
     assert spelled_out == Settings.from_env(environ={}, env_file=nothing)
@@ -387,7 +411,7 @@ def quoted_messages() -> list[str]:
     """Symptoms in quotation marks: in bold in the README, in the guide's table of problems."""
     bold = re.findall(r"\*\*(.+?)\*\*", README.read_text(encoding="utf-8"), re.DOTALL)
     guide = ROOT / "docs" / "VOICE_CLONE_USAGE.md"
-    problems = [told for told, *_ in rows(guide, "what you are told")]
+    problems = [problem for problem, *_ in rows(guide, "what you read")]
     found = {said for text in [*bold, *problems] for said in re.findall(r'"([^"]+)"', text)}
     return sorted(found - OF_OTHERS)
 

@@ -1,30 +1,32 @@
-"""The pages say of the code what is so: the generated ones whole, the guides name by name."""
+"""The pages agree with the code: the generated ones as a whole, the guides name by name."""
 
 import ast
 import functools
 import importlib
 import re
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from minimax import errors
-from minimax.api import error_codes, policies, replies, retry
+from minimax.api import error_codes, policies, replies
 from minimax.sandbox.http import control
-from minimax.video import job
 from tests import test_layers
 from tests.scripts import generated_docs
 from tests.support.host import ROOT
 from tests.support.markdown import code_spans, rows
 
+PACKAGE = ROOT / "minimax"
 DOCS = ROOT / "docs"
 CLONING = DOCS / "VOICE_CLONE_IMPLEMENTATION.md"
 POLLING = DOCS / "VIDEO_GENERATION_POLLING.md"
 SUMMARY = DOCS / "IMPLEMENTATION_SUMMARY.md"
+CONTRIBUTING = DOCS / "CONTRIBUTING.md"
 SECURITY = DOCS / "SECURITY.md"
 INDEX = DOCS / "INDEX.md"
-INSIDE = [CLONING, POLLING, SUMMARY, SECURITY, INDEX]
+INSIDE = [CLONING, POLLING, SUMMARY, CONTRIBUTING, SECURITY, INDEX]
 """The guides that name files, functions and constants."""
 
 
@@ -39,13 +41,18 @@ def test_a_generated_page_is_what_the_code_says(name: str) -> None:
     )
 
 
-def test_the_page_of_errors_tells_every_policy_class_and_code() -> None:
-    policies = {name for name in retry.__all__ if name.isupper()}
-    assert set(generated_docs.ENDPOINTS) == policies
+def test_the_page_of_errors_has_every_policy_class_and_code() -> None:
+    assert set(generated_docs.ENDPOINTS) == {name for name in policies.__all__ if name.isupper()}
     classes = {name for name in errors.__all__ if name.endswith("Error")}
     assert set(generated_docs.REMEDIES) == classes
-    told = {int(row[0]) for row in rows(DOCS / "ERRORS.md", "code")}
-    assert told == set(error_codes.CODES)
+    listed = {int(row[0]) for row in rows(DOCS / "ERRORS.md", "code")}
+    assert listed == set(error_codes.CODES)
+
+
+def test_the_page_of_modules_has_every_module_of_the_package() -> None:
+    linked = set(re.findall(r"\]\(\.\./(.+?\.py)\)", (DOCS / "MODULES.md").read_text("utf-8")))
+    modules = {path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+    assert linked == {path.relative_to(ROOT).as_posix() for path in modules} | {"minimax_server.py"}
 
 
 # --- names in the guides -----------------------------------------------------------------------
@@ -53,9 +60,10 @@ def test_the_page_of_errors_tells_every_policy_class_and_code() -> None:
 
 @functools.cache
 def names_in_the_code() -> frozenset[str]:
-    """Functions, classes, methods and constants, plain and behind their class or module."""
+    """Functions, classes, methods and constants, alone and after their class or module."""
     found: set[str] = set()
-    for path in [ROOT / "minimax_server.py", *(ROOT / "minimax").rglob("*.py")]:
+    files = [ROOT / "minimax_server.py", ROOT / "tests" / "test_layers.py", *PACKAGE.rglob("*.py")]
+    for path in files:
         module = path.parent.name if path.stem == "__init__" else path.stem
         body = ast.parse(path.read_text(encoding="utf-8")).body
         classes = [node for node in body if isinstance(node, ast.ClassDef)]
@@ -89,8 +97,8 @@ def test_every_file_that_a_guide_names_exists(document: Path) -> None:
 
 
 def _is_there(name: str) -> bool:
-    """A file by its path; one of the package also by its name alone."""
-    return any((folder / name).exists() for folder in (ROOT, ROOT / "minimax"))
+    """Whether a path exists; one inside the package may leave out `minimax/`."""
+    return any((folder / name).exists() for folder in (ROOT, PACKAGE))
 
 
 @pytest.mark.parametrize("document", INSIDE, ids=lambda path: path.name)
@@ -109,17 +117,18 @@ def test_every_function_class_and_constant_that_a_guide_names_exists(document: P
 
 @pytest.mark.parametrize("document", INSIDE, ids=lambda path: path.name)
 def test_what_a_guide_says_is_in_a_file_is_in_that_file(document: Path) -> None:
-    told = re.findall(
-        r"`(?:\w+\.)?(\w+)(?:\(\))?` in\s`?\[?(minimax\w*(?:/\w+)*\.py)",
+    claims = re.findall(
+        r"`(?:\w+\.)?(\w+)(?:\(\))?` in\s`?\[?((?:minimax|tests)\w*(?:/\w+)*\.py)",
         document.read_text(encoding="utf-8"),
     )
-    for name, file in told:
-        names = [
-            word
-            for node in ast.parse((ROOT / file).read_text("utf-8")).body
-            for word in names_within(node)
-        ]
-        assert name in names, (name, file)
+    for name, file in claims:
+        assert name in names_in_file(ROOT / file), (name, file)
+
+
+def names_in_file(path: Path) -> set[str]:
+    """What a file defines, the members of its classes included."""
+    nodes = ast.parse(path.read_text(encoding="utf-8")).body
+    return {name for node in nodes for name in names_within(node)}
 
 
 def names_within(node: ast.stmt) -> list[str]:
@@ -128,8 +137,8 @@ def names_within(node: ast.stmt) -> list[str]:
     return [name for one in (node, *inner) for name in names_defined(one)]
 
 
-OF_OTHERS = {"AppData", "MiniMax", "StdioServerParameters"}
-"""Of Windows, of the person's home folder, of the MCP library."""
+OF_OTHERS = {"AppData", "MiniMax", "StdioServerParameters", "ToolAnnotations", "TypedDict"}
+"""Of Windows, of the person's home folder, of the MCP library, of Python."""
 
 
 @pytest.mark.parametrize("document", INSIDE, ids=lambda path: path.name)
@@ -138,12 +147,93 @@ def test_a_line_of_a_guide_is_at_most_100_characters_long(document: Path) -> Non
     assert [line for line in lines if len(line) > 100 and not line.startswith("|")] == []
 
 
-# --- numbers, words and images ---------------------------------------------------------------
+# --- the map -----------------------------------------------------------------------------------
+
+
+def tree_of_the_map() -> dict[str, str]:
+    """The paths that the map's tree shows, each with its line; folders end with a slash."""
+    [block] = re.findall(r"(?ms)^```text\n(.*?)^```", SUMMARY.read_text(encoding="utf-8"))
+    shown: dict[str, str] = {}
+    above: list[str] = []
+    for line in block.splitlines():
+        name, words = line.split(maxsplit=1)
+        depth = (len(line) - len(line.lstrip())) // 2
+        above = [*above[:depth], name]
+        shown["".join(above)] = words
+    return shown
+
+
+def test_the_tree_of_the_map_is_the_real_one() -> None:
+    folders = [path.parent for path in PACKAGE.rglob("__init__.py")]
+    real = {f"{folder.relative_to(ROOT).as_posix()}/" for folder in folders}
+    real |= {path.relative_to(ROOT).as_posix() for path in PACKAGE.glob("[!_]*.py")}
+    assert set(tree_of_the_map()) == real | {"minimax_server.py"}
+
+
+def imports_of_the_map() -> Iterator[tuple[set[str], set[str]]]:
+    """The rows of the map's table of imports: some parts, and what they may import.
+
+    A row may name the rows before it by their numbers: "line 1", "lines 1 and 2", "lines 1 to 4".
+    """
+    lines: list[set[str]] = []
+    for number, parts, allowed in rows(SUMMARY, "line"):
+        found = re.match(r"lines? (\d)(?: (?:and|to) (\d))?", allowed)
+        named = range(int(found[1]) - 1, int(found[2] or found[1])) if found else ()
+        assert int(number) == len(lines) + 1
+        lines.append(set(code_spans(parts)))
+        yield lines[-1], set(code_spans(allowed)).union(*(lines[index] for index in named))
+
+
+def test_the_import_table_of_the_map_is_the_one_that_is_tested() -> None:
+    shown = {part: allowed for parts, allowed in imports_of_the_map() for part in parts}
+    server = shown.pop("minimax_server")
+    rules = dict(test_layers.MAY_IMPORT)
+    rules.pop("minimax_server", None)  # no test holds the server to it
+    assert shown == rules
+    assert server >= test_layers.imported_parts(ROOT / "minimax_server.py")
+
+
+# --- where to change what ----------------------------------------------------------------------
+
+CHANGES = rows(CONTRIBUTING, "I want to change")
+
+
+def files_named(text: str) -> list[Path]:
+    """The files that a row of the table names; those of the package without `minimax/`."""
+    names = [span for span in code_spans(text) if re.fullmatch(r"[\w/.]+\.\w+|[\w/]+/", span)]
+    return [ROOT / name if (ROOT / name).exists() else PACKAGE / name for name in names]
+
+
+@pytest.mark.parametrize("row", CHANGES, ids=lambda row: row[0])
+def test_a_row_of_what_to_open_names_files_that_exist(row: list[str]) -> None:
+    files = files_named(row[1])
+    assert files
+    assert [path for path in files if not path.exists()] == []
+
+
+@pytest.mark.parametrize("row", CHANGES, ids=lambda row: row[0])
+def test_a_row_of_what_to_open_names_what_is_in_those_files(row: list[str]) -> None:
+    names = {span.removesuffix("()") for span in code_spans(row[1]) if "." not in span}
+    sources = [path for path in files_named(row[1]) if path.suffix == ".py"]
+    defined = {name for path in sources for name in names_in_file(path)}
+    assert {name for name in names if not name.endswith("/")} <= defined
+
+
+def test_the_table_of_what_to_open_is_long_enough_to_help() -> None:
+    assert len(CHANGES) >= 14
+
+
+# --- numbers and words -------------------------------------------------------------------------
 
 
 def test_the_rhythm_of_asking_is_the_true_one() -> None:
-    for name, value, _ in rows(POLLING, "constant"):
-        assert float(value) == getattr(job, name.strip("`")), name
+    for name, file, value, _ in rows(POLLING, "constant"):
+        assert float(value) == constants_of(file.strip("`"))[name.strip("`")], name
+
+
+def constants_of(file: str) -> dict[str, object]:
+    """The names of a module, given as its path."""
+    return vars(importlib.import_module(file.removesuffix(".py").replace("/", ".")))
 
 
 def test_the_policies_of_cloning_are_the_true_ones() -> None:
@@ -153,59 +243,42 @@ def test_the_policies_of_cloning_are_the_true_ones() -> None:
         assert (errors.Outcome.UNKNOWN in policy.retries_on) is after_unknown.startswith("yes")
 
 
-def test_the_table_of_states_holds_every_word_that_is_known() -> None:
-    told = {
-        (word.lower(), ours.strip("`"))
+def test_the_table_of_states_translates_each_word_as_the_code_does() -> None:
+    shown = {
+        word: ours.strip("`")
         for ours, v1, v2, _ in rows(POLLING, "status")
         for word in code_spans(v1 + v2)
     }
-    assert told == set(replies._STATUS_WORDS.items())
-
-
-def test_the_picture_of_the_layers_is_the_one_that_is_held() -> None:
-    [image] = re.findall(r"(?ms)^```text\n(.*?)^```", SUMMARY.read_text(encoding="utf-8"))
-    lines = [line.split() for line in image.splitlines()]
-    assert [int(number) for number, *_ in lines] == list(range(len(lines)))
-    assert [set(modules) for _, *modules in lines] == test_layers.LAYERS
-
-
-def test_the_table_of_modules_says_what_each_says_of_itself() -> None:
-    told = {name.strip("`"): words for name, words in rows(SUMMARY, "module")}
-    modules = set().union(*test_layers.LAYERS[1:]) | test_layers.KNOWS_ONLY_MCP | {"sandbox"}
-    assert told == {name: first_line(name) for name in modules}
-
-
-def first_line(module: str) -> str:
-    found = importlib.import_module(f"minimax.{module}").__doc__ or ""
-    return found.splitlines()[0]
+    assert len(shown) == 11
+    assert shown == {word: replies.job_status(word) for word in shown}
 
 
 def test_the_sandboxs_own_routes_are_the_true_ones() -> None:
-    told = [span for span in prose_spans(POLLING) if re.match(r"(GET|POST|DELETE) /", span)]
+    named = [span for span in prose_spans(POLLING) if re.match(r"(GET|POST|DELETE) /", span)]
     offered = {tuple(line.split()[:2]) for line in control.WELCOME.splitlines()}
-    assert len(told) == 5
-    assert {tuple(route.split()) for route in told} - {("GET", "/")} <= offered
+    assert len(named) == 5
+    assert {tuple(route.split()) for route in named} - {("GET", "/")} <= offered
 
 
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
-        ("minimax_server", "PATIENCE_SECONDS", 48),
-        ("minimax.ledger", "REMEMBERED_SECONDS", 24 * 3600),
-        ("minimax.background", "PAID_GRACE_SECONDS", 5),
-        ("minimax.cloning", "LONGEST_PREVIEW", 1000),
-        ("minimax.cloning", "LONGEST_TEXT_VALIDATION", 200),
-        ("minimax.net", "MAX_REDIRECTS", 3),
-        ("minimax.client", "LARGEST_FILM_BYTES", 2 * 1024**3),
-        ("minimax.errors", "SHOWN_CHARACTERS", 300),
-        ("minimax.models", "CLONE_PRICE_USD", 1.5),
-        ("minimax.models", "LONGEST_WAIT_SECONDS", 45),
-        ("minimax.jobs", "FILE_ID_TRIES", 3),
+        ("minimax.time_budgets", "CALL_SECONDS", 48),
+        ("minimax.time_budgets", "LONGEST_CALL_SECONDS", 50),
+        ("minimax.time_budgets", "LONGEST_WAIT_SECONDS", 45),
+        ("minimax.time_budgets", "HOST_LIMIT_SECONDS", 60),
+        ("minimax.time_budgets", "PAID_GRACE_SECONDS", 5),
+        ("minimax.ledger.records", "REMEMBERED_SECONDS", 24 * 3600),
+        ("minimax.limits", "CLONE_PREVIEW_CHARACTERS", 1000),
+        ("minimax.limits", "TEXT_VALIDATION_CHARACTERS", 200),
+        ("minimax.files.safe_fetch", "MAX_REDIRECTS", 3),
+        ("minimax.api.signed_links", "LARGEST_VIDEO_BYTES", 2 * 1024**3),
+        ("minimax.safe_text", "SHOWN_CHARACTERS", 300),
+        ("minimax.catalog", "CLONE_PRICE_USD", 1.5),
+        ("minimax.video.job", "FILE_ID_TRIES", 3),
     ],
 )
-def test_a_number_that_the_guides_tell_is_the_true_one(
-    module: str, name: str, value: float
-) -> None:
+def test_a_number_in_the_guides_is_the_true_one(module: str, name: str, value: float) -> None:
     assert getattr(importlib.import_module(module), name) == value
 
 
@@ -220,7 +293,7 @@ def test_the_first_page_begins_with_the_command_that_makes_a_video() -> None:
     )
 
 
-def test_the_learning_path_tells_its_minutes() -> None:
+def test_the_learning_path_says_how_long_it_takes() -> None:
     assert [(step, minutes) for step, minutes, *_ in rows(INDEX, "step")] == [
         ("1", "15"),
         ("2", "30"),

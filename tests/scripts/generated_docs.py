@@ -1,8 +1,9 @@
-"""Write the two pages that the code itself tells: docs/TOOLS.md and docs/ERRORS.md.
+"""Write the pages that follow from the code: docs/TOOLS.md, docs/ERRORS.md and docs/MODULES.md.
 
 uv run python -m tests.scripts.generated_docs
 """
 
+import ast
 import asyncio
 import inspect
 import re
@@ -24,12 +25,14 @@ from minimax.api.responses import HttpAnswer
 from minimax.errors import MiniMaxError, Outcome
 from minimax.video import download
 from minimax.voice import clone
+from tests.scripts import shape
 
-DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+ROOT: Final = Path(__file__).resolve().parents[2]
+DOCS: Final = ROOT / "docs"
 WIDTH: Final = 100
-WRITTEN: Final = (
-    "This page is written by `uv run python -m tests.scripts.generated_docs` from the code. A test holds "
-    "the two together."
+ORIGIN: Final = (
+    "This page is generated from the code by `uv run python -m tests.scripts.generated_docs`. A "
+    "test checks that it is up to date."
 )
 
 
@@ -76,7 +79,7 @@ def tools_page() -> str:
         [
             "# The tools\n",
             paragraph(
-                f"{WRITTEN} Every tool is also a coroutine of `minimax_server`, with the same "
+                f"{ORIGIN} Every tool is also a coroutine of `minimax_server`, with the same "
                 "arguments and results. An argument that is left out, `null` or an empty text "
                 "counts as not given. Every key of a result is always there; it holds nothing "
                 "(`null`, in Python `None`) where it does not apply."
@@ -95,14 +98,14 @@ def _overview(tool: Tool) -> list[str]:
 
 
 def _kind(tool: Tool) -> str:
-    told = tool.annotations
-    if told == minimax_server.PAID:
+    annotations = tool.annotations
+    if annotations == minimax_server.PAID:
         return "costs money"
-    if told == minimax_server.READ_ONLY:
-        return "only looks"
-    if told == minimax_server.DESTRUCTIVE:
+    if annotations == minimax_server.READ_ONLY:
+        return "only reads"
+    if annotations == minimax_server.DESTRUCTIVE:
         return "ends something for good"
-    if told == minimax_server.WRITES_FILES:
+    if annotations == minimax_server.WRITES_FILES:
         return "saves a file"
     raise ValueError(f"{tool.name} has annotations that this page has no word for")
 
@@ -215,7 +218,7 @@ DOING: Final[Mapping[Outcome, str]] = MappingProxyType(
         Outcome.NOT_SENT: "repeats it after a pause",
         Outcome.REJECTED: "does not repeat it",
         Outcome.THROTTLED: "repeats it after a pause",
-        Outcome.UNKNOWN: "repeats it where twice does no harm",
+        Outcome.UNKNOWN: "repeats it where doing it twice does no harm",
     }
 )
 KNOWN: Final[Mapping[Outcome, str]] = MappingProxyType(
@@ -223,7 +226,7 @@ KNOWN: Final[Mapping[Outcome, str]] = MappingProxyType(
         Outcome.NOT_SENT: "No byte of the request left this computer.",
         Outcome.REJECTED: "The answer was no, before anything was done.",
         Outcome.THROTTLED: "The answer was: not now.",
-        Outcome.UNKNOWN: "The request left, and what became of it is not known.",
+        Outcome.UNKNOWN: "The request was sent, and what became of it is not known.",
     }
 )
 ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -234,10 +237,10 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
         "LOOK_UP": "looking up voices, files and lists",
         "CLONE": "cloning without a preview",
         "CLONE_WITH_PREVIEW": "cloning with a preview, which is billed",
-        "SUBMIT": "ordering a video",
+        "SUBMIT": "requesting a video",
         "MAKE": "speech, designed voices, images",
         "DELETE": "deleting a voice",
-        "CANCEL": "cancelling an order",
+        "CANCEL": "cancelling a video job",
         "DOWNLOAD": "downloading a file that was made",
     }
 )
@@ -258,7 +261,7 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         "KeyRefusedError": "Copy the key again, or set MINIMAX_API_HOST to the other region.",
         "UnansweredError": "Call again with the same arguments.",
         "MaybeChargedError": "Look at the usage page of the platform before you call again.",
-        "StorageError": "Mend what the text names, then call again. What was made is not lost.",
+        "StorageError": "Fix what the text names, then call again. What was made is not lost.",
     }
 )
 
@@ -269,7 +272,7 @@ def errors_page() -> str:
         [
             "# When something goes wrong\n",
             paragraph(
-                f"{WRITTEN} Over MCP a failure is an error result whose text says what happened "
+                f"{ORIGIN} Over MCP a failure is an error result whose text says what happened "
                 "and what to do next. In Python it is an exception of `minimax.errors` with the "
                 "same text."
             ),
@@ -290,10 +293,12 @@ def errors_page() -> str:
             table(["attribute", "meaning"], _attributes()),
             paragraph(
                 "`failed` as a video's status is none of these. It is MiniMax's verdict on the "
-                "job and a normal result; the reason stands in `error` and `error_code`."
+                "job and a normal result; the reason is in `error` and `error_code`."
             ),
             "## What is known, and what is repeated\n",
-            paragraph("`outcome` says what is known about the request. What follows hangs on it."),
+            paragraph(
+                "`outcome` says what is known about the request. Retries and money depend on it."
+            ),
             table(
                 ["`outcome`", "meaning", "the server"],
                 ([f"`{found.name}`", KNOWN[found], DOING[found]] for found in Outcome),
@@ -306,9 +311,9 @@ def errors_page() -> str:
                 "The pause is random, up to a bound that doubles with each attempt: from "
                 f"{retry.TRANSIENT_BASE_SECONDS:g} to {retry.TRANSIENT_CAP_SECONDS:g} seconds, and "
                 f"from {retry.THROTTLED_BASE_SECONDS:g} to {retry.THROTTLED_CAP_SECONDS:g} after "
-                "THROTTLED. Where MiniMax names a time itself (Retry-After), that is taken. If "
-                f"the pause would be longer than {policies.SUBMIT.longest_wait_seconds:g} seconds, or "
-                "longer than what is left, the error is given at once and tells it."
+                "THROTTLED. If MiniMax itself says how long to wait (Retry-After), that is used. "
+                f"If the pause would be longer than {_longest_wait_seconds():g} seconds, or longer "
+                "than what is left, the error comes at once and says so."
             ),
             "## MiniMax's codes\n",
             table(
@@ -316,7 +321,7 @@ def errors_page() -> str:
                 ([str(code), *_advice(code, advice)] for code, advice in error_codes.CODES.items()),
             ),
             paragraph(
-                "A code that is not in the table is told as it came. With HTTP 200 its outcome "
+                "A code that is not in the table is shown as it came. With HTTP 200 its outcome "
                 "counts as UNKNOWN, so that nothing is bought twice."
             ),
             paragraph("On some requests a code means something else:"),
@@ -327,7 +332,7 @@ def errors_page() -> str:
                     for (name, code), advice in error_codes.ENDPOINT_CODES.items()
                 ),
             ),
-            paragraph("Some codes start something of their own:"),
+            paragraph("Some codes have an effect of their own:"),
             bullets(_specials()),
             "## Answers without a code\n",
             table(["HTTP status", "`outcome`", "meaning"], map(_http_row, STATUSES)),
@@ -347,14 +352,20 @@ def _classes(found: type[MiniMaxError]) -> Iterator[type[MiniMaxError]]:
 
 
 def _attributes() -> Iterator[list[str]]:
-    told = inspect.cleandoc(MiniMaxError.__doc__ or "").split("Attributes:\n")[1]
-    for name, meaning in re.findall(r"^    (\w+): (.+)$", told, re.MULTILINE):
+    attributes = inspect.cleandoc(MiniMaxError.__doc__ or "").split("Attributes:\n")[1]
+    for name, meaning in re.findall(r"^    (\w+): (.+)$", attributes, re.MULTILINE):
         yield [f"`{name}`", meaning]
+
+
+def _longest_wait_seconds() -> float:
+    """The longest pause that MiniMax may ask for; the page names one for all policies."""
+    [seconds] = {getattr(policies, name).longest_wait_seconds for name in ENDPOINTS}
+    return float(seconds)
 
 
 def _policy(name: str, policy: Policy) -> list[str]:
     outcomes = [f"`{outcome.name}`" for outcome in Outcome if outcome in policy.retries_on]
-    times = f"{policy.attempts} times"
+    times = "once" if policy.attempts == 1 else f"{policy.attempts} times"
     return [
         ENDPOINTS[name],
         f"`{name}`",
@@ -375,30 +386,31 @@ def _codes(found: Iterable[int]) -> str:
 
 def _specials() -> Iterator[str]:
     yield (
-        f"{_codes(error_codes.KEY_CODES)}: where MINIMAX_API_HOST is not set, one free call asks the "
-        "other region. If it knows the key, that region is used from then on, and you are told."
+        f"{_codes(error_codes.KEY_CODES)}: if MINIMAX_API_HOST is not set, one free call asks the "
+        "other region. If it knows the key, that region is used from then on, and the next result "
+        "says so."
     )
     yield (
-        f"{_codes(error_codes.MODERATION_CODES)} in an answer about a video job: the verdict on that "
-        "job, so its status is `failed`."
+        f"{_codes(error_codes.MODERATION_CODES)} in an answer about a video job: the verdict on "
+        "that job, so its status is `failed`."
     )
     yield (
-        f"{error_codes.VOICE_ID_TAKEN} while cloning, after an attempt without an answer: a voice_id "
-        "that was made here can only have been taken by that attempt, so the voice is there. More "
-        "is told in [How cloning works](VOICE_CLONE_IMPLEMENTATION.md)."
+        f"{error_codes.VOICE_ID_TAKEN} while cloning, after an attempt without an answer: a "
+        "voice_id that was made here can only have been taken by that attempt, so the voice is "
+        "there. See [How cloning works](VOICE_CLONE_IMPLEMENTATION.md)."
     )
     yield (
-        f"{_codes(clone.UPLOAD_IS_GONE)} while cloning, where an upload is remembered: the "
-        "recording is uploaded anew and cloned, once."
+        f"{_codes(clone.UPLOAD_IS_GONE)} while cloning, if an earlier upload was used again: the "
+        "recording is uploaded and cloned once more."
     )
     yield (
-        f"{error_codes.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of a "
-        f"job that has only just ended, so it is asked again for {download.FILE_SETTLES_SECONDS:g} "
-        "seconds."
+        f"{error_codes.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of "
+        "a job that has only just ended, so it is asked again for "
+        f"{download.FILE_SETTLES_SECONDS:g} seconds."
     )
     yield (
-        f"{error_codes.UNKNOWN_ERROR} with the words {responses.NO_RECORD!r}, about a MiniMax-H3 job: the "
-        f"same as {error_codes.INVALID_PARAMETER}."
+        f"{error_codes.UNKNOWN_ERROR} with the words {responses.NO_RECORD!r}, about a MiniMax-H3 "
+        f"job: the same as {error_codes.INVALID_PARAMETER}."
     )
 
 
@@ -411,18 +423,57 @@ def _http_row(status: int) -> list[str]:
     return [shown, f"`{error.outcome.name}`", str(error).removesuffix(f" (HTTP {status})")]
 
 
+# --- the modules -------------------------------------------------------------------------------
+
+
+def modules_page() -> str:
+    """Every module with the first line of its docstring, one table per folder."""
+    folders: dict[Path, list[Path]] = {}
+    for path in shape.source_files(ROOT):
+        folders.setdefault(path.parent, []).append(path)
+    return "\n".join(
+        [
+            "# The modules\n",
+            paragraph(
+                f"{ORIGIN} Each module describes itself in the first line of its docstring. How "
+                "the folders belong together is in [the map](IMPLEMENTATION_SUMMARY.md)."
+            ),
+            *(part for folder in sorted(folders) for part in _folder(folder, folders[folder])),
+        ]
+    )
+
+
+def _folder(folder: Path, paths: Sequence[Path]) -> Iterator[str]:
+    name = folder.relative_to(ROOT).as_posix()
+    yield "## The server\n" if folder == ROOT else f"## `{name}/`\n"
+    yield from (paragraph(_docstring(path)) for path in paths if path.name == "__init__.py")
+    modules = [path for path in paths if path.name != "__init__.py"]
+    if modules:
+        yield table(["module", "what it does"], map(_module, modules))
+
+
+def _module(path: Path) -> list[str]:
+    link = f"[`{path.name}`](../{path.relative_to(ROOT).as_posix()})"
+    return [link, _docstring(path)]
+
+
+def _docstring(path: Path) -> str:
+    return _first_line(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 # --- the files ---------------------------------------------------------------------------------
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"TOOLS.md": tools_page, "ERRORS.md": errors_page}
+    {"TOOLS.md": tools_page, "ERRORS.md": errors_page, "MODULES.md": modules_page}
 )
 
 
 def write() -> None:
-    for name, made in PAGES.items():
-        (DOCS / name).write_text(made(), encoding="utf-8", newline="\n")
+    """Write all pages."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
     write()
-    sys.stdout.write(f"{' and '.join(PAGES)} are written\n")
+    sys.stdout.write(f"written: {', '.join(PAGES)}\n")
