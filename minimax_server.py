@@ -693,7 +693,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "demo":
         from minimax.commands import demo
 
-        return demo.run(live=options.live)
+        return demo.run(server_file=Path(__file__).resolve(), live=options.live)
     if options.command == "check":
         from minimax.commands import check
 

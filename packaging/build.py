@@ -27,7 +27,13 @@ PACKAGING: Final = ROOT / "packaging"
 PLACEHOLDER: Final = "your-name"
 BUNDLER: Final = "@anthropic-ai/mcpb@2.1.2"
 """The official tool; it checks the manifest while it packs."""
-BUNDLED: Final = ("minimax_server.py", "README.md", "LICENSE")
+BUNDLED: Final = (
+    "minimax_server.py",
+    "README.md",
+    "LICENSE",
+    "packaging/hatch_build.py",
+    "packaging/py.typed",
+)
 BUNDLED_TABLES: Final = ("build-system", "project", "tool.hatch", "tool.uv")
 """What running needs of pyproject.toml; a bundle brings no tests and no tools for them."""
 
@@ -50,6 +56,7 @@ def registry_entry(owner: str = PLACEHOLDER) -> dict[str, Any]:
 
 def fill_bundle(folder: Path) -> None:
     """Put into a folder what the bundle holds."""
+    (folder / "packaging").mkdir()
     for name in BUNDLED:
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -19,6 +20,7 @@ import minimax_server
 from minimax.settings import API_HOSTS, LOG_LEVELS
 from tests.clients.packages import (
     ENVIRONMENT,
+    Unavailable,
     npm_package,
     npm_program,
     program,
@@ -32,6 +34,7 @@ PACKAGING = ROOT / "packaging"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 GOLDEN = ROOT / "tests" / "golden"
 STARTING_SECONDS = 120.0
+INSTALL_SECONDS = 300.0
 """An environment may have to be built first."""
 
 
@@ -134,7 +137,13 @@ def test_the_bundle_holds_what_running_needs_and_no_tests(tmp_path: Path) -> Non
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
     found = {name for name in found if (tmp_path / name).is_file()}
     assert own_files(tmp_path) == own_files(ROOT)
-    assert found - own_files(ROOT) == {"README.md", "manifest.json", "pyproject.toml"}
+    assert found - own_files(ROOT) == {
+        "README.md",
+        "manifest.json",
+        "packaging/hatch_build.py",
+        "packaging/py.typed",
+        "pyproject.toml",
+    }
     assert (tmp_path / "LICENSE").is_file()
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))
     assert set(project) == {"build-system", "project", "tool"}
@@ -165,14 +174,81 @@ def as_here() -> tuple[list[str], str]:
 
 @pytest.mark.clients
 def test_the_wheel_holds_the_server_with_the_sandboxs_media_and_no_tests(tmp_path: Path) -> None:
-    with skipped_if_it_cannot_be_had():
-        command = [uv(), "build", "--wheel", "--out-dir", str(tmp_path), str(ROOT)]
-    done = ran(command, cwd=tmp_path, env=ENVIRONMENT, limit_seconds=STARTING_SECONDS)
-    assert done.returncode == 0, done.stderr
-    [wheel] = tmp_path.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
-    assert {name for name in names if ".dist-info/" not in name} == own_files(ROOT)
+    names = set(zipfile.ZipFile(build_wheel(tmp_path)).namelist())
+    packaged = own_files(ROOT) - {"minimax_server.py"}
+    packaged |= {"minimax_server/__init__.py", "minimax_server/py.typed"}
+    assert {name for name in names if ".dist-info/" not in name} == packaged
     assert "minimax/sandbox/media/video.mp4" in names
+
+
+def build_wheel(folder: Path) -> Path:
+    with skipped_if_it_cannot_be_had():
+        command = [uv(), "build", "--wheel", "--out-dir", str(folder), str(ROOT)]
+    done = ran(command, cwd=folder, env=ENVIRONMENT, limit_seconds=STARTING_SECONDS)
+    assert done.returncode == 0, done.stderr
+    [wheel] = folder.glob("*.whl")
+    return wheel
+
+
+PROGRAM = """
+import asyncio
+
+from minimax_server import generate_video, query_video_generation
+
+
+async def main() -> None:
+    job = asyncio.create_task(generate_video("a dog", dry_run=True))
+    reveal_type(await job)  # told
+    await query_video_generation(task_id=3)  # told
+    await generate_video("a dog", nonsense=1)  # told
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment into which the wheel and type checkers were installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    wheel = build_wheel(folder)
+    python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    with skipped_if_it_cannot_be_had():
+        for command in (
+            [uv(), "venv", "--python", sys.executable, str(folder / "venv")],
+            [uv(), "pip", "install", "--python", str(python), str(wheel), "mypy", "pyright"],
+        ):
+            done = ran(command, cwd=folder, env=ENVIRONMENT, limit_seconds=INSTALL_SECONDS)
+            if done.returncode:
+                raise Unavailable(done.stderr)
+    return python
+
+
+CHECKERS = {
+    "mypy": ["-m", "mypy", "--strict"],
+    "pyright": ["-m", "pyright"],
+}
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_an_installed_wheel_is_typed(checker: str, installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    here = ["--pythonpath", str(installed)] if checker == "pyright" else []
+    command = [str(installed), *CHECKERS[checker], *here, "program.py"]
+    done = ran(command, cwd=tmp_path, env=ENVIRONMENT, limit_seconds=INSTALL_SECONDS)
+    if checker == "pyright" and "error:" not in done.stdout:
+        pytest.skip(f"pyright brings its program from npm, which failed: {done.stderr[-200:]}")
+    complaints = {int(line) for line in re.findall(r"program\.py:(\d+)", done.stdout)}
+    marked = [n for n, line in enumerate(PROGRAM.splitlines(), 1) if line.endswith("# told")]
+    assert complaints == set(marked), done.stdout
+    assert "task_id" in done.stdout or "SubmittedVideo" in done.stdout
+
+
+@pytest.mark.clients
+def test_the_demo_runs_from_an_installed_wheel(installed: Path, home: Path) -> None:
+    program = "import sys, minimax_server; sys.exit(minimax_server.main(['demo']))"
+    env = {**ENVIRONMENT, "HOME": str(home), "MINIMAX_MCP_BASE_PATH": str(home / "MiniMax")}
+    done = ran([str(installed), "-c", program], cwd=home, env=env, limit_seconds=STARTING_SECONDS)
+    assert done.returncode == 0, done.stderr
+    assert "no cost" in done.stdout
 
 
 @pytest.mark.clients

@@ -30,7 +30,6 @@ from minimax.time_budgets import LONGEST_WAIT_SECONDS
 
 __all__ = ["run"]
 
-SERVER: Final = Path(__file__).resolve().parents[2] / "minimax_server.py"
 SPOKEN: Final = "Good morning. This is my new voice, and this is how it sounds."
 IMAGE_PROMPT: Final = "The sun over a calm sea, wide view, warm light"
 PROMPT: Final = "The sun rises over the sea and sets again while the light changes. [Static shot]"
@@ -40,17 +39,18 @@ TYPICAL_SECONDS: Final = {False: 8.0, True: 100.0}
 """How long a video takes, on the sandbox and at MiniMax; only the bar needs it."""
 
 
-def run(*, live: bool = False) -> int:
+def run(*, server_file: Path, live: bool = False) -> int:
     """Show the job; returns the exit code.
 
     Args:
+        server_file: The server that is started, as hosts name it.
         live: At MiniMax and for real, after the price was named and the person agreed.
     """
     if live and not _ask_to_spend():
         print("Nothing was done.")
         return 1
     try:
-        asyncio.run(_tour(live=live))
+        asyncio.run(_tour(server_file, live=live))
     except (TourError, SettingsError, OSError, BaseExceptionGroup) as failure:
         print(f"\nIt did not work: {_first(failure)}", file=sys.stderr)
         return 1
@@ -83,27 +83,27 @@ def _ask_to_spend() -> bool:
         return False
 
 
-async def _tour(*, live: bool) -> None:
+async def _tour(server_file: Path, *, live: bool) -> None:
     settings = Settings.from_env(sandbox=not live)
     print("Starting the server as an MCP host does ...")
-    async with Client(_server(settings, live=live)) as client:
+    async with Client(_server(settings, server_file, live=live)) as client:
         tools = (await client.list_tools()).tools
         print(f"It is up and offers {len(tools)} tools.\n")
         voice_id = await _clone(client, _put_recording(settings))
         await _speak(client, voice_id)
-        await _film(client, await _paint(client), live=live)
+        await _make_video(client, await _make_images(client), live=live)
     if not live:
         print("\nThat was the sandbox: no key, no cost, nothing was sent out.")
         print("For your own: uv run minimax_server.py check")
 
 
-def _server(settings: Settings, *, live: bool) -> StdioServerParameters:
+def _server(settings: Settings, server_file: Path, *, live: bool) -> StdioServerParameters:
     """The server under the person's settings, but for those that the tour itself depends on."""
     needed = {
         "MINIMAX_API_RESOURCE_MODE": "local",
         "MINIMAX_MCP_INPUT_PATHS": str(settings.base_path),
     }
-    arguments = [str(SERVER)] if live else [str(SERVER), "--sandbox"]
+    arguments = [str(server_file)] if live else [str(server_file), "--sandbox"]
     return StdioServerParameters(
         command=sys.executable, args=arguments, env={**os.environ, **needed}
     )
@@ -131,7 +131,7 @@ async def _speak(client: Client, voice_id: str) -> None:
     print(f"   speech:   {speech['path']}\n")
 
 
-async def _paint(client: Client) -> list[str]:
+async def _make_images(client: Client) -> list[str]:
     print("3. Making two images")
     images = await _call(client, "text_to_image", prompt=IMAGE_PROMPT, aspect_ratio="16:9", n=2)
     for path in images["paths"]:
@@ -140,7 +140,7 @@ async def _paint(client: Client) -> list[str]:
     return [images["paths"][0], images["paths"][-1]]
 
 
-async def _film(client: Client, frames: list[str], *, live: bool) -> None:
+async def _make_video(client: Client, frames: list[str], *, live: bool) -> None:
     print("4. Generating a video from the first image to the second")
     first, last = frames
     job = await _call(client, "generate_video", prompt=PROMPT, first_frame=first, last_frame=last)

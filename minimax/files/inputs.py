@@ -156,8 +156,8 @@ async def _write_chunk(file: IO[bytes], chunk: bytes, field: str) -> None:
     except OSError as error:
         raise StorageError(
             f"{field}: the file could not be kept on this computer while it was fetched: "
-            f"{explain_write_error(error)}. Make room in the folder for temporary files, then call again. "
-            "Nothing was sent."
+            f"{explain_write_error(error)}. Make room in the folder for temporary files, then "
+            "call again. Nothing was sent."
         ) from None
 
 

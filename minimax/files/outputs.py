@@ -242,6 +242,6 @@ def not_media(what: str) -> StorageError:
 
 def _cannot_write(error: OSError) -> StorageError:
     return StorageError(
-        f"The file could not be saved: {explain_write_error(error)}. Nothing half-written was left behind. The "
-        "folder is set with MINIMAX_MCP_BASE_PATH."
+        f"The file could not be saved: {explain_write_error(error)}. Nothing half-written was left "
+        "behind. The folder is set with MINIMAX_MCP_BASE_PATH."
     )

@@ -79,8 +79,8 @@ def check_size(size: int, *, field: str, requirements: MediaRequirements) -> Non
     """
     if size > requirements.most_bytes:
         raise InputError(
-            f"{field}: the {requirements.noun} is larger than {requirements.most_bytes / MIB:.0f} MB, MiniMax's "
-            "limit. Give a shorter or more compressed one. Nothing was sent."
+            f"{field}: the {requirements.noun} is larger than {requirements.most_bytes / MIB:.0f} "
+            "MB, MiniMax's limit. Give a shorter or more compressed one. Nothing was sent."
         )
 
 
@@ -100,7 +100,8 @@ def type_of(head: bytes, *, field: str, requirements: MediaRequirements) -> str:
     what = f"this is {known[0]}" if known else "its content is none of these"
     remedy = f"To convert it, {known[1]}." if known else "Give the file in one of these formats."
     raise InputError(
-        f"{field}: MiniMax takes a {requirements.noun} as {wanted}, and {what}. {remedy} Nothing was sent."
+        f"{field}: MiniMax takes a {requirements.noun} as {wanted}, and {what}. {remedy} "
+        "Nothing was sent."
     )
 
 

@@ -140,7 +140,8 @@ def _result_of_saved(
         bytes=saved.bytes,
         media_type=saved.media_type,
         next_step=runtime.write_next_step(
-            f"The video is saved. Tell the person where: {saved.path}{_link_life_text(download.link.url)}"
+            f"The video is saved. Tell the person where: {saved.path}"
+            f"{_link_life_text(download.link.url)}"
         ),
     )
 

@@ -144,16 +144,16 @@ def _fingerprint(body: Mapping[str, Any], account: str) -> str:
     return hashlib.sha256(f"{account}\n{text}".encode()).hexdigest()
 
 
-# --- what a caller is told ---------------------------------------------------------------------------------
+# --- what a caller is told ---------------------------------------------------------------------
 
 
 def _error_after_doubt(job: JobRecord) -> MaybeChargedError:
     when = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
     return MaybeChargedError(
         f"An identical request of {when:%Y-%m-%d %H:%M} UTC ended in doubt: MiniMax may have "
-        f"accepted and charged it, so it is not sent again.{_look_text(job.task_id)} Ask the person, "
-        "who can look at the usage page of the MiniMax platform. Only if they agree in this chat "
-        "that it may be paid for twice, call again with allow_second_charge=true.",
+        f"accepted and charged it, so it is not sent again.{_look_text(job.task_id)} Ask the "
+        "person, who can look at the usage page of the MiniMax platform. Only if they agree in "
+        "this chat that it may be paid for twice, call again with allow_second_charge=true.",
         outcome=Outcome.UNKNOWN,
         task_id=job.task_id,
     )
@@ -164,7 +164,7 @@ def _doubt_error(error: MiniMaxError, probable: str | None) -> MaybeChargedError
         error,
         "The video request was sent and no usable answer came back: MiniMax may have accepted and "
         "charged it. It was not sent again, and must not be: do not call generate_video again for "
-        f"this request.{_look_text(probable)} Tell the person, who can look at the usage page of the "
+        f"this video.{_look_text(probable)} Tell the person, who can look at the usage page of the "
         "MiniMax platform. Only if they agree that it may be paid for twice, call again with "
         "allow_second_charge=true.",
         task_id=probable,
@@ -208,8 +208,8 @@ def _result_of_purchase(
         next_step=runtime.write_next_step(
             f"{handed_over if reused else ''}The job is accepted and takes one to several minutes. "
             f"Call {waiting_call(task_id)} and repeat that until status is completed or "
-            f"failed. Do not call generate_video again for this request. {list_price_text(job.price_usd)}"
-            f"{_trouble(runtime)}"
+            f"failed. Do not call generate_video again for this video. "
+            f"{list_price_text(job.price_usd)}{_trouble(runtime)}"
         ),
     )
 

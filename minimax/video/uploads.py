@@ -47,7 +47,7 @@ async def upload_large_images(
     except StillRunning:
         raise UnansweredError(
             "The images are still on their way to MiniMax; that goes on by itself. No video has "
-            "been ordered yet. Call generate_video again with exactly the same arguments: that "
+            "been requested yet. Call generate_video again with exactly the same arguments: that "
             "joins it.",
             outcome=Outcome.NOT_SENT,
         ) from None
@@ -82,6 +82,6 @@ async def _upload(client: MiniMaxClient, image: Input) -> str:
             raise
         raise UnansweredError.after(
             error,
-            "An image could not be uploaded to MiniMax, so no video was ordered and nothing was "
+            "An image could not be uploaded to MiniMax, so no video was requested and nothing was "
             "charged. Call again.",
         ) from None
