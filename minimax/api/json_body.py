@@ -54,31 +54,23 @@ class JsonBody:
         pieces = json.dumps(document, default=mark_image, ensure_ascii=False).split(mark)
         self._pieces = [piece.encode() for piece in pieces]
         self._images = images
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Type and exact length."""
-        return {"Content-Type": "application/json", "Content-Length": str(self.length)}
-
-    @property
-    def length(self) -> int:
+        self.length = sum(map(len, self._pieces)) + sum(map(uri_length, images))
         """Bytes that will be sent."""
-        return sum(map(len, self._pieces)) + sum(map(uri_length, self._images))
+        self.headers = {"Content-Type": "application/json", "Content-Length": str(self.length)}
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The body in pieces, from the beginning each time."""
         for piece, image in zip(self._pieces, self._images, strict=False):
             yield piece
-            yield _uri_head(image)
+            yield URI_HEAD.format(image.media_type).encode()
             for chunk in image.chunks(CHUNK_BYTES):
                 yield base64.b64encode(chunk)
         yield self._pieces[-1]
 
 
-def _uri_head(image: StreamedImage) -> bytes:
-    return f"data:{image.media_type};base64,".encode()
+URI_HEAD: Final = "data:{};base64,"
 
 
 def uri_length(image: StreamedImage) -> int:
     """Bytes that an image takes in a body."""
-    return len(_uri_head(image)) + 4 * -(-image.size // 3)
+    return len(URI_HEAD.format(image.media_type)) + 4 * -(-image.size // 3)

@@ -17,8 +17,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import PurePosixPath
-from typing import IO, BinaryIO, Final, Self, cast
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
 from minimax.errors import InputError, MiniMaxError, StorageError
@@ -64,14 +64,19 @@ class Input(io.RawIOBase):
         left = self.size - self._file.tell()
         data = self._file.read(max(0, min(left, len(buffer))))
         if left > 0 and not data:
-            raise StorageError("The file was changed while it was being read. Call again.")
+            raise _changed_error()
         buffer[: len(data)] = data
         return len(data)
 
     def chunks(self, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
         """The content from its beginning, in pieces."""
-        self.seek(0)
-        while chunk := self.read(chunk_bytes):
+        self._file.seek(0)
+        left = self.size
+        while left > 0:
+            chunk = self._file.read(min(left, chunk_bytes))
+            if not chunk:
+                raise _changed_error()
+            left -= len(chunk)
             yield chunk
 
     def digest(self) -> str:
@@ -86,8 +91,9 @@ class Input(io.RawIOBase):
         self._file.close()
         super().close()
 
-    def __enter__(self) -> Self:
-        return self
+
+def _changed_error() -> StorageError:
+    return StorageError("The file was changed while it was being read. Call again.")
 
 
 def open_input(source: Source, *, field: str, requirements: MediaRequirements) -> Input:
@@ -101,7 +107,12 @@ def open_input(source: Source, *, field: str, requirements: MediaRequirements) -
     Raises:
         InputError: It may not be used, or MiniMax would refuse it; the text says why.
     """
-    name, file = _open_source(source, field, requirements)
+    if isinstance(source, DataUri):
+        file, name = _decode_data_uri(source.text, field, requirements), field
+    elif isinstance(source, LocalFile):
+        file, name = _open_path(source.path, field), source.path.name
+    else:
+        raise InputError(f"{field}: give the {requirements.noun} as a path, or as an https URL.")
     try:
         return _check_opened(file, name=name, field=field, requirements=requirements)
     except BaseException:
@@ -172,16 +183,9 @@ def _decode_data_uri(text: str, field: str, requirements: MediaRequirements) -> 
         raise InputError(f"{field}: what follows base64, is not base64.") from None
 
 
-def _open_source(
-    source: Source, field: str, requirements: MediaRequirements
-) -> tuple[str, BinaryIO]:
-    """A name for the upload, and the opened content."""
-    if isinstance(source, DataUri):
-        return field, _decode_data_uri(source.text, field, requirements)
-    if not isinstance(source, LocalFile):
-        raise InputError(f"{field}: give the {requirements.noun} as a path, or as an https URL.")
+def _open_path(path: Path, field: str) -> BinaryIO:
     try:
-        return source.path.name, open_without_links(source.path)
+        return open_without_links(path)
     except OSError as error:
         raise open_error(error, field) from None
 
@@ -211,7 +215,6 @@ def _check_opened(
     media_type = type_of(file.read(media_types.HEAD_BYTES), field=field, requirements=requirements)
     opened = Input(file, name=_upload_name(name, media_type), media_type=media_type, size=size)
     check_content(opened, size=size, media_type=media_type, field=field, requirements=requirements)
-    opened.seek(0)
     return opened
 
 

@@ -50,16 +50,16 @@ def resolve_input(text: str, *, field: str, settings: Settings) -> Path:
     """
     given = _from_file_url(text, field) if text.lower().startswith("file:") else text
     refuse_odd_text(given, field=field)
-    place = _resolve(_expand(given, settings.base_path), field)
-    inside = [folder for folder in settings.input_paths if place.is_relative_to(folder)]
+    path = _resolve(given, base=settings.base_path, field=field)
+    inside = [folder for folder in settings.input_paths if path.is_relative_to(folder)]
     if not inside:
         raise _outside(field, settings)
-    if all(_is_private(place, folder) for folder in inside):
+    if all(_is_private(path, folder) for folder in inside):
         raise InputError(
             f"{field} cannot be used: it lies in a hidden or system folder, which stay closed. "
             "Copy the file to a plain folder and give that path."
         )
-    return place
+    return path
 
 
 def resolve_output_folder(text: str | None, *, settings: Settings) -> Path:
@@ -73,13 +73,13 @@ def resolve_output_folder(text: str | None, *, settings: Settings) -> Path:
     field = "output_directory"
     given = strip_quotes(text)
     refuse_odd_text(given, field=field)
-    place = _resolve(_expand(given, settings.base_path), field)
-    if not place.is_relative_to(settings.base_path):
+    path = _resolve(given, base=settings.base_path, field=field)
+    if not path.is_relative_to(settings.base_path):
         raise InputError(
             "output_directory must be inside the folder for saved files "
             "(MINIMAX_MCP_BASE_PATH). Leave it out, or give a folder name to be made in there."
         )
-    return place
+    return path
 
 
 def refuse_odd_text(text: str, *, field: str) -> None:
@@ -131,33 +131,30 @@ def _from_file_url(text: str, field: str) -> str:
     return url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
 
 
-def _expand(text: str, base: Path) -> Path:
-    if text == "~" or text.startswith(("~/", "~\\")):
-        return Path(os.path.expanduser("~")) / text[2:]  # noqa: PTH111 - never raises
-    return base / text
-
-
-def _resolve(path: Path, field: str) -> Path:
+def _resolve(text: str, *, base: Path, field: str) -> Path:
+    """The real path of what a person wrote: below the home folder, absolute, or below `base`."""
+    in_home = text == "~" or text.startswith(("~/", "~\\"))
+    path = Path(os.path.expanduser("~")) / text[2:] if in_home else base / text  # noqa: PTH111
     try:
         return Path(os.path.realpath(path))
     except (OSError, ValueError):
         raise InputError(f"{field} is not a path that this computer can follow.") from None
 
 
-def _is_private(place: PurePath, folder: PurePath) -> bool:
-    below = [part.casefold() for part in place.relative_to(folder).parts]
+def _is_private(path: PurePath, folder: PurePath) -> bool:
+    below = [part.casefold() for part in path.relative_to(folder).parts]
     hidden = any(part.startswith(".") for part in below)
-    return hidden or "appdata" in below or _is_below_library(place)
+    return hidden or "appdata" in below or _is_below_library(path)
 
 
-def _is_below_library(place: PurePath) -> bool:
+def _is_below_library(path: PurePath) -> bool:
     try:
         home = Path(os.path.realpath(Path.home()))
     except RuntimeError:  # this user has none
         return False
-    if not place.is_relative_to(home):
+    if not path.is_relative_to(home):
         return False
-    below = [part.casefold() for part in place.relative_to(home).parts]
+    below = [part.casefold() for part in path.relative_to(home).parts]
     return below[:1] == ["library"] and (len(below) < 2 or below[1] not in CLOUD_FOLDERS)  # noqa: PLR2004
 
 

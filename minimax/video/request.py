@@ -41,14 +41,11 @@ def mode_of(request: VideoRequest) -> VideoMode:
         return VideoMode.REFERENCES
     if request.subject_image is not None:
         return VideoMode.SUBJECT
-    if framed:
-        return _mode_of_frames(request)
+    if request.first_frame is not None:
+        both = request.last_frame is not None
+        return VideoMode.FIRST_AND_LAST_FRAME if both else VideoMode.FIRST_FRAME
+    if request.last_frame is not None:
+        return VideoMode.LAST_FRAME
     if request.prompt is None:
         raise InputError("prompt is required, unless a first_frame or a subject_image is given.")
     return VideoMode.TEXT
-
-
-def _mode_of_frames(request: VideoRequest) -> VideoMode:
-    if request.first_frame is None:
-        return VideoMode.LAST_FRAME
-    return VideoMode.FIRST_FRAME if request.last_frame is None else VideoMode.FIRST_AND_LAST_FRAME

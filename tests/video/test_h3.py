@@ -281,7 +281,7 @@ async def test_an_image_that_cannot_be_uploaded_is_no_order_and_no_doubt(
 ) -> None:
     sandbox.faults.add(Fault("/v1/files/upload", status=502, times=3))
     async with use_runtime(settings, sandbox, time) as running:
-        with pytest.raises(UnansweredError, match="no video was ordered and nothing was charged"):
+        with pytest.raises(UnansweredError, match="no video was requested and nothing was charged"):
             await submit.submit(running, too_large)
         assert running.ledger.newest(9) == []
         assert (await submit.submit(running, too_large))["status"] == "queued"
@@ -293,7 +293,7 @@ async def test_uploads_that_outlast_a_call_go_on_and_are_joined_before_anything_
 ) -> None:
     sandbox.faults.add(Fault("/v1/files/upload", delay_seconds=0.3))
     async with use_runtime(settings, sandbox, time) as running:
-        with pytest.raises(UnansweredError, match="No video has been ordered yet"):
+        with pytest.raises(UnansweredError, match="No video has been requested yet"):
             await submit.submit(running, too_large, within_seconds=0.05)
         assert running.ledger.newest(9) == []
         video = await submit.submit(running, too_large, within_seconds=10)
