@@ -7,6 +7,7 @@ Each tool is also a coroutine that Python code can await:
 """
 
 import argparse
+import asyncio
 import json
 import logging
 import sys
@@ -18,7 +19,14 @@ from typing import Annotated, Any, Final, Literal
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp_types import Completion, CompletionArgument, ToolAnnotations
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    Completion,
+    CompletionArgument,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    ToolAnnotations,
+)
 from pydantic import BeforeValidator, Field
 
 from minimax import __version__, logs, runtime
@@ -100,10 +108,22 @@ MOST_COMPLETIONS: Final = 100
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id; models like to write the digits as a number."""
 
+
+@asynccontextmanager
+async def _answer(ctx: Context[Any, Any]) -> AsyncIterator[None]:
+    """Name the call that is answered, once it is written down which answers have arrived."""
+    running = await runtime.current()
+    running.deliveries.note_request()
+    await running.deliveries.settle()
+    with runtime.answer_call(str(ctx.request_id)):
+        yield
+
+
 toolbox = Toolbox(
     user_error=MiniMaxError,
     argument_error=InputError,
     longest_call_seconds=LONGEST_CALL_SECONDS,
+    around_call=_answer,
 )
 
 
@@ -159,6 +179,9 @@ async def voice_clone(
     need_volume_normalization: Annotated[
         bool | None, Field(description="True: even out the loudness first.")
     ] = None,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> ClonedVoice:
     """Make a voice from a recording, to speak with as voice_id.
@@ -183,7 +206,12 @@ async def voice_clone(
         need_noise_reduction=need_noise_reduction,
         need_volume_normalization=need_volume_normalization,
     )
-    return await clone.clone(await runtime.current(), request, within_seconds=_answer_within(ctx))
+    return await clone.clone(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        within_seconds=_answer_within(ctx),
+    )
 
 
 @toolbox.tool(title="Generate a video", annotations=PAID)
@@ -419,6 +447,9 @@ async def text_to_audio(
     bitrate: Annotated[int | None, Field(description="For mp3; 128000 when left out.")] = None,
     channel: Annotated[int | None, Field(description="1 (default) or 2.")] = None,
     subtitles: Annotated[bool, Field(description="True: also save an .srt file.")] = False,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
     output_directory: Annotated[
         str | None, Field(description="Folder inside the base folder; made if missing.")
     ] = None,
@@ -448,7 +479,12 @@ async def text_to_audio(
         subtitles=subtitles,
         output_directory=output_directory,
     )
-    return await speak.speak(await runtime.current(), request, within_seconds=_answer_within(ctx))
+    return await speak.speak(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        within_seconds=_answer_within(ctx),
+    )
 
 
 @toolbox.tool(title="List voices", annotations=READ_ONLY)
@@ -484,6 +520,9 @@ async def voice_design(
         str | None, Field(description="Id for the new voice. Made by MiniMax when left out.")
     ] = None,
     *,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
     output_directory: Annotated[
         str | None, Field(description="Folder inside the base folder; made if missing.")
     ] = None,
@@ -502,7 +541,12 @@ async def voice_design(
         voice_id=voice_id,
         output_directory=output_directory,
     )
-    return await design.design(await runtime.current(), request, within_seconds=_answer_within(ctx))
+    return await design.design(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        within_seconds=_answer_within(ctx),
+    )
 
 
 @toolbox.tool(title="Delete a voice", annotations=DESTRUCTIVE)
@@ -542,6 +586,9 @@ async def text_to_image(
     prompt_optimizer: Annotated[
         bool | None, Field(description="True: let MiniMax embellish the prompt.")
     ] = None,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
     output_directory: Annotated[
         str | None, Field(description="Folder inside the base folder; made if missing.")
     ] = None,
@@ -563,7 +610,12 @@ async def text_to_image(
         prompt_optimizer=prompt_optimizer,
         output_directory=output_directory,
     )
-    return await image.make(await runtime.current(), request, within_seconds=_answer_within(ctx))
+    return await image.make(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        within_seconds=_answer_within(ctx),
+    )
 
 
 def _answer_within(ctx: Context[Any, Any] | None) -> float | None:
@@ -587,6 +639,7 @@ def make_server(
     *,
     backend: Backend | None = None,
     host_listens: Callable[[], bool] = lambda: True,
+    on_runtime: Callable[[Runtime], object] = lambda _: None,
 ) -> MCPServer[Runtime]:
     """The server, ready to be served; nothing is read or opened before a call needs it.
 
@@ -594,11 +647,13 @@ def make_server(
         load_settings: Where the settings come from.
         backend: Something else than MiniMax to speak to: the sandbox.
         host_listens: Whether an answer can still reach the host.
+        on_runtime: Told of the runtime when the server starts.
     """
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
         opened = Runtime(load_settings, backend=backend, host_listens=host_listens)
+        on_runtime(opened)
         async with runtime.host_runtime(opened):
             yield opened
 
@@ -738,12 +793,42 @@ def _serve(*, sandboxed: bool) -> int:
             "This is an MCP server: a host such as Claude Desktop starts it and speaks JSON-RPC "
             "with it. To see it work, run: uv run minimax_server.py demo\n"
         )
+    watcher = _HostWatcher()
     server = make_server(
         load_settings,
         backend=_sandbox if sandboxed else None,
         host_listens=stdio.host_listener(),
+        on_runtime=watcher.watch,
     )
-    return stdio.serve(server, closing_seconds=CLOSING_SECONDS)
+    return stdio.serve(server, closing_seconds=CLOSING_SECONDS, on_message=watcher.see)
+
+
+class _HostWatcher:
+    """Sees from the host's messages which answers have arrived, and which are ignored."""
+
+    def __init__(self) -> None:
+        self._runtime: Runtime | None = None
+        self._settling: set[asyncio.Task[None]] = set()
+
+    def watch(self, opened: Runtime) -> None:
+        self._runtime = opened
+
+    def see(self, message: SessionMessage) -> None:
+        if self._runtime is None:
+            return
+        deliveries = self._runtime.deliveries
+        if isinstance(message.message, JSONRPCRequest):
+            deliveries.note_request()
+        elif isinstance(message.message, JSONRPCNotification):
+            if message.message.method != "notifications/cancelled":
+                return
+            call = (message.message.params or {}).get("requestId")
+            deliveries.note_cancellation(str(call))
+        else:
+            return
+        task = asyncio.create_task(deliveries.settle())
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
 
 
 def _load_settings(*, sandboxed: bool) -> Callable[[], Settings]:

@@ -19,10 +19,14 @@ __all__ = ["PRICES_AS_OF", "VIDEO_MODELS", "VideoMode", "VideoModel", "price_lis
 DEFAULT_VOICE: Final = "English_Graceful_Lady"
 DEFAULT_SPEECH_MODEL: Final = "speech-2.8-hd"
 IMAGE_MODEL: Final = "image-01"
+VOICE_DESIGN_MODEL: Final = "voice-design"
+"""MiniMax names no model for it; this is what lists show."""
 
 CLONE_PRICE_USD: Final = 1.50
 DESIGN_PRICE_USD: Final = 3.00
 """Taken when the voice first speaks."""
+DESIGN_PREVIEW_USD_PER_MILLION: Final = 60.0
+"""Characters of a preview (an older copy of the price page says 30)."""
 IMAGE_PRICE_USD: Final = 0.0035
 SPEECH_PRICES_USD_PER_MILLION: Final[Mapping[str, float]] = MappingProxyType(
     {

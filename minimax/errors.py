@@ -2,6 +2,8 @@
 
     MiniMaxError
     ├── SettingsError      a setting is missing or wrong; nothing was sent
+    ├── SpendingLimitError the daily limit allows no more; nothing was sent
+    ├── DeclinedError      the person did not agree to the price; nothing was sent
     ├── InputError         an argument or a file cannot be used; nothing was sent
     ├── UnreachableError   MiniMax could not be reached; nothing was sent
     ├── RefusedError       MiniMax answered with a refusal
@@ -19,6 +21,7 @@ from http import HTTPStatus
 from typing import Self
 
 __all__ = [
+    "DeclinedError",
     "InputError",
     "KeyRefusedError",
     "MaybeChargedError",
@@ -26,6 +29,7 @@ __all__ = [
     "Outcome",
     "RefusedError",
     "SettingsError",
+    "SpendingLimitError",
     "StorageError",
     "UnansweredError",
     "UnreachableError",
@@ -112,6 +116,14 @@ class SettingsError(MiniMaxError):
 
 class InputError(MiniMaxError):
     """An argument or a file cannot be used; nothing was sent."""
+
+
+class SpendingLimitError(MiniMaxError):
+    """The daily limit allows no more; nothing was sent."""
+
+
+class DeclinedError(MiniMaxError):
+    """The person did not agree to the price; nothing was sent."""
 
 
 class UnreachableError(MiniMaxError):

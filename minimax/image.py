@@ -1,26 +1,29 @@
 """Makes images from a prompt and saves them, also for use as frames of a video."""
 
 import asyncio
+import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from minimax import delivery
-from minimax.api.json_body import drop_none
+from minimax.api.json_body import StreamedImage, drop_none
 from minimax.api.replies import ImageReply
-from minimax.catalog import IMAGE_MODEL, IMAGE_PRICE_USD
+from minimax.catalog import IMAGE_MODEL
 from minimax.errors import MiniMaxError, RefusedError
-from minimax.files import inputs, media_types, outputs
+from minimax.files import inputs, media_types, outputs, paths
 from minimax.files.outputs import SavedFile
 from minimax.files.requirements import PORTRAIT
-from minimax.files.source import Source, file_version, parse_source
+from minimax.files.source import Source, parse_source
+from minimax.ledger.records import Kind
 from minimax.limits import ASPECT_RATIOS, IMAGE_PROMPT_CHARACTERS, IMAGES
 from minimax.runtime import Runtime
 from minimax.settings import Settings
-from minimax.spending.billed_call import call_billed, run_or_join
-from minimax.spending.wording import list_price_text
+from minimax.spending.billed_result import BilledRequest, buy_result
+from minimax.spending.estimates import estimate_images
 from minimax.tool_results import GeneratedImages
 from minimax.validation import check_choice, check_length, check_range
 
@@ -41,7 +44,11 @@ class ImageRequest:
 
 
 async def make(
-    runtime: Runtime, request: ImageRequest, *, within_seconds: float | None = None
+    runtime: Runtime,
+    request: ImageRequest,
+    *,
+    second_charge_agreed: bool = False,
+    within_seconds: float | None = None,
 ) -> GeneratedImages:
     """Make images and save them, or give their links where only links are wanted.
 
@@ -49,20 +56,46 @@ async def make(
 
     Raises:
         InputError: MiniMax would refuse it; nothing was sent.
+        SpendingLimitError: It would exceed the daily limit; nothing was sent.
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
     check_length("prompt", request.prompt, IMAGE_PROMPT_CHARACTERS)
     check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
     check_range("n", request.n, IMAGES)
-    subject = await asyncio.to_thread(_parse_subject, request, runtime.settings)
-    return await run_or_join(
-        runtime,
-        request,
-        partial(_make, subject=subject),
-        within_seconds=within_seconds,
-        about=file_version(subject),
+    folder = await asyncio.to_thread(
+        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
     )
+    with ExitStack() as opened:
+        body, identity = await asyncio.to_thread(_prepare, request, runtime.settings, opened)
+        bought = await buy_result(
+            runtime,
+            BilledRequest(
+                kind=Kind.IMAGE,
+                tool="text_to_image",
+                noun="The image",
+                model=IMAGE_MODEL,
+                prompt=request.prompt,
+                price_usd=estimate_images(request.n),
+                identity={**identity, "folder": str(folder)},
+                send=partial(_send, runtime, body),
+                make_result=partial(_make_result, runtime, folder),
+                opened=opened,
+            ),
+            second_charge_agreed=second_charge_agreed,
+            within_seconds=within_seconds,
+        )
+    return cast("GeneratedImages", bought.result)
+
+
+def _prepare(
+    request: ImageRequest, settings: Settings, opened: ExitStack
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The request's body, and what makes it identical to another one."""
+    subject = _parse_subject(request, settings)
+    body = _body(request, subject, opened)
+    text = json.dumps(body, default=StreamedImage.digest, sort_keys=True)
+    return body, json.loads(text)
 
 
 def _parse_subject(request: ImageRequest, settings: Settings) -> Source | None:
@@ -71,35 +104,29 @@ def _parse_subject(request: ImageRequest, settings: Settings) -> Source | None:
     return parse_source(request.subject_image, field="subject_image", settings=settings)
 
 
-async def _make(
-    runtime: Runtime, request: ImageRequest, folder: Path, *, subject: Source | None
-) -> GeneratedImages:
-    reply = await _request_images(runtime, request, subject)
-    urls = reply.data.image_urls
-    saved, problem = await _save_all(runtime, reply, folder)
-    return GeneratedImages(
-        paths=[str(file.path) for file in saved],
-        image_urls=urls,
-        blocked=reply.metadata.failed_count,
-        next_step=runtime.write_next_step(
-            _next_step(saved, urls)
-            + _describe_blocked(reply.metadata.failed_count)
-            + f" {list_price_text(IMAGE_PRICE_USD * len(urls), decimals=4)}"
-            + delivery.saving_failed_text(problem, link="image_urls")
-        ),
-    )
-
-
-async def _request_images(
-    runtime: Runtime, request: ImageRequest, subject: Source | None
-) -> ImageReply:
-    client = await runtime.client()
-    with ExitStack() as opened:
-        body = await asyncio.to_thread(_body, request, subject, opened)
-        reply = await call_billed(client.make_images(body), what="The image")
+async def _send(runtime: Runtime, body: Mapping[str, Any]) -> ImageReply:
+    reply = await (await runtime.client()).make_images(body)
     if not reply.data.image_urls:
         raise RefusedError("MiniMax's content check held every image back. Reword the prompt.")
     return reply
+
+
+async def _make_result(
+    runtime: Runtime, folder: Path, content: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    reply = ImageReply.model_validate(content)
+    urls = reply.data.image_urls
+    saved, problem = await _save_all(runtime, reply, folder)
+    return {
+        "paths": [str(file.path) for file in saved],
+        "image_urls": urls,
+        "blocked": reply.metadata.failed_count,
+        "next_step": runtime.write_next_step(
+            _next_step(saved, urls)
+            + _describe_blocked(reply.metadata.failed_count)
+            + delivery.saving_failed_text(problem, link="image_urls")
+        ),
+    }
 
 
 def _body(request: ImageRequest, subject: Source | None, opened: ExitStack) -> dict[str, Any]:

@@ -42,6 +42,11 @@ in innocent words as well, which must not be taken apart to hide it."""
 
 ENV_FILE: Final = Path(__file__).resolve().parent.parent / ".env"
 
+DEFAULT_DAILY_LIMIT_USD: Final = 20.0
+DEFAULT_ASK_ABOVE_USD: Final = 0.50
+MOST_USD: Final = 1_000_000
+"""A larger amount is a mistake."""
+
 ResourceMode = Literal["local", "url"]
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -59,6 +64,10 @@ class Settings:
     state_dir: Path
     video_model: str | None = None
     log_level: str = "WARNING"
+    daily_limit_usd: float | None = DEFAULT_DAILY_LIMIT_USD
+    """Most that may be spent in any 24 hours; None: no limit."""
+    ask_above_usd: float | None = DEFAULT_ASK_ABOVE_USD
+    """Purchases above this are put before the person; None: never."""
     sandbox: bool = False
 
     @property
@@ -98,6 +107,10 @@ class Settings:
             state_dir=_state_dir(values, api_host, sandbox=sandbox),
             video_model=values.get("MINIMAX_VIDEO_MODEL"),
             log_level=_log_level(values),
+            daily_limit_usd=_dollars(
+                values, "MINIMAX_MCP_DAILY_LIMIT_USD", DEFAULT_DAILY_LIMIT_USD
+            ),
+            ask_above_usd=_dollars(values, "MINIMAX_MCP_ASK_ABOVE_USD", DEFAULT_ASK_ABOVE_USD),
             sandbox=sandbox,
         )
 
@@ -191,6 +204,23 @@ def _log_level(values: Mapping[str, str]) -> str:
     if level not in LOG_LEVELS:
         raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}.")
     return level
+
+
+def _dollars(values: Mapping[str, str], name: str, default: float) -> float | None:
+    text = values.get(name)
+    if text is None:
+        return default
+    if text.lower() == "off":
+        return None
+    try:
+        amount = float(text.removeprefix("$"))
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < MOST_USD:
+        raise SettingsError(
+            f"{name} must be an amount in US dollars such as {default:g}, 0, or off."
+        )
+    return amount
 
 
 def _folder(name: str, values: Mapping[str, str]) -> Path | None:

@@ -1,6 +1,6 @@
 """What each tool returns: one TypedDict per tool, with every key always present."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -18,6 +18,8 @@ __all__ = [
     "VideoStatus",
 ]
 
+
+REUSED: Final = "True: made by an earlier call whose answer was lost; nothing was bought now."
 
 JobStatus = Literal["queued", "processing", "completed", "failed"]
 
@@ -121,6 +123,7 @@ class Speech(TypedDict):
     duration_ms: int | None
     characters: Annotated[int | None, Field(description="Billed characters.")]
     subtitle_path: str | None
+    reused: Annotated[bool, Field(description=REUSED)]
     next_step: str
 
 
@@ -147,6 +150,7 @@ class DesignedVoice(TypedDict):
 
     voice_id: Annotated[str, Field(description="Give this to text_to_audio to speak.")]
     preview_path: str | None
+    reused: Annotated[bool, Field(description=REUSED)]
     next_step: str
 
 
@@ -163,4 +167,5 @@ class GeneratedImages(TypedDict):
     paths: Annotated[list[str], Field(description="Images on this computer.")]
     image_urls: Annotated[list[str], Field(description="Work for about a day, without a key.")]
     blocked: Annotated[int, Field(description="Images that the content check held back.")]
+    reused: Annotated[bool, Field(description=REUSED)]
     next_step: str

@@ -174,6 +174,8 @@ class VideoTask(Reply):
     model: str = ""
     status: str = ""
     created_at: float = 0
+    duration: Number = 0
+    resolution: str = ""
     content: TaskContent = TaskContent()
     error: TaskError = TaskError()
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from minimax.api.client import MiniMaxClient
 from minimax.errors import MiniMaxError, SettingsError
-from minimax.ledger.sqlite import Ledger
+from minimax.ledger.records import Kind
+from minimax.ledger.sqlite import SqliteLedger
 from minimax.settings import Settings, read_env_file
 
 __all__ = ["run"]
@@ -112,15 +113,22 @@ def _folder(settings: Settings) -> tuple[bool, str]:
 
 
 def _ledger(settings: Settings) -> tuple[bool, str]:
-    ledger = Ledger(settings.state_dir)
-    jobs = len(ledger.newest(MOST_COUNTED))
-    ledger.close()
-    if ledger.trouble is None:
+    jobs, trouble = asyncio.run(_read_ledger(settings))
+    if trouble is None:
         return True, f"ledger: {settings.state_dir} ({jobs} paid jobs)"
     return False, (
         f"ledger: {settings.state_dir} cannot be used. Move a damaged ledger.db aside, make the "
         "folder writable, or set MINIMAX_MCP_STATE_DIR to a folder of yours."
     )
+
+
+async def _read_ledger(settings: Settings) -> tuple[int, str | None]:
+    ledger = SqliteLedger(settings.state_dir)
+    try:
+        jobs = await ledger.newest(MOST_COUNTED, kinds=[Kind.VIDEO])
+        return len(jobs), await ledger.read_trouble()
+    finally:
+        await ledger.aclose()
 
 
 def _writable(what: str, variable: str, folder: Path) -> tuple[bool, str]:

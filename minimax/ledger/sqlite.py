@@ -1,188 +1,205 @@
-"""The ledger in SQLite: what was bought from this machine, so that no paid job is lost.
+"""The ledger in SQLite: what was bought from this machine, so that nothing paid is lost.
 
-A row is `submitting` before its request leaves, then `accepted` with its task id, `rejected`, or
-`unknown`. `answered_at` is set when the result was handed over to a caller; until then the job
-belongs to the next identical call. Rows hold prompts, and never a key.
+A row is `submitting` before its request leaves, then `accepted`, `rejected` or `unknown`. Its
+answer has been received when a caller shows it (`answered_at`); until then the purchase belongs to
+the next identical request. Rows hold prompts, and never a key.
 
-Several servers of one user write here at once; every change is one SQLite transaction. A ledger
-that cannot be used never stops a paid job: the process then remembers in memory, and says so.
+Several servers of one user write here at once; every method is one transaction, on a thread of its
+own. A file that cannot be used for a moment never stops a paid job: the process remembers in
+memory, says so, tries the file again at every transaction, and merges what it remembered back.
 """
 
 import contextlib
+import json
 import os
+import secrets
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from minimax.ledger.processes import Processes
+from minimax.ledger.clock import LedgerClock
+from minimax.ledger.legacy_processes import Processes
+from minimax.ledger.owners import BEAT_SECONDS, LEASE_SECONDS, Owner
 from minimax.ledger.records import (
-    REMEMBERED_SECONDS,
+    KEPT_SECONDS,
+    LIMIT_WINDOW_SECONDS,
+    UNPRICED_USD,
+    Beginning,
     Decision,
-    JobRecord,
+    Kind,
     Purchase,
+    Record,
+    Spending,
     State,
     decide,
     would_buy,
 )
+from minimax.ledger.schema import NewerLedgerError, migrate
+from minimax.ledger.worker import Worker
 from minimax.tool_results import JobStatus
 
 T = TypeVar("T")
 
-__all__ = ["Ledger"]
+__all__ = ["FILE_NAME", "SqliteLedger"]
 
 FILE_NAME: Final = "ledger.db"
 BUSY_SECONDS: Final = 5.0
 """How long one server waits for another's transaction."""
-FIRST_ID_IN_MEMORY: Final = 10**12
+RETRY_BUSY_SECONDS: Final = 0.2
+"""The same while the file could not be used a moment ago."""
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
+CENT: Final = 0.005
+"""Sums of list prices are compared to the cent."""
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    fingerprint TEXT NOT NULL,
-    state TEXT NOT NULL,
-    pid INTEGER NOT NULL,
-    pid_started TEXT,
-    created_at REAL NOT NULL,
-    deadline_at REAL NOT NULL,
-    caller_pid INTEGER,
-    caller_started TEXT,
-    answered_at REAL,
-    task_id TEXT,
-    api TEXT NOT NULL,
-    model TEXT NOT NULL,
-    prompt TEXT,
-    duration INTEGER,
-    resolution TEXT,
-    price_usd REAL,
-    status TEXT,
-    file_id TEXT,
-    path TEXT,
-    final_reply TEXT
-);
-CREATE INDEX IF NOT EXISTS jobs_by_fingerprint ON jobs (fingerprint, created_at);
-CREATE INDEX IF NOT EXISTS jobs_by_task ON jobs (task_id);
-"""
+NOT_WRITTEN: Final = (
+    "This could not be written down on this computer, so it will not be remembered after "
+    "the server ends: keep the task_id. Run: uv run minimax_server.py check"
+)
+NEWER: Final = (
+    "The ledger on this computer was written by a later version of this server, so what is bought "
+    "now will not be remembered after the server ends. Update this server."
+)
+DAMAGED: Final = (
+    "The ledger on this computer was damaged and has been set aside as {name}: what was bought "
+    "before is not known here, so an identical request would be bought again."
+)
 
 
-class Ledger:
-    """The jobs of one state folder.
+class SqliteLedger:
+    """See `base.Ledger`.
 
-    Attributes:
-        trouble: A sentence for the person where jobs could not be written down; else None.
+    Args:
+        folder: Where `ledger.db` is, or will be made.
+        clock: The time that rows are dated by.
+        processes: Tells whether processes of version 0.1.0 still run.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        now: Callable[[], float] = time.time,
+        clock: LedgerClock | None = None,
         processes: Processes | None = None,
     ) -> None:
-        self._now = now
+        self._clock = clock or LedgerClock()
+        self._boot = self._clock.read_boot_id()
         self._processes = processes or Processes()
+        self._folder = folder
         self._file = folder / FILE_NAME
-        self._in_memory: sqlite3.Connection | None = None
-        self._lock = threading.Lock()
-        self._held: dict[int, dict[str, Any]] = {}
-        self._agreed: dict[int, list[int]] = {}
-        self.trouble: str | None = None
-        try:
-            _make_private(self._file)
-            with self._connection() as db:
-                db.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error):
-            self._remember_in_memory()
+        self._migrated: tuple[int, int] | None = None
+        self._owner = Owner(folder)
+        self._worker = Worker(idle_seconds=BEAT_SECONDS, on_idle=self._beat)
+        self._memory: sqlite3.Connection | None = None
+        self._remembered: dict[str, dict[str, Any]] = {}
+        """Rows that this process has written, for a file that forgets them."""
+        self._unsaved: set[str] = set()
+        """Rows that changed while the file could not be used."""
+        self._agreed: dict[str, list[str]] = {}
+        self._has_open_rows = False
+        self._trouble: str | None = None
 
     # --- buying --------------------------------------------------------------------------------
 
-    def begin(
-        self, purchase: Purchase, *, second_charge_agreed: bool
-    ) -> tuple[Decision, JobRecord]:
-        """Decide what an intended purchase comes to, and write it down if it is to be made.
-
-        Args:
-            purchase: What is to be bought.
-            second_charge_agreed: The person agreed that an earlier attempt in doubt may be paid
-                for twice.
-        """
-        decision, job, row = self._do(self._begin, purchase, second_charge_agreed)
-        self._held[job.id] = row
-        return decision, job
+    async def begin(
+        self,
+        purchase: Purchase,
+        *,
+        second_charge_agreed: bool,
+        limit_usd: float | None,
+        ignoring: Sequence[str] = (),
+    ) -> Beginning:
+        """See `base.Ledger`."""
+        return await self._run(self._begin, purchase, second_charge_agreed, limit_usd, ignoring)
 
     def _begin(
         self,
         db: sqlite3.Connection,
         purchase: Purchase,
-        second_charge_agreed: bool,  # noqa: FBT001 - `_do` hands it over by position
-    ) -> tuple[Decision, JobRecord, dict[str, Any]]:
-        self._expire_dead_submissions(db)
-        found = self._earlier(db, purchase.fingerprint)
-        if found is None or would_buy(found[0], second_charge_agreed=second_charge_agreed):
-            doubts = self._doubts(db, purchase.fingerprint) if second_charge_agreed else []
-            decision, job = Decision.BUY, self._write(db, purchase)
-            self._agreed[job.id] = doubts
-        else:
-            decision, job = found
-            self._claim(db, job)
-        row = db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone()
-        return decision, job, dict(row)
+        agreed: bool,  # noqa: FBT001 - `_run` hands it over by position
+        limit_usd: float | None,
+        ignoring: Sequence[str],
+    ) -> Beginning:
+        self._settle(db)
+        found = self._earlier(db, purchase, ignoring)
+        earlier = found[0] if found is not None else None
+        spent = self._spent(db)
+        if not would_buy(earlier, price_usd=purchase.price_usd, second_charge_agreed=agreed):
+            assert found is not None  # noqa: S101 - would_buy buys where nothing was found
+            decision, record = found
+            if decision is not Decision.REFUSE:  # a refused call waits for nothing
+                self._update(db, record.key, caller=self._owner.id, **self._caller_columns())
+            return Beginning(decision=decision, record=record, spending=Spending(spent_usd=spent))
+        over = limit_usd is not None and spent + purchase.counted_usd > limit_usd + CENT / 10
+        if over:
+            spending = self._room(db, spent, purchase.counted_usd, limit_usd or 0.0)
+            return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
+        doubts = self._doubts(db, purchase.fingerprint)
+        key = self._insert(db, purchase)
+        self._agreed[key] = doubts if agreed else []
+        return Beginning(
+            decision=Decision.BUY,
+            record=self._record(db, self._row(db, key)),
+            spending=Spending(spent_usd=spent + purchase.counted_usd),
+            doubt=bool(doubts),
+        )
 
-    def peek(self, fingerprint: str) -> Decision | None:
-        """What `begin` would make of earlier attempts; None where there are none. Claims none."""
-        return self._do(self._peek, fingerprint)
+    async def peek(self, purchase: Purchase) -> Decision | None:
+        """See `base.Ledger`."""
+        return await self._run(self._peek, purchase)
 
-    def _peek(self, db: sqlite3.Connection, fingerprint: str) -> Decision | None:
-        self._expire_dead_submissions(db)
-        found = self._earlier(db, fingerprint)
+    def _peek(self, db: sqlite3.Connection, purchase: Purchase) -> Decision | None:
+        self._settle(db)
+        found = self._earlier(db, purchase, ())
         return None if found is None else found[0]
 
-    def _doubts(self, db: sqlite3.Connection, fingerprint: str) -> list[int]:
+    def _doubts(self, db: sqlite3.Connection, fingerprint: str) -> list[str]:
         rows = db.execute(
-            "SELECT id FROM jobs WHERE fingerprint = ? AND state = ? AND answered_at IS NULL",
-            (fingerprint, State.UNKNOWN.value),
+            "SELECT key FROM jobs WHERE state = ? AND answered_at IS NULL AND request = ?",
+            (State.UNKNOWN.value, fingerprint),
         )
-        return [row["id"] for row in rows]
+        return [row["key"] for row in rows]
 
     def _earlier(
-        self, db: sqlite3.Connection, fingerprint: str
-    ) -> tuple[Decision, JobRecord] | None:
-        rows = db.execute(
-            "SELECT * FROM jobs WHERE fingerprint = ? AND created_at > ? AND answered_at IS NULL"
-            " ORDER BY created_at, id",
-            (fingerprint, self._now() - REMEMBERED_SECONDS),
+        self, db: sqlite3.Connection, purchase: Purchase, ignoring: Sequence[str]
+    ) -> tuple[Decision, Record] | None:
+        db.execute(  # adopt what version 0.1.0 wrote
+            "UPDATE jobs SET request = ? WHERE fingerprint = ? AND request IS NULL",
+            (purchase.fingerprint, purchase.legacy_fingerprint),
         )
-        found = [(decide(job), job) for job in map(self._record_of, rows)]
+        rows = db.execute(
+            "SELECT * FROM jobs WHERE request = ? AND answered_at IS NULL ORDER BY created_at, id",
+            (purchase.fingerprint,),
+        ).fetchall()
+        records = [self._record(db, row) for row in rows if row["key"] not in ignoring]
+        found = [(decide(record), record) for record in records]
         for wanted in (Decision.HAND_OVER, Decision.JOIN, Decision.REFUSE):
-            for decision, job in found:
+            for decision, record in found:
                 if decision is wanted:
-                    return decision, job
+                    return decision, record
         return None
 
-    def _claim(self, db: sqlite3.Connection, job: JobRecord) -> None:
-        """This process's caller now waits for the answer."""
-        db.execute(
-            "UPDATE jobs SET caller_pid = ?, caller_started = ? WHERE id = ?",
-            (*self._own_process(), job.id),
-        )
-
-    def _write(self, db: sqlite3.Connection, purchase: Purchase) -> JobRecord:
-        pid, started = self._own_process()
+    def _insert(self, db: sqlite3.Connection, purchase: Purchase) -> str:
+        key = secrets.token_hex(16)
+        wall = self._clock.wall()
         values = {
-            "fingerprint": purchase.fingerprint,
+            "key": key,
+            "kind": purchase.kind.value,
+            "request": purchase.fingerprint,
+            "fingerprint": purchase.legacy_fingerprint or purchase.fingerprint,
+            "account": purchase.account,
             "state": State.SUBMITTING.value,
-            "pid": pid,
-            "pid_started": started,
-            "caller_pid": pid,
-            "caller_started": started,
-            "created_at": self._now(),
-            "deadline_at": self._now() + purchase.deadline_seconds,
+            "owner": self._owner.id,
+            "caller": self._owner.id,
+            "pid": self._processes.own_pid(),
+            "pid_started": self._processes.start_time(self._processes.own_pid()),
+            **self._caller_columns(),
+            "created_at": wall,
+            "deadline_at": wall + purchase.deadline_seconds,
+            "boot": self._boot,
+            "boot_seconds": self._clock.boot_seconds(),
             "api": purchase.api,
             "model": purchase.model,
             "prompt": purchase.prompt,
@@ -190,156 +207,418 @@ class Ledger:
             "resolution": purchase.resolution,
             "price_usd": purchase.price_usd,
         }
-        _insert(db, values)
-        row = db.execute("SELECT * FROM jobs WHERE id = last_insert_rowid()").fetchone()
-        return self._record_of(row)
+        _insert_row(db, values)
+        self._remember(db, key)
+        return key
 
-    def _own_process(self) -> tuple[int, str | None]:
+    def _caller_columns(self) -> dict[str, Any]:
+        """The caller as version 0.1.0 knows it."""
         pid = self._processes.own_pid()
-        return pid, self._processes.start_time(pid)
+        return {"caller_pid": pid, "caller_started": self._processes.start_time(pid)}
 
-    def _expire_dead_submissions(self, db: sqlite3.Connection) -> None:
-        """A submission whose process is gone, or whose time is over, ended in doubt."""
+    # --- what became of it ---------------------------------------------------------------------
+
+    async def mark_accepted(
+        self, key: str, *, task_id: str | None = None, reply: Mapping[str, Any] | None = None
+    ) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._mark_accepted, key, task_id, reply)
+
+    def _mark_accepted(
+        self,
+        db: sqlite3.Connection,
+        key: str,
+        task_id: str | None,
+        reply: Mapping[str, Any] | None,
+    ) -> None:
+        self._update(
+            db,
+            key,
+            state=State.ACCEPTED.value,
+            task_id=task_id,
+            status="queued" if task_id is not None else None,
+            reply=None if reply is None else json.dumps(reply),
+        )
+        for doubt in self._agreed.pop(key, []):
+            self._update(db, doubt, answered_at=self._clock.wall())
+
+    async def mark_ended(self, key: str, state: State) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._update, key, state=state.value)
+
+    async def mark_probable(self, key: str, task_id: str) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._update, key, state=State.UNKNOWN.value, task_id=task_id)
+
+    async def record_result(self, key: str, result: Mapping[str, Any]) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._update, key, result=json.dumps(result))
+
+    async def abandon(self, key: str) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._update, key, caller=None, caller_pid=None)
+
+    async def mark_received(self, keys: Sequence[str]) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._mark_received, keys)
+
+    def _mark_received(self, db: sqlite3.Connection, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._update(db, key, answered_at=self._clock.wall())
+
+    async def take_back(self, key: str) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._take_back, key)
+
+    def _take_back(self, db: sqlite3.Connection, key: str) -> None:
+        row = self._row(db, key)
+        if row is not None and row["used_at"] is None:
+            self._update(db, key, answered_at=None, caller=None, caller_pid=None)
+
+    async def receive_by_use(self, value: str) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._receive_by_use, value, begin="BEGIN")
+
+    def _receive_by_use(self, db: sqlite3.Connection, value: str) -> None:
         rows = db.execute(
-            "SELECT id, pid, pid_started, deadline_at FROM jobs WHERE state = ?",
-            (State.SUBMITTING.value,),
+            "SELECT key FROM jobs WHERE used_at IS NULL AND (task_id = ? OR file_id = ?)"
+            " UNION SELECT key FROM jobs WHERE used_at IS NULL AND caller = ?"
+            " AND result LIKE '%' || ? || '%'",
+            (value, value, self._owner.id, json.dumps(value)[1:-1]),
         ).fetchall()
+        wall = self._clock.wall()
         for row in rows:
-            alive = self._processes.is_alive(row["pid"], row["pid_started"])
-            if row["deadline_at"] < self._now() or not alive:
-                db.execute(
-                    "UPDATE jobs SET state = ? WHERE id = ?", (State.UNKNOWN.value, row["id"])
-                )
-
-    def mark_accepted(self, job: JobRecord, task_id: str) -> None:
-        """MiniMax accepted: the job has a name, and the doubts that were agreed on are settled."""
-        self._set(job.id, state=State.ACCEPTED.value, task_id=task_id, status="queued")
-        for doubt in self._agreed.pop(job.id, []):
-            self._set(doubt, answered_at=self._now())
-
-    def mark_ended(self, job: JobRecord, state: State) -> None:
-        """The submission was refused, or is in doubt."""
-        self._set(job.id, state=state.value)
-
-    def mark_probable(self, job: JobRecord, task_id: str) -> None:
-        """In doubt, but MiniMax lists exactly one job that it may have become."""
-        self._set(job.id, state=State.UNKNOWN.value, task_id=task_id)
-
-    def mark_abandoned(self, job: JobRecord) -> None:
-        """The caller has gone without an answer; the submission may still be under way."""
-        self._set(job.id, caller_pid=None)
-
-    def mark_answered(self, job: JobRecord) -> None:
-        """The result is handed over to a caller."""
-        self._set(job.id, answered_at=self._now())
+            self._update(db, row["key"], used_at=wall, answered_at=wall)
 
     # --- looking -------------------------------------------------------------------------------
 
-    def reload(self, job: JobRecord) -> JobRecord:
-        """The row as it is now, its submission in doubt if the process that sent it is gone."""
-        return self._do(self._reload, job.id) or replace(job, state=State.UNKNOWN)
+    async def reload(self, key: str) -> Record | None:
+        """See `base.Ledger`."""
+        return await self._run(self._reload, key)
 
-    def _reload(self, db: sqlite3.Connection, row_id: int) -> JobRecord | None:
-        self._expire_dead_submissions(db)
-        row = db.execute("SELECT * FROM jobs WHERE id = ?", (row_id,)).fetchone()
-        return None if row is None else self._record_of(row)
+    def _reload(self, db: sqlite3.Connection, key: str) -> Record | None:
+        self._settle(db)
+        row = self._row(db, key)
+        return None if row is None else self._record(db, row)
 
-    def by_task(self, task_id: str) -> JobRecord | None:
-        """The job of a task id, if it was bought from here."""
-        return self._do(self._find, "SELECT * FROM jobs WHERE task_id = ?", task_id, begin="BEGIN")
+    async def by_task(self, task_id: str) -> Record | None:
+        """See `base.Ledger`."""
+        return await self._run(self._by_task, task_id, begin="BEGIN")
 
-    def newest(self, limit: int, *, status: str | None = None) -> list[JobRecord]:
-        """The jobs that may have cost something, newest first."""
-        return self._do(self._newest, limit, status)
+    def _by_task(self, db: sqlite3.Connection, task_id: str) -> Record | None:
+        row = db.execute(
+            "SELECT * FROM jobs WHERE task_id = ? ORDER BY id DESC LIMIT 1", (task_id,)
+        ).fetchone()
+        return None if row is None else self._record(db, row)
 
-    def _newest(self, db: sqlite3.Connection, limit: int, status: str | None) -> list[JobRecord]:
-        self._expire_dead_submissions(db)
+    async def newest(
+        self, limit: int, *, kinds: Sequence[Kind], status: str | None = None
+    ) -> list[Record]:
+        """See `base.Ledger`."""
+        return await self._run(self._newest, limit, kinds, status)
+
+    def _newest(
+        self, db: sqlite3.Connection, limit: int, kinds: Sequence[Kind], status: str | None
+    ) -> list[Record]:
+        self._settle(db)
+        marks = ", ".join("?" * len(kinds))
         rows = db.execute(
-            "SELECT * FROM jobs WHERE state != ? AND (? IS NULL OR status = ?)"
-            " ORDER BY created_at DESC, id DESC LIMIT ?",
-            (State.REJECTED.value, status, status, limit),
+            f"SELECT * FROM jobs WHERE state != ? AND COALESCE(kind, 'video') IN ({marks})"  # noqa: S608
+            " AND (? IS NULL OR status = ?) ORDER BY created_at DESC, id DESC LIMIT ?",
+            (State.REJECTED.value, *(kind.value for kind in kinds), status, status, limit),
         )
-        return [self._record_of(row) for row in rows]
+        return [self._record(db, row) for row in rows.fetchall()]
 
-    def record_status(
+    async def find_recent_twin(self, fingerprint: str, *, within_seconds: float) -> Record | None:
+        """See `base.Ledger`."""
+        return await self._run(self._find_recent_twin, fingerprint, within_seconds, begin="BEGIN")
+
+    def _find_recent_twin(
+        self, db: sqlite3.Connection, fingerprint: str, within_seconds: float
+    ) -> Record | None:
+        row = db.execute(
+            "SELECT * FROM jobs WHERE request = ? AND state = ?"
+            " ORDER BY created_at DESC, id DESC LIMIT 1",
+            (fingerprint, State.ACCEPTED.value),
+        ).fetchone()
+        record = None if row is None else self._record(db, row)
+        return record if record is not None and record.age_seconds < within_seconds else None
+
+    async def record_status(
         self, task_id: str, *, status: JobStatus, file_id: str | None, reply: str | None
     ) -> None:
-        """Note how a job stands; `reply` is MiniMax's final answer, once there is one."""
-        self._execute(
-            "UPDATE jobs SET status = ?, file_id = COALESCE(?, file_id), final_reply = ?"
-            " WHERE task_id = ?",
-            (status, file_id, reply, task_id),
+        """See `base.Ledger`."""
+        await self._run(self._record_status, task_id, status, file_id, reply)
+
+    def _record_status(
+        self,
+        db: sqlite3.Connection,
+        task_id: str,
+        status: JobStatus,
+        file_id: str | None,
+        reply: str | None,
+    ) -> None:
+        finished_at = None if reply is None else self._clock.wall()
+        for row in db.execute("SELECT key, file_id FROM jobs WHERE task_id = ?", (task_id,)):
+            self._update(
+                db,
+                row["key"],
+                status=status,
+                file_id=file_id or row["file_id"],
+                final_reply=reply,
+                finished_at=finished_at,
+            )
+
+    async def record_path(self, file_id: str, path: Path) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._record_path, file_id, path)
+
+    def _record_path(self, db: sqlite3.Connection, file_id: str, path: Path) -> None:
+        for row in db.execute("SELECT key FROM jobs WHERE file_id = ?", (file_id,)).fetchall():
+            self._update(db, row["key"], path=str(path))
+
+    async def count_open_jobs(self) -> int:
+        """See `base.Ledger`."""
+        return await self._run(self._count_open_jobs, begin="BEGIN")
+
+    def _count_open_jobs(self, db: sqlite3.Connection) -> int:
+        [count] = db.execute(
+            "SELECT COUNT(*) FROM jobs WHERE status IN ('queued', 'processing')"
+            " AND final_reply IS NULL AND created_at > ?",
+            (self._clock.wall() - KEPT_SECONDS[Kind.VIDEO],),
+        ).fetchone()
+        return int(count)
+
+    # --- money ---------------------------------------------------------------------------------
+
+    async def sum_spending(self, within_seconds: float) -> Mapping[Kind, float]:
+        """See `base.Ledger`."""
+        return await self._run(self._sum_spending, within_seconds)
+
+    def _sum_spending(self, db: sqlite3.Connection, within_seconds: float) -> Mapping[Kind, float]:
+        self._settle(db)
+        sums: dict[Kind, float] = {}
+        for row in self._charges(db, within_seconds):
+            kind = Kind(row["kind"] or Kind.VIDEO.value)
+            sums[kind] = sums.get(kind, 0.0) + row["usd"]
+        return sums
+
+    def _charges(self, db: sqlite3.Connection, within_seconds: float) -> list[sqlite3.Row]:
+        """Kind, counted price and age of what was or may have been charged, oldest first.
+
+        A row counts by either clock that puts it into the window: rows of this boot by the boot
+        clock, which is never set, others by the wall clock; one that seems to be of the future
+        is young.
+        """
+        wall, boot_seconds = self._clock.wall(), self._clock.boot_seconds()
+        rows = db.execute(
+            "SELECT kind, COALESCE(price_usd, ?) AS usd,"
+            " CASE WHEN boot = ? THEN ? - boot_seconds ELSE ? - created_at END AS age"
+            " FROM jobs WHERE state != ? AND id IN ("
+            "  SELECT id FROM jobs WHERE created_at > ?"
+            "  UNION SELECT id FROM jobs WHERE boot = ? AND boot_seconds > ?)",
+            (
+                UNPRICED_USD,
+                self._boot,
+                boot_seconds,
+                wall,
+                State.REJECTED.value,
+                wall - within_seconds,
+                self._boot,
+                boot_seconds - within_seconds,
+            ),
+        )
+        in_window = [row for row in rows if row["age"] < within_seconds]
+        return sorted(in_window, key=lambda row: -row["age"])
+
+    def _spent(self, db: sqlite3.Connection) -> float:
+        return float(sum(row["usd"] for row in self._charges(db, LIMIT_WINDOW_SECONDS)))
+
+    def _room(
+        self, db: sqlite3.Connection, spent_usd: float, price_usd: float, limit_usd: float
+    ) -> Spending:
+        """When enough of what was spent leaves the window."""
+        left = spent_usd
+        for row in self._charges(db, LIMIT_WINDOW_SECONDS):
+            left -= row["usd"]
+            if left + price_usd <= limit_usd + CENT / 10:
+                room_in = max(0.0, LIMIT_WINDOW_SECONDS - row["age"])
+                return Spending(spent_usd=spent_usd, room_in_seconds=room_in)
+        return Spending(spent_usd=spent_usd)
+
+    # --- who is still there --------------------------------------------------------------------
+
+    def _settle(self, db: sqlite3.Connection) -> None:
+        """Name the rows of 0.1.0, and note what is in doubt because its sender is gone."""
+        db.execute("UPDATE jobs SET key = lower(hex(randomblob(16))) WHERE key IS NULL")
+        for owner in db.execute("SELECT id FROM owners").fetchall():
+            if not self._is_alive(db, owner["id"], None, None):
+                db.execute(
+                    "UPDATE jobs SET caller = NULL, caller_pid = NULL WHERE caller = ?",
+                    (owner["id"],),
+                )
+                db.execute("DELETE FROM owners WHERE id = ?", (owner["id"],))
+                self._owner.remove(owner["id"])
+        rows = db.execute(
+            "SELECT key, owner, pid, pid_started, deadline_at FROM jobs WHERE state = ?",
+            (State.SUBMITTING.value,),
+        ).fetchall()
+        wall = self._clock.wall()
+        for row in rows:
+            lives = self._is_alive(db, row["owner"], row["pid"], row["pid_started"])
+            if row["deadline_at"] < wall or not lives:
+                self._update(db, row["key"], state=State.UNKNOWN.value)
+
+    def _is_alive(
+        self, db: sqlite3.Connection, owner: str | None, pid: int | None, started: str | None
+    ) -> bool:
+        if owner is None:  # written by version 0.1.0
+            return self._processes.is_alive(pid, started)
+        if owner == self._owner.id:
+            return True
+        beat = db.execute("SELECT * FROM owners WHERE id = ?", (owner,)).fetchone()
+        if beat is None:
+            return False
+        gone = self._owner.is_gone(owner)
+        return not gone if gone is not None else self._age(beat, beat["beat_at"]) <= LEASE_SECONDS
+
+    def _age(self, row: sqlite3.Row, wall_at: float) -> float:
+        if row["boot"] is not None and row["boot"] == self._boot:
+            age: float = self._clock.boot_seconds() - row["boot_seconds"]
+            return age
+        seconds: float = self._clock.wall() - wall_at
+        return seconds
+
+    def _show_life(self, db: sqlite3.Connection) -> None:
+        self._owner.show_life()
+        db.execute(
+            "INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)",
+            (self._owner.id, self._clock.wall(), self._boot, self._clock.boot_seconds()),
         )
 
-    def record_path(self, file_id: str, path: Path) -> None:
-        """Record where a video was saved."""
-        self._execute("UPDATE jobs SET path = ? WHERE file_id = ?", (str(path), file_id))
+    def _beat(self) -> None:
+        if self._has_open_rows and self._memory is None:
+            with self._transaction("BEGIN IMMEDIATE", self._open_file()) as db:
+                self._show_life(db)
 
-    def _set(self, row_id: int, **values: Any) -> None:
+    # --- rows ----------------------------------------------------------------------------------
+
+    def _row(self, db: sqlite3.Connection, key: str) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = db.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()
+        return row
+
+    def _update(self, db: sqlite3.Connection, key: str, **values: Any) -> None:
+        """Change a row; one that has vanished from the file is written again."""
         names = ", ".join(f"{name} = ?" for name in values)
-        self._held.get(row_id, {}).update(values)
-        self._execute(f"UPDATE jobs SET {names} WHERE id = ?", (*values.values(), row_id))  # noqa: S608
+        statement = f"UPDATE jobs SET {names} WHERE key = ?"  # noqa: S608 - names are ours
+        if db.execute(statement, (*values.values(), key)).rowcount == 0:
+            row = self._remembered.get(key)
+            if row is None:
+                raise LookupError(f"the ledger has no row {key}")
+            _insert_row(db, {**row, **values})
+        self._remember(db, key)
 
-    def _execute(self, statement: str, values: Sequence[object]) -> None:
-        self._do(lambda db: db.execute(statement, values))
+    def _remember(self, db: sqlite3.Connection, key: str) -> None:
+        row = self._row(db, key)
+        if row is None or (row["owner"] != self._owner.id and row["caller"] != self._owner.id):
+            self._remembered.pop(key, None)
+            if self._memory is not None:
+                self._unsaved.add(key)
+            return
+        self._remembered[key] = {name: row[name] for name in row.keys() if name != "id"}  # noqa: SIM118
+        if self._memory is not None:
+            self._unsaved.add(key)
+        else:
+            self._show_life(db)
+        self._has_open_rows = True
 
-    def _find(self, db: sqlite3.Connection, query: str, value: object) -> JobRecord | None:
-        row = db.execute(f"{query} ORDER BY id DESC LIMIT 1", (value,)).fetchone()
-        return None if row is None else self._record_of(row)
-
-    def _record_of(self, row: sqlite3.Row) -> JobRecord:
-        return JobRecord(
-            id=row["id"],
+    def _record(self, db: sqlite3.Connection, row: sqlite3.Row | None) -> Record:
+        if row is None:
+            raise LookupError("the row that was just written is not there")
+        return Record(
+            key=row["key"] or f"id-{row['id']}",
+            kind=Kind(row["kind"] or Kind.VIDEO.value),
             state=State(row["state"]),
             created_at=row["created_at"],
-            caller_gone=not self._processes.is_alive(row["caller_pid"], row["caller_started"]),
+            age_seconds=self._age(row, row["created_at"]),
+            sender_lives=self._is_alive(db, row["owner"], row["pid"], row["pid_started"]),
+            caller_waits=self._caller_waits(db, row),
+            received_at=row["answered_at"],
+            reply=_parse(row["reply"]),
+            result=_parse(row["result"]),
             **{name: row[name] for name in _PLAIN_COLUMNS},
         )
 
-    # --- the database --------------------------------------------------------------------------
+    def _caller_waits(self, db: sqlite3.Connection, row: sqlite3.Row) -> bool:
+        if row["owner"] is None:  # written by version 0.1.0
+            return self._processes.is_alive(row["caller_pid"], row["caller_started"])
+        return row["caller"] is not None and self._is_alive(db, row["caller"], None, None)
 
-    def _do(self, work: Callable[..., T], *args: Any, begin: str = "BEGIN IMMEDIATE") -> T:
-        """One transaction; in memory from the moment that the file cannot be used."""
-        try:
-            with self._transaction(begin) as db:
-                return work(db, *args)
-        except (OSError, sqlite3.Error):
-            if self._in_memory is not None:
-                raise
-        self._remember_in_memory()
-        with self._transaction(begin) as db:
-            return work(db, *args)
+    # --- the file ------------------------------------------------------------------------------
 
-    def _remember_in_memory(self) -> None:
-        self.trouble = (
-            "This could not be written down on this computer, so it will not be remembered after "
-            "the server ends: keep the task_id. Run: uv run minimax_server.py check"
+    async def read_trouble(self) -> str | None:
+        """See `base.Ledger`."""
+        await self._run(self._settle)
+        return self.trouble
+
+    @property
+    def trouble(self) -> str | None:
+        """What the last transaction found wrong, as a sentence for the person."""
+        set_aside = sorted(self._folder.glob(f"{FILE_NAME}.damaged-*"))
+        damage = DAMAGED.format(name=set_aside[-1].name) if set_aside else None
+        return self._trouble or damage
+
+    async def aclose(self) -> None:
+        """See `base.Ledger`."""
+        if self._has_open_rows:
+            await self._run(self._let_go)
+        self._worker.stop()
+        self._owner.close()
+
+    def _let_go(self, db: sqlite3.Connection) -> None:
+        db.execute(
+            "UPDATE jobs SET caller = NULL, caller_pid = NULL WHERE caller = ?", (self._owner.id,)
         )
-        memory = _memory()
-        if not self._copy_into(memory):
-            memory.close()
-            memory = _memory()
-            memory.executescript(_SCHEMA)
-            # No row may be taken for one of the file, whose submission may be under way.
-            memory.execute("INSERT INTO sqlite_sequence VALUES ('jobs', ?)", (FIRST_ID_IN_MEMORY,))
-        for row in self._held.values():  # what this process has bought is known without the file
-            _insert(memory, row)
-        self._in_memory = memory
+        db.execute("DELETE FROM owners WHERE id = ?", (self._owner.id,))
 
-    def _copy_into(self, memory: sqlite3.Connection) -> bool:
-        """Whether what stands in the file could still be read, as on a full or read-only disk."""
+    async def _run(
+        self, work: Callable[..., T], *args: Any, begin: str = "BEGIN IMMEDIATE", **kwargs: Any
+    ) -> T:
+        def bound(db: sqlite3.Connection) -> T:
+            return work(db, *args, **kwargs)
+
+        return await self._worker.run(self._do, bound, begin)
+
+    def _do(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
+        """One transaction, in the file if that can be used, else in memory."""
         try:
-            source = sqlite3.connect(self._file)
-            with contextlib.closing(source):
-                source.execute(f"SELECT {_ALL_COLUMNS} FROM jobs LIMIT 1")  # noqa: S608
-                source.backup(memory)
-        except (OSError, ValueError, sqlite3.Error):
-            return False
-        return True
+            return self._do_in_file(work, begin)
+        except NewerLedgerError:
+            self._remember_in_memory(NEWER)
+        except (OSError, sqlite3.OperationalError):
+            self._remember_in_memory(NOT_WRITTEN)
+        assert self._memory is not None  # noqa: S101 - `_remember_in_memory` has just made it
+        with self._transaction(begin, self._memory) as db:
+            return work(db)
+
+    def _do_in_file(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
+        try:
+            with self._transaction(begin, self._open_file()) as db:
+                if self._memory is not None:
+                    self._merge_into(db)
+                result = work(db)
+        except sqlite3.DatabaseError as error:
+            # Its subclasses are about the moment or about us; the class itself is "malformed".
+            if type(error) is not sqlite3.DatabaseError:
+                raise
+            self._set_aside()
+            return self._do_in_file(work, begin)
+        self._forget_memory()
+        return result
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._connection() as db:
+    def _transaction(self, begin: str, db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        try:
             db.execute(begin)
             try:
                 yield db
@@ -347,42 +626,94 @@ class Ledger:
                 db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
+        finally:
+            if db is not self._memory:
+                db.close()
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        if self._in_memory is not None:
-            yield self._in_memory
+    def _open_file(self) -> sqlite3.Connection:
+        """A connection to the file, made or migrated where that has not been done."""
+        self._make_private()
+        facts = self._file.stat()
+        busy_seconds = BUSY_SECONDS if self._memory is None else RETRY_BUSY_SECONDS
+        db = sqlite3.connect(
+            self._file, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        try:
+            db.row_factory = sqlite3.Row
+            if self._migrated != (facts.st_dev, facts.st_ino):
+                migrate(db)
+                self._migrated = (facts.st_dev, facts.st_ino)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _make_private(self) -> None:
+        if not self._file.exists():
+            self._folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+
+    def _remember_in_memory(self, trouble: str) -> None:
+        self._trouble = trouble
+        if self._memory is not None:
             return
-        connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        with contextlib.closing(connection) as db:
-            yield db
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        if not self._copy_into(memory):
+            memory.close()
+            memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            migrate(memory)
+        memory.row_factory = sqlite3.Row
+        for row in self._remembered.values():  # bought by this process; known without the file
+            _insert_row(memory, row)
+        self._memory = memory
 
-    def close(self) -> None:
-        """Forget what was only in memory."""
-        if self._in_memory is not None:
-            self._in_memory.close()
+    def _copy_into(self, memory: sqlite3.Connection) -> bool:
+        """Whether the file could still be read, as on a full or read-only disk."""
+        try:
+            source = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=0)
+            with contextlib.closing(source):
+                source.backup(memory)
+            migrate(memory)
+        except (OSError, ValueError, sqlite3.Error, NewerLedgerError):
+            return False
+        return True
+
+    def _merge_into(self, db: sqlite3.Connection) -> None:
+        """Write what changed while only memory could be used."""
+        assert self._memory is not None  # noqa: S101 - asked by the caller
+        for key in self._unsaved:
+            row = self._memory.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                values = {name: row[name] for name in row.keys() if name != "id"}  # noqa: SIM118
+                db.execute("DELETE FROM jobs WHERE key = ?", (key,))
+                _insert_row(db, values)
+        self._show_life(db)
+
+    def _forget_memory(self) -> None:
+        self._trouble = None
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+            self._unsaved.clear()
+
+    def _set_aside(self) -> None:
+        """Move a damaged file away, so that the next transaction makes a new one."""
+        name = f"{FILE_NAME}.damaged-{int(self._clock.wall())}"
+        self._file.replace(self._folder / name)
+        self._migrated = None
 
 
-def _memory() -> sqlite3.Connection:
-    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    memory.row_factory = sqlite3.Row
-    return memory
-
-
-def _insert(db: sqlite3.Connection, values: dict[str, Any]) -> None:
-    """Write a row; one that names its id replaces the row of that id."""
+def _insert_row(db: sqlite3.Connection, values: Mapping[str, Any]) -> None:
     names, marks = ", ".join(values), ", ".join("?" * len(values))
-    db.execute(f"INSERT OR REPLACE INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
+    db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
 
 
-def _make_private(file: Path) -> None:
-    file.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+def _parse(text: str | None) -> Mapping[str, Any] | None:
+    return None if text is None else json.loads(text)
 
 
 _PLAIN_COLUMNS: Final = (
-    "answered_at",
+    "account",
     "task_id",
     "api",
     "model",
@@ -394,20 +725,5 @@ _PLAIN_COLUMNS: Final = (
     "file_id",
     "path",
     "final_reply",
-)
-
-
-_ALL_COLUMNS: Final = ", ".join(
-    (
-        "id",
-        "fingerprint",
-        "state",
-        "pid",
-        "pid_started",
-        "created_at",
-        "deadline_at",
-        "caller_pid",
-        "caller_started",
-        *_PLAIN_COLUMNS,
-    )
+    "finished_at",
 )

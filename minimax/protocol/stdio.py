@@ -50,7 +50,13 @@ def host_listener() -> Callable[[], bool]:
     return lambda: not poll.poll(0)
 
 
-def serve(server: MCPServer[Any], *, closing_seconds: float) -> int:
+OnMessage = Callable[[SessionMessage], object]
+"""Told of every message of the host, in the order in which they came."""
+
+
+def serve(
+    server: MCPServer[Any], *, closing_seconds: float, on_message: OnMessage = lambda _: None
+) -> int:
     """Serve until stdin ends, SIGTERM or SIGINT; returns the exit code.
 
     A signal ends the process here, once everything is closed.
@@ -58,20 +64,23 @@ def serve(server: MCPServer[Any], *, closing_seconds: float) -> int:
     Args:
         server: What to serve.
         closing_seconds: How long the end of its lifespan may take.
+        on_message: Told of every message before it is handled; must not block.
     """
     # What the imports made lives as long as the process, and a call leaves next to no cycles:
     # with the defaults a burst of calls spends a tenth of its time on looking for garbage.
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
-    code = asyncio.run(_serve_until_signal(server, closing_seconds))
+    code = asyncio.run(_serve_until_signal(server, closing_seconds, on_message))
     sys.stderr.flush()
     return code
 
 
-async def _serve_until_signal(server: MCPServer[Any], closing_seconds: float) -> int:
+async def _serve_until_signal(
+    server: MCPServer[Any], closing_seconds: float, on_message: OnMessage
+) -> int:
     signalled, closed = asyncio.Event(), asyncio.Event()
     _on_signals(signalled.set)
-    serving = asyncio.create_task(_serve(server, closed))
+    serving = asyncio.create_task(_serve(server, closed, on_message))
     events = [asyncio.create_task(event.wait()) for event in (signalled, closed)]
     await asyncio.wait({serving, *events}, return_when=ANY)
     if signalled.is_set() and not serving.done():
@@ -88,7 +97,7 @@ async def _serve_until_signal(server: MCPServer[Any], closing_seconds: float) ->
     return 0
 
 
-async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
+async def _serve(server: MCPServer[Any], closed: asyncio.Event, on_message: OnMessage) -> None:
     # There is no public way to a server's handlers with streams of one's own (mcp 2.3).
     low = server._lowlevel_server
     options = low.create_initialization_options()
@@ -105,7 +114,7 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
                 sessions.start_soon(run, low, received, outgoing.clone())
                 return feed
 
-            await _route(_messages(incoming, outgoing.send), open_session)
+            await _route(_messages(incoming, outgoing.send), open_session, on_message)
             await outgoing.aclose()
     except* (BrokenPipeError, anyio.BrokenResourceError):
         log.warning("The host closed its end of the pipe; nothing more can be answered.")
@@ -140,6 +149,7 @@ async def _messages(
 async def _route(
     incoming: AsyncIterable[SessionMessage],
     open_session: Callable[[], MemoryObjectSendStream[Item]],
+    on_message: OnMessage,
 ) -> None:
     """Hand every message to the session; a handshake after mere probing opens a new one.
 
@@ -148,6 +158,7 @@ async def _route(
     """
     feed, only_probed = open_session(), True
     async for item in incoming:
+        on_message(item)
         method = _request_method(item)
         if method == "initialize" and only_probed:
             await feed.aclose()

@@ -8,7 +8,8 @@ import asyncio
 import functools
 import inspect
 import types
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 from mcp.server.mcpserver import Context
@@ -28,6 +29,15 @@ CONTEXT: Final = "ctx"
 """The parameter that receives the MCP context; None when called from Python."""
 
 
+AroundCall = Callable[[Context[Any, Any]], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def do_nothing_around(_: Context[Any, Any]) -> AsyncIterator[None]:
+    """What is entered around a call where nothing was asked for."""
+    yield
+
+
 class Toolbox:
     """Collects tools.
 
@@ -35,6 +45,7 @@ class Toolbox:
         user_error: Errors whose text is written for the caller; the text of any other is hidden.
         argument_error: Makes such an error from a sentence about the arguments.
         longest_call_seconds: After this a call over MCP is answered in any case.
+        around_call: Entered around every call over MCP.
     """
 
     def __init__(
@@ -43,8 +54,10 @@ class Toolbox:
         user_error: type[Exception],
         argument_error: Callable[[str], Exception],
         longest_call_seconds: float,
+        around_call: AroundCall = do_nothing_around,
     ) -> None:
         self._user_error = user_error
+        self._around_call = around_call
         self._argument_error = argument_error
         self._longest_call_seconds = longest_call_seconds
         self.tools: list[Tool] = []
@@ -71,6 +84,7 @@ class Toolbox:
                 user_error=self._user_error,
                 argument_error=self._argument_error,
                 longest_call_seconds=self._longest_call_seconds,
+                around_call=self._around_call,
             )
             self.tools.append(tool)
             return _as_plain_coroutine(fn, tool)
@@ -84,6 +98,7 @@ class _StrictTool(Tool):
     _user_error: type[Exception] = PrivateAttr(default=Exception)
     _argument_error: Callable[[str], Exception] = PrivateAttr(default=ValueError)
     _longest_call_seconds: float = PrivateAttr(default=0.0)
+    _around_call: AroundCall = PrivateAttr(default=do_nothing_around)
 
     def make_strict(
         self,
@@ -91,8 +106,10 @@ class _StrictTool(Tool):
         user_error: type[Exception],
         argument_error: Callable[[str], Exception],
         longest_call_seconds: float,
+        around_call: AroundCall,
     ) -> None:
         self._user_error, self._argument_error = user_error, argument_error
+        self._around_call = around_call
         self._longest_call_seconds = longest_call_seconds
         model = self.fn_metadata.arg_model
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
@@ -110,7 +127,10 @@ class _StrictTool(Tool):
         try:
             checked = self.check_arguments(arguments)
             extra = {self.context_kwarg: context} if self.context_kwarg else {}
-            async with asyncio.timeout(self._longest_call_seconds) as limit:
+            async with (
+                asyncio.timeout(self._longest_call_seconds) as limit,
+                self._around_call(context),
+            ):
                 result = await self.fn(**checked, **extra)
             return self.fn_metadata.convert_result(result) if convert_result else result
         except self._user_error as error:

@@ -26,11 +26,12 @@ from minimax.settings import Settings
 
 if TYPE_CHECKING:
     from minimax.api.client import MiniMaxClient
-    from minimax.ledger.sqlite import Ledger
+    from minimax.ledger.base import Ledger
+    from minimax.ledger.deliveries import Deliveries
 
 T = TypeVar("T")
 
-__all__ = ["Backend", "Runtime", "current", "host_runtime", "use"]
+__all__ = ["Backend", "Runtime", "answer_call", "current", "host_runtime", "use"]
 
 Backend = Callable[[], AbstractAsyncContextManager[str]]
 """Starts something that speaks MiniMax's API and gives its base URL: the sandbox."""
@@ -66,6 +67,7 @@ class Runtime:
         self._opening = asyncio.Lock()
         self._open_ledger = open_ledger or _open_sqlite
         self._ledger: Ledger | None = None
+        self._deliveries: Deliveries | None = None
         self._at_end = AsyncExitStack()
         self._shared: dict[Callable[[Runtime], Any], Any] = {}
 
@@ -102,8 +104,22 @@ class Runtime:
         """What was bought from here."""
         if self._ledger is None:
             self._ledger = self._open_ledger(self.settings.state_dir)
-            self._at_end.callback(self._ledger.close)
+            self._at_end.push_async_callback(self._ledger.aclose)
         return self._ledger
+
+    @property
+    def deliveries(self) -> "Deliveries":
+        """Which answers have arrived at the host."""
+        if self._deliveries is None:
+            from minimax.ledger.deliveries import Deliveries
+
+            self._deliveries = Deliveries(lambda: self.ledger)
+        return self._deliveries
+
+    @property
+    def call(self) -> Hashable:
+        """The MCP request that is being answered; None in plain Python."""
+        return _current_call.get(None)
 
     @property
     def account(self) -> str:
@@ -136,14 +152,15 @@ class Runtime:
 
 
 def _open_sqlite(folder: Path) -> "Ledger":
-    from minimax.ledger.sqlite import Ledger
+    from minimax.ledger.sqlite import SqliteLedger
 
-    return Ledger(folder)
+    return SqliteLedger(folder)
 
 
 # --- the runtime of a call ---------------------------------------------------------------------
 
 _current: ContextVar[Runtime] = ContextVar("minimax_runtime")
+_current_call: ContextVar[Hashable] = ContextVar("minimax_call")
 
 
 @contextmanager
@@ -154,6 +171,16 @@ def use(runtime: Runtime) -> Iterator[Runtime]:
         yield runtime
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def answer_call(call: Hashable) -> Iterator[None]:
+    """Everything in this context answers an MCP request, named so that it can be cancelled."""
+    token = _current_call.set(call)
+    try:
+        yield
+    finally:
+        _current_call.reset(token)
 
 
 @asynccontextmanager

@@ -1,139 +1,319 @@
-"""A paid job is bought once, whatever happens to the call, the connection or the process.
+"""A paid request is bought once, whatever happens to the call, the connection or the process.
 
-The ledger decides, before anything is sent, whether a purchase is to be made, joined, handed over
-or refused. The request then runs as work that outlives its call.
+The ledger decides, before anything is sent, whether it is to be bought, joined, handed over or
+refused. The request then runs as work that outlives its call, and its result is written down
+before anybody is told.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
-from minimax.ledger.records import Decision, JobRecord, Purchase, State
+from minimax.ledger.records import Beginning, Decision, Purchase, Record, State
 from minimax.runtime import Runtime
+from minimax.spending.wording import limit_error
 
-__all__ = ["Bought", "PaidJob", "buy_once"]
+__all__ = ["Accepted", "Bought", "PaidRequest", "buy_once", "receive_answer", "remaining_seconds"]
 
 OTHER_PROCESS_PAUSE_SECONDS: Final = 0.5
-"""Between looks at a submission that another process of this user is making."""
+"""Between looks at a request that another process of this user is making."""
 
 log = logging.getLogger(__name__)
 
 
+class Accepted(NamedTuple):
+    """What MiniMax answered: a job's id, or a reply that holds or links to the result."""
+
+    task_id: str | None = None
+    reply: Mapping[str, Any] | None = None
+
+
+async def find_nothing(_: Record) -> str | None:
+    """For requests that cannot be found again at MiniMax."""
+    return None
+
+
+async def assume_ours(_: Record) -> bool:
+    """For results that can be handed over whichever key they were bought with."""
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
-class PaidJob:
+class PaidRequest:
     """What is to be bought, how it is sent, and what a caller is told.
 
     Attributes:
         purchase: As the ledger writes it down.
-        send: Sends it once and returns the task id.
-        find_again: The task that a submission in doubt has probably become, if one can be found.
+        send: Sends it once.
+        deliver: Makes the result of what MiniMax answered, like saved files; a result that cannot
+            be saved is still a result.
+        is_intact: Whether what an earlier result names is still there.
         opened: Files that the request reads from; closed when it has been sent.
-        refused_error: For a job that is in doubt since an earlier call.
-        doubt_error: For a job whose submission has just ended in doubt.
-        still_sending_error: For a submission that takes longer than the caller waits.
+        find_again: The job that a request in doubt has probably become, if one can be found.
+        is_ours: Whether a purchase of another key belongs to the account of this one.
+        refused_error: For a request that is in doubt since an earlier call.
+        doubt_error: For a request that has just ended in doubt.
+        still_working_error: For work that takes longer than the caller waits.
     """
 
     purchase: Purchase
-    send: Callable[[], Awaitable[str]]
-    find_again: Callable[[JobRecord], Awaitable[str | None]]
-    opened: ExitStack
-    refused_error: Callable[[JobRecord], MaybeChargedError]
+    send: Callable[[], Awaitable[Accepted]]
+    deliver: Callable[[Accepted], Awaitable[Mapping[str, Any]]]
+    is_intact: Callable[[Mapping[str, Any]], bool]
+    opened: ExitStack = field(default_factory=ExitStack)
+    find_again: Callable[[Record], Awaitable[str | None]] = find_nothing
+    is_ours: Callable[[Record], Awaitable[bool]] = assume_ours
+    refused_error: Callable[[Record], MaybeChargedError]
     doubt_error: Callable[[MiniMaxError, str | None], MaybeChargedError]
-    still_sending_error: Callable[[], UnansweredError]
+    still_working_error: Callable[[], UnansweredError]
 
 
 class Bought(NamedTuple):
-    """An accepted job; `reused` where an earlier call had bought it already."""
+    """What was bought or handed over.
 
-    job: JobRecord
-    task_id: str
+    Attributes:
+        record: Its row.
+        task_id: Of a job.
+        result: What `deliver` made of it.
+        reused: An earlier call had bought it already.
+        doubt: It was made again although an earlier attempt may have been charged.
+    """
+
+    record: Record
+    task_id: str | None
+    result: Mapping[str, Any]
     reused: bool
+    doubt: bool
+
+
+def remaining_seconds(within_seconds: float | None, passed_seconds: float) -> float | None:
+    """What is left of a limit."""
+    return None if within_seconds is None else max(0.0, within_seconds - passed_seconds)
 
 
 async def buy_once(
     runtime: Runtime,
-    wanted: PaidJob,
+    wanted: PaidRequest,
     *,
     second_charge_agreed: bool,
     within_seconds: float | None,
+    receive: bool = True,
 ) -> Bought:
     """Buy it, join it, or hand over what was bought before.
 
+    Args:
+        runtime: What the calls share.
+        wanted: What is to be bought.
+        second_charge_agreed: Buy although an earlier identical attempt ended in doubt.
+        within_seconds: Answer after this long at the latest; what was begun goes on.
+        receive: Count the answer as given to this call; else the caller calls `receive_answer`.
+
     Raises:
+        SpendingLimitError: It would exceed the daily limit; nothing was sent.
         MaybeChargedError: It was sent, now or earlier, and whether it was accepted is not known.
-        UnansweredError: It is still being sent; an identical call joins it.
+        UnansweredError: It is still under way; an identical call joins it.
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
-    # From the ledger's decision to the start of the work there is no await, so that no cancelled
-    # call can leave a row behind for which nothing was ever sent.
-    decision, job = runtime.ledger.begin(wanted.purchase, second_charge_agreed=second_charge_agreed)
-    if decision is Decision.REFUSE:
-        raise wanted.refused_error(job)
-    if decision is Decision.BUY:
-        opened = wanted.opened.pop_all()
-        runtime.background.start(
-            _work_key(runtime, job), lambda: _send(runtime, wanted, job, opened), paid=True
-        )
+    caller = _Caller(runtime)
     try:
         async with asyncio.timeout(within_seconds):
-            task_id = await _wait_for_task_id(runtime, wanted, job)
+            beginning = await _decide(runtime, wanted, caller, second_charge_agreed)
+            record = _check_decision(runtime, wanted, beginning)
+            caller.key = record.key
+            accepted, result = await _obtain(runtime, wanted, record)
     except TimeoutError:
-        _leave(runtime, job)
-        raise wanted.still_sending_error() from None
+        await caller.leave()
+        raise wanted.still_working_error() from None
     except asyncio.CancelledError:
-        _leave(runtime, job)
+        await caller.leave()
         raise
     if not runtime.host_listens():
-        _leave(runtime, job)
-        raise wanted.still_sending_error()
-    # The last statement that can fail: what is answered here is not handed over again.
-    runtime.ledger.mark_answered(job)
-    return Bought(job, task_id, reused=decision is not Decision.BUY)
+        await caller.leave()
+        raise wanted.still_working_error()
+    if receive:
+        await receive_answer(runtime, record.key)
+    return Bought(
+        record=record,
+        task_id=accepted.task_id,
+        result=result,
+        reused=beginning.decision is not Decision.BUY,
+        doubt=beginning.doubt and not second_charge_agreed,
+    )
 
 
-def _work_key(runtime: Runtime, job: JobRecord) -> Hashable:
-    return runtime.work_key("job", job.id)
+class _Caller:
+    """The call that waits; it may be gone while the ledger still decides."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.key: str | None = None
+        self.is_gone = False
+
+    async def leave(self) -> None:
+        """The purchase stays for the next identical request, and on stderr."""
+        self.is_gone = True
+        if self.key is not None:
+            await leave_purchase(self._runtime, self.key)
 
 
-async def _send(runtime: Runtime, wanted: PaidJob, job: JobRecord, opened: ExitStack) -> str:
+async def receive_answer(runtime: Runtime, key: str) -> None:
+    """This call is answered with a purchase; in plain Python the answer has arrived by that."""
+    if runtime.call is None:
+        await runtime.ledger.mark_received([key])
+    else:
+        runtime.deliveries.note_answer(runtime.call, key)
+
+
+async def leave_purchase(runtime: Runtime, key: str) -> None:
+    """Nobody waits for this purchase any more."""
+    await runtime.ledger.abandon(key)
+    task = runtime.background.task(_work_key(runtime, key))
+    if task is not None:
+        task.add_done_callback(_log_late_acceptance)
+
+
+def _work_key(runtime: Runtime, key: str) -> Hashable:
+    return runtime.work_key("purchase", key)
+
+
+# --- deciding ----------------------------------------------------------------------------------
+
+
+async def _decide(
+    runtime: Runtime,
+    wanted: PaidRequest,
+    caller: _Caller,
+    second_charge_agreed: bool,  # noqa: FBT001 - an internal step
+) -> Beginning:
+    """Decide and start, as one act: a cancelled call leaves no row behind that is never sent."""
+    return await asyncio.shield(
+        asyncio.ensure_future(_decide_and_start(runtime, wanted, caller, second_charge_agreed))
+    )
+
+
+async def _decide_and_start(
+    runtime: Runtime,
+    wanted: PaidRequest,
+    caller: _Caller,
+    second_charge_agreed: bool,  # noqa: FBT001 - an internal step
+) -> Beginning:
+    ignoring: list[str] = []
+    while True:
+        beginning = await _begin(runtime, wanted, second_charge_agreed, ignoring)
+        record = beginning.record
+        if beginning.decision is not Decision.HAND_OVER or record is None:
+            break
+        if await _can_be_handed_over(wanted, record):
+            break
+        await runtime.ledger.abandon(record.key)
+        ignoring.append(record.key)
+    if record is not None and beginning.decision is Decision.BUY:
+        opened = wanted.opened.pop_all()
+        runtime.background.start(
+            _work_key(runtime, record.key),
+            partial(_send_and_deliver, runtime, wanted, record, opened),
+            paid=True,
+        )
+    if record is not None and caller.is_gone and beginning.decision is not Decision.REFUSE:
+        await leave_purchase(runtime, record.key)
+    return beginning
+
+
+async def _begin(
+    runtime: Runtime,
+    wanted: PaidRequest,
+    second_charge_agreed: bool,  # noqa: FBT001 - an internal step
+    ignoring: Sequence[str],
+) -> Beginning:
+    return await runtime.ledger.begin(
+        wanted.purchase,
+        second_charge_agreed=second_charge_agreed,
+        limit_usd=runtime.settings.daily_limit_usd,
+        ignoring=ignoring,
+    )
+
+
+async def _can_be_handed_over(wanted: PaidRequest, record: Record) -> bool:
+    """Whether there is something to hand over, and it belongs to this account."""
+    if record.result is not None and wanted.is_intact(record.result):
+        return True
+    if record.task_id is None and record.reply is None:
+        return False
+    same_key = record.account in (None, wanted.purchase.account)
+    return same_key or await wanted.is_ours(record)
+
+
+def _check_decision(runtime: Runtime, wanted: PaidRequest, beginning: Beginning) -> Record:
+    if beginning.decision is Decision.OVER_LIMIT or beginning.record is None:
+        limit_usd = runtime.settings.daily_limit_usd or 0.0
+        raise limit_error(beginning, wanted.purchase, limit_usd=limit_usd)
+    if beginning.decision is Decision.REFUSE:
+        raise wanted.refused_error(beginning.record)
+    return beginning.record
+
+
+# --- sending and delivering --------------------------------------------------------------------
+
+Obtained = tuple[Accepted, Mapping[str, Any]]
+
+
+async def _send_and_deliver(
+    runtime: Runtime, wanted: PaidRequest, record: Record, opened: ExitStack
+) -> Obtained:
     ledger = runtime.ledger
     with opened:
         try:
-            task_id = await wanted.send()
+            accepted = await wanted.send()
         except MiniMaxError as error:
             if error.outcome is not Outcome.UNKNOWN:
-                ledger.mark_ended(job, State.REJECTED)
+                await ledger.mark_ended(record.key, State.REJECTED)
                 raise
-            ledger.mark_ended(job, State.UNKNOWN)
-            probable = await wanted.find_again(job)
+            await ledger.mark_ended(record.key, State.UNKNOWN)
+            probable = await wanted.find_again(record)
             raise wanted.doubt_error(error, probable) from None
         except BaseException:
-            ledger.mark_ended(job, State.UNKNOWN)
+            await ledger.mark_ended(record.key, State.UNKNOWN)
             raise
-    ledger.mark_accepted(job, task_id)
-    return task_id
+    await ledger.mark_accepted(record.key, task_id=accepted.task_id, reply=accepted.reply)
+    return await _deliver(runtime, wanted, record.key, accepted)
 
 
-async def _wait_for_task_id(runtime: Runtime, wanted: PaidJob, job: JobRecord) -> str:
-    key = _work_key(runtime, job)
-    if runtime.background.task(key) is not None:
-        return str(await runtime.background.join(key, within_seconds=None))
-    return await _wait_for_other_process(runtime, wanted, job)
+async def _deliver(runtime: Runtime, wanted: PaidRequest, key: str, accepted: Accepted) -> Obtained:
+    result = await wanted.deliver(accepted)
+    if result:
+        await runtime.ledger.record_result(key, result)
+    return accepted, result
 
 
-async def _wait_for_other_process(runtime: Runtime, wanted: PaidJob, job: JobRecord) -> str:
-    now = job
-    while now.state is State.SUBMITTING:
+async def _obtain(runtime: Runtime, wanted: PaidRequest, record: Record) -> Obtained:
+    """What was bought, waited for where it is under way, here or in another process."""
+    key = _work_key(runtime, record.key)
+    if runtime.background.task(key) is None:
+        record = await _wait_for_other_process(runtime, wanted, record)
+        accepted = Accepted(record.task_id, record.reply)
+        if record.result is not None and wanted.is_intact(record.result):
+            return accepted, record.result
+        runtime.background.start(
+            key, partial(_deliver, runtime, wanted, record.key, accepted), paid=True
+        )
+    obtained: Obtained = await runtime.background.join(key, within_seconds=None)
+    return obtained
+
+
+async def _wait_for_other_process(runtime: Runtime, wanted: PaidRequest, record: Record) -> Record:
+    now: Record | None = record
+    while now is not None and _is_under_way_elsewhere(now):
         await runtime.clock.sleep(OTHER_PROCESS_PAUSE_SECONDS)
-        now = runtime.ledger.reload(job)
-    if now.state is State.ACCEPTED and now.task_id is not None:
-        return now.task_id
-    if now.state is State.UNKNOWN:
-        raise wanted.refused_error(now)
+        now = await runtime.ledger.reload(record.key)
+    if now is not None and now.state is State.ACCEPTED:
+        return now
+    if now is None or now.state is State.UNKNOWN:
+        raise wanted.refused_error(now or record)
     raise UnansweredError(
         "An identical request of another chat was refused by MiniMax; nothing was charged. "
         "Call again to see why.",
@@ -141,18 +321,18 @@ async def _wait_for_other_process(runtime: Runtime, wanted: PaidJob, job: JobRec
     )
 
 
-def _leave(runtime: Runtime, job: JobRecord) -> None:
-    """The caller has gone; the job stays for the next identical call, and on stderr."""
-    runtime.ledger.mark_abandoned(job)
-    task = runtime.background.task(_work_key(runtime, job))
-    if task is not None:
-        task.add_done_callback(_log_late_acceptance)
+def _is_under_way_elsewhere(record: Record) -> bool:
+    if record.state is State.SUBMITTING:
+        return True
+    delivering = record.reply is not None and record.result is None
+    return record.state is State.ACCEPTED and delivering and record.sender_lives
 
 
-def _log_late_acceptance(task: "asyncio.Task[str]") -> None:
+def _log_late_acceptance(task: "asyncio.Task[Obtained]") -> None:
     if not task.cancelled() and task.exception() is None:
+        accepted, _ = task.result()
         log.warning(
-            "A video job was accepted after its caller had gone: task_id %s. The next identical "
-            "call gets it; list_video_tasks shows it.",
-            task.result(),
+            "A paid request was accepted after its caller had gone: task_id %s. The next "
+            "identical call gets it; list_video_tasks shows videos.",
+            accepted.task_id,
         )

@@ -1,12 +1,85 @@
 """Sentences about money, each in one place."""
 
+import datetime
+
 from minimax.catalog import PRICES_AS_OF
+from minimax.errors import MaybeChargedError, Outcome, SpendingLimitError
+from minimax.ledger.records import Beginning, Purchase, Record
 
-__all__ = ["list_price_text"]
+__all__ = ["doubt_note", "estimate_text", "limit_error", "show_usd", "still_in_doubt_error"]
+
+CENTS_FROM_USD = 0.095
+"""Smaller amounts are shown with four decimals; two would round an image to nothing."""
 
 
-def list_price_text(price_usd: float | None, *, decimals: int = 2) -> str:
-    """The sentence about a price in a result."""
+def show_usd(usd: float) -> str:
+    """An amount of dollars as people write it."""
+    return f"${usd:.2f}" if usd >= CENTS_FROM_USD or not usd else f"${usd:.4f}"
+
+
+def estimate_text(price_usd: float | None, *, sandbox: bool = False) -> str:
+    """The sentence about the price in every paid result."""
+    if sandbox:
+        at_minimax = "" if price_usd is None else f" At MiniMax: {show_usd(price_usd)}."
+        return f"Nothing is charged here.{at_minimax}"
     if price_usd is None:
         return "MiniMax names no list price for this model."
-    return f"List price: ${price_usd:.{decimals}f} ({PRICES_AS_OF})."
+    return f"List price: {show_usd(price_usd)} ({PRICES_AS_OF})."
+
+
+def limit_error(
+    beginning: Beginning, purchase: Purchase, *, limit_usd: float
+) -> SpendingLimitError:
+    """What a purchase beyond the daily limit is told."""
+    if not limit_usd:
+        return SpendingLimitError(
+            "Nothing was sent: MINIMAX_MCP_DAILY_LIMIT_USD is 0, so nothing may be bought. Only "
+            "the person can change that setting, in the host's configuration."
+        )
+    spending = beginning.spending
+    room = spending.room_in_seconds
+    when = (
+        "It would not fit even if nothing had been spent."
+        if room is None
+        else f"There is room again in {_duration(room)}."
+    )
+    return SpendingLimitError(
+        f"Nothing was sent: this would cost {show_usd(purchase.counted_usd)}, and "
+        f"{show_usd(spending.spent_usd)} of the daily limit of {show_usd(limit_usd)} were spent "
+        f"in the last 24 hours. {when} Only the person can raise the limit: "
+        "MINIMAX_MCP_DAILY_LIMIT_USD in the host's configuration."
+    )
+
+
+def still_in_doubt_error(record: Record, *, what: str, look: str = "") -> MaybeChargedError:
+    """For a request whose earlier attempt ended in doubt.
+
+    Args:
+        record: The earlier attempt.
+        what: The tool, as it is called.
+        look: Where its result can probably be found.
+    """
+    when = datetime.datetime.fromtimestamp(record.created_at, datetime.UTC)
+    return MaybeChargedError(
+        f"An identical request of {when:%Y-%m-%d %H:%M} UTC ended in doubt: MiniMax may have "
+        f"accepted and charged it, so it is not sent again.{look} Ask the "
+        "person, who can look at the usage page of the MiniMax platform. Only if they agree in "
+        f"this chat that it may be paid for twice, call {what} again with "
+        "allow_second_charge=true.",
+        outcome=Outcome.UNKNOWN,
+        task_id=record.task_id,
+    )
+
+
+def doubt_note(price_usd: float | None) -> str:
+    """What a result says where an earlier attempt may have been charged as well."""
+    amount = "" if price_usd is None else f" (about {show_usd(price_usd)})"
+    return (
+        " An earlier attempt at the same request ended in doubt and may have been charged as "
+        f"well{amount}."
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes = int(seconds // 60) + 1
+    return f"{minutes} minutes" if minutes < 120 else f"about {round(minutes / 60)} hours"  # noqa: PLR2004

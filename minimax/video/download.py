@@ -43,6 +43,7 @@ async def download_video(
         MiniMaxError: MiniMax does not know the file, or the download failed.
     """
     ident = check_id(file_id, "file_id")
+    await runtime.deliveries.note_use(ident)
     settings = runtime.settings
     if settings.resource_mode == "url":
         return _link_result(runtime, ident, await _request_link(runtime, ident))
@@ -92,7 +93,7 @@ class VideoDownload:
                 "costs nothing.",
                 outcome=error.outcome,
             ) from None
-        self._runtime.ledger.record_path(self.file_id, saved.path)
+        await self._runtime.ledger.record_path(self.file_id, saved.path)
         return saved
 
     async def _download(self) -> outputs.SavedFile:

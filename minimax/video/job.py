@@ -46,6 +46,7 @@ async def query(
         MiniMaxError: MiniMax could not be asked. The job is not affected.
     """
     job = runtime.get_shared(VideoJobs).get(check_id(task_id, "task_id"))
+    await runtime.deliveries.note_use(job.task_id)
     started = runtime.clock.now()
     reply = await (_wait(job, wait_seconds, report) if wait_seconds > 0 else job.refresh())
     return _status_result(runtime, job.task_id, reply, runtime.clock.now() - started)
@@ -60,6 +61,7 @@ async def cancel(runtime: Runtime, task_id: str) -> CancelledJob:
         MiniMaxError: MiniMax could not be asked.
     """
     job = runtime.get_shared(VideoJobs).get(check_id(task_id, "task_id"))
+    await runtime.deliveries.note_use(job.task_id)
     await job.cancel()
     return CancelledJob(
         task_id=job.task_id,
@@ -139,7 +141,7 @@ class VideoJob:
             )
         cancelled = await self._api.cancel(client, self.task_id, reply)
         self._reply = reply.model_copy(update={"status": "cancelled" if cancelled else "failed"})
-        self._record(self._reply)
+        await self._record(self._reply)
         if not cancelled:
             raise RefusedError(
                 f"The job {self.task_id} ended at the very moment at which it was to be cancelled: "
@@ -153,7 +155,7 @@ class VideoJob:
             return self._reply
         self._failure = None
         try:
-            self._reply = self._read_ledger() or await self._ask_until_file_is_named()
+            self._reply = await self._read_ledger() or await self._ask_until_file_is_named()
         except MiniMaxError as error:
             if error.outcome is Outcome.REJECTED:
                 self._reply = None
@@ -164,11 +166,13 @@ class VideoJob:
             self.due_at = self.clock.now() + self._next_pause()
         return self._reply
 
-    def _read_ledger(self) -> StatusReply | None:
+    async def _read_ledger(self) -> StatusReply | None:
         """The final reply, if an earlier process recorded it; at the first question only."""
         if self._api is not None:
             return None
-        row = self._runtime.ledger.by_task(self.task_id)
+        row = await self._runtime.ledger.by_task(self.task_id)
+        if row is not None and row.received_at is None:
+            await self._runtime.ledger.receive_by_use(self.task_id)
         if row is not None and row.final_reply is not None:
             return StatusReply.model_validate_json(row.final_reply)
         self._is_in_ledger = row is not None
@@ -180,7 +184,7 @@ class VideoJob:
         for _ in range(FILE_ID_TRIES):
             reply = await self._ask(client)
             if reply.job_status != "completed" or reply.file_id:
-                self._record(reply)
+                await self._record(reply)
                 return reply
             await self.clock.sleep(FILE_ID_PAUSE_SECONDS)
         raise UnansweredError(
@@ -206,10 +210,10 @@ class VideoJob:
         self._api = apis.H3
         return reply
 
-    def _record(self, reply: StatusReply) -> None:
+    async def _record(self, reply: StatusReply) -> None:
         """Keep the ledger up to date; a final reply is never asked for again."""
         if self._is_in_ledger and reply.job_status != self._recorded_status:
-            self._runtime.ledger.record_status(
+            await self._runtime.ledger.record_status(
                 self.task_id,
                 status=reply.job_status,
                 file_id=reply.file_id or None,

@@ -1,10 +1,9 @@
 """Lists the paid video jobs: those in the ledger, and those that MiniMax lists."""
 
-import asyncio
 import datetime
 from typing import Final, Literal
 
-from minimax.ledger.records import JobRecord, State
+from minimax.ledger.records import Kind, Record, State
 from minimax.runtime import Runtime
 from minimax.safe_text import shorten
 from minimax.tool_results import (
@@ -33,13 +32,18 @@ async def list_jobs(
         status: Only these.
         remote: Also what MiniMax itself lists, bought from elsewhere.
     """
-    jobs = await asyncio.to_thread(runtime.ledger.newest, limit, status=status)
+    jobs = await runtime.ledger.newest(limit, kinds=[Kind.VIDEO], status=status)
     tasks = [_ledger_task(job) for job in jobs]
     if remote:
         found = [_remote_task(one) for one in await _remote_jobs(runtime)]
         tasks += [task for task in found if status in (None, task["status"])]
         tasks.sort(key=lambda task: task["created_at"], reverse=True)
-    text = "Each task says what can be done with it." if tasks else "Nothing was bought from here."
+    trouble = await runtime.ledger.read_trouble()
+    if tasks:
+        text = "Each task says what can be done with it."
+    else:
+        text = "Nothing was bought from here." if trouble is None else ""
+    text = f"{text} {trouble}".strip() if trouble else text
     return TaskList(tasks=tasks[:limit], next_step=runtime.write_next_step(text))
 
 
@@ -47,7 +51,7 @@ async def _remote_jobs(runtime: Runtime) -> list[RemoteJob]:
     """What MiniMax lists and the ledger does not hold."""
     client = await runtime.client()
     found = [one for api in apis.ALL for one in await api.recent(client)]
-    return [one for one in found if runtime.ledger.by_task(one.task_id) is None]
+    return [one for one in found if await runtime.ledger.by_task(one.task_id) is None]
 
 
 def _remote_task(one: RemoteJob) -> ListedTask:
@@ -65,7 +69,7 @@ def _remote_task(one: RemoteJob) -> ListedTask:
     )
 
 
-def _ledger_task(job: JobRecord) -> ListedTask:
+def _ledger_task(job: Record) -> ListedTask:
     status = _status_to_show(job)
     return ListedTask(
         task_id=job.task_id,
@@ -75,7 +79,7 @@ def _ledger_task(job: JobRecord) -> ListedTask:
         created_at=_iso(job.created_at),
         file_id=job.file_id,
         path=job.path,
-        answered=job.answered_at is not None,
+        answered=job.received_at is not None,
         next_step=next_step_in_list(status, job.task_id, job.file_id),
     )
 
@@ -88,7 +92,7 @@ def _iso(unix_seconds: float) -> str:
 ListedStatus = JobStatus | Literal["submitting", "unknown"]
 
 
-def _status_to_show(job: JobRecord) -> ListedStatus:
+def _status_to_show(job: Record) -> ListedStatus:
     if job.state is State.SUBMITTING:
         return "submitting"
     in_doubt = job.state is State.UNKNOWN and job.status not in ("completed", "failed")

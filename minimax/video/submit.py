@@ -1,7 +1,6 @@
 """Buys a video: checks the request, uploads what is too large for it, and buys once."""
 
 import asyncio
-import datetime
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,12 +10,13 @@ from typing import Any, Final
 
 from minimax.api import policies
 from minimax.api.json_body import StreamedImage
-from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
-from minimax.ledger.records import JobRecord, Purchase, would_buy
+from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
+from minimax.ledger.records import Kind, Purchase, Record, State, would_buy
 from minimax.runtime import Runtime
-from minimax.spending.buy_once import PaidJob, buy_once
-from minimax.spending.wording import list_price_text
+from minimax.spending.buy_once import Accepted, Bought, PaidRequest, buy_once, remaining_seconds
+from minimax.spending.wording import doubt_note, estimate_text, still_in_doubt_error
 from minimax.tool_results import SubmittedVideo
+from minimax.video import apis
 from minimax.video.next_steps import POLL_AFTER_SECONDS, waiting_call
 from minimax.video.prepare import PreparedVideo, prepare
 from minimax.video.request import VideoRequest
@@ -26,6 +26,10 @@ __all__ = ["submit"]
 
 DEADLINE_MARGIN_SECONDS: Final = 10.0
 """Beyond the policy's own deadline, a submission that still has no outcome has none."""
+TWIN_SECONDS: Final = 600.0
+"""An identical video that is younger is named in the answer."""
+RIVALS_LOOKED_AT: Final = 20
+"""Newest rows; more requests within CLOCK_DIFFERENCE_SECONDS are not to be expected."""
 CLOCK_DIFFERENCE_SECONDS: Final = 120.0
 """A job that MiniMax lists may be so far from our own note of the submission."""
 
@@ -59,44 +63,69 @@ async def submit(
         if dry_run:
             return _estimate_result(runtime, video)
         purchase = await asyncio.to_thread(_purchase, runtime, video)
-        if video.api.to_upload(video.body) and _would_buy(
+        if video.api.to_upload(video.body) and await _would_buy(
             runtime, purchase, second_charge_agreed=second_charge_agreed
         ):
             video = await upload_large_images(
                 runtime, request, video, key=purchase.fingerprint, within_seconds=within_seconds
             )
+        twin = await runtime.ledger.find_recent_twin(
+            purchase.fingerprint, within_seconds=TWIN_SECONDS
+        )
         bought = await buy_once(
             runtime,
-            PaidJob(
+            PaidRequest(
                 purchase=purchase,
                 send=partial(_send, runtime, video),
+                deliver=_deliver_nothing,
+                is_intact=_is_task_enough,
+                is_ours=partial(_is_ours, runtime),
                 find_again=partial(_find_again, runtime, video),
                 opened=opened,
-                refused_error=_error_after_doubt,
+                refused_error=_refused_error,
                 doubt_error=_doubt_error,
-                still_sending_error=_still_sending_error,
+                still_working_error=_still_sending_error,
             ),
             second_charge_agreed=second_charge_agreed,
-            within_seconds=_remaining(within_seconds, runtime.clock.now() - started),
+            within_seconds=remaining_seconds(within_seconds, runtime.clock.now() - started),
         )
-        return _result_of_purchase(runtime, bought.job, bought.task_id, reused=bought.reused)
+        return _result_of_purchase(runtime, bought, None if bought.reused else twin)
 
 
-def _would_buy(runtime: Runtime, purchase: Purchase, *, second_charge_agreed: bool) -> bool:
+async def _would_buy(runtime: Runtime, purchase: Purchase, *, second_charge_agreed: bool) -> bool:
     """Whether an earlier attempt is not what the call gets; the ledger's decision comes later."""
-    earlier = runtime.ledger.peek(purchase.fingerprint)
-    return would_buy(earlier, second_charge_agreed=second_charge_agreed)
+    return would_buy(
+        await runtime.ledger.peek(purchase),
+        price_usd=purchase.price_usd,
+        second_charge_agreed=second_charge_agreed,
+    )
 
 
-def _remaining(within_seconds: float | None, passed_seconds: float) -> float | None:
-    return None if within_seconds is None else max(0.0, within_seconds - passed_seconds)
+async def _send(runtime: Runtime, video: PreparedVideo) -> Accepted:
+    return Accepted(task_id=await video.api.submit(await runtime.client(), video.body))
 
 
-async def _send(runtime: Runtime, video: PreparedVideo) -> str:
-    return await video.api.submit(await runtime.client(), video.body)
+async def _deliver_nothing(_: Accepted) -> Mapping[str, Any]:
+    """A video's result is its task id."""
+    return {}
 
 
-async def _find_again(runtime: Runtime, video: PreparedVideo, job: JobRecord) -> str | None:
+def _is_task_enough(_: Mapping[str, Any]) -> bool:
+    return True
+
+
+async def _is_ours(runtime: Runtime, record: Record) -> bool:
+    """Whether MiniMax knows a job that was bought with another key under this key as well."""
+    if record.task_id is None:
+        return False
+    try:
+        await apis.by_name(record.api).status(await runtime.client(), record.task_id)
+    except RefusedError:
+        return False
+    return True
+
+
+async def _find_again(runtime: Runtime, video: PreparedVideo, record: Record) -> str | None:
     """The one job in MiniMax's own list that this submission may have become, if there is one."""
     client = await runtime.client()
     try:
@@ -106,22 +135,39 @@ async def _find_again(runtime: Runtime, video: PreparedVideo, job: JobRecord) ->
     candidates = [
         remote.task_id
         for remote in recent
-        if remote.model == video.model
-        and abs(remote.created_at - job.created_at) <= CLOCK_DIFFERENCE_SECONDS
-        and runtime.ledger.by_task(remote.task_id) is None
+        if remote.is_like(video.model, video.duration, video.resolution)
+        and abs(remote.created_at - record.created_at) <= CLOCK_DIFFERENCE_SECONDS
+        and await runtime.ledger.by_task(remote.task_id) is None
     ]
-    if len(candidates) != 1:
+    if len(candidates) != 1 or await _has_rival(runtime, record):
         return None
-    runtime.ledger.mark_probable(job, candidates[0])
+    await runtime.ledger.mark_probable(record.key, candidates[0])
     return candidates[0]
+
+
+async def _has_rival(runtime: Runtime, record: Record) -> bool:
+    """Whether another request of this model may have become the same job."""
+    newest = await runtime.ledger.newest(RIVALS_LOOKED_AT, kinds=[Kind.VIDEO])
+    return any(
+        other.key != record.key
+        and other.model == record.model
+        and other.task_id is None
+        and other.state in (State.SUBMITTING, State.UNKNOWN)
+        and abs(other.created_at - record.created_at) <= CLOCK_DIFFERENCE_SECONDS
+        for other in newest
+    )
 
 
 # --- what is bought ----------------------------------------------------------------------------
 
 
 def _purchase(runtime: Runtime, video: PreparedVideo) -> Purchase:
+    body = _describe(video.body)
     return Purchase(
-        fingerprint=_fingerprint(video.body, runtime.account),
+        kind=Kind.VIDEO,
+        fingerprint=_digest(body),
+        legacy_fingerprint=_digest(f"{runtime.account}\n{body}"),
+        account=runtime.account,
         api=video.api.name,
         model=video.model,
         prompt=video.prompt,
@@ -132,7 +178,7 @@ def _purchase(runtime: Runtime, video: PreparedVideo) -> Purchase:
     )
 
 
-def _fingerprint(body: Mapping[str, Any], account: str) -> str:
+def _describe(body: Mapping[str, Any]) -> str:
     """What makes two requests identical: the same words and the same content of images."""
 
     def digest(value: object) -> str:
@@ -140,23 +186,18 @@ def _fingerprint(body: Mapping[str, Any], account: str) -> str:
             raise TypeError(f"{type(value).__name__} does not belong in a request")
         return value.digest()
 
-    text = json.dumps(body, default=digest, sort_keys=True)
-    return hashlib.sha256(f"{account}\n{text}".encode()).hexdigest()
+    return json.dumps(body, default=digest, sort_keys=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # --- what a caller is told ---------------------------------------------------------------------
 
 
-def _error_after_doubt(job: JobRecord) -> MaybeChargedError:
-    when = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
-    return MaybeChargedError(
-        f"An identical request of {when:%Y-%m-%d %H:%M} UTC ended in doubt: MiniMax may have "
-        f"accepted and charged it, so it is not sent again.{_look_text(job.task_id)} Ask the "
-        "person, who can look at the usage page of the MiniMax platform. Only if they agree in "
-        "this chat that it may be paid for twice, call again with allow_second_charge=true.",
-        outcome=Outcome.UNKNOWN,
-        task_id=job.task_id,
-    )
+def _refused_error(record: Record) -> MaybeChargedError:
+    return still_in_doubt_error(record, what="generate_video", look=_look_text(record.task_id))
 
 
 def _doubt_error(error: MiniMaxError, probable: str | None) -> MaybeChargedError:
@@ -189,9 +230,8 @@ def _still_sending_error() -> UnansweredError:
     )
 
 
-def _result_of_purchase(
-    runtime: Runtime, job: JobRecord, task_id: str, *, reused: bool
-) -> SubmittedVideo:
+def _result_of_purchase(runtime: Runtime, bought: Bought, twin: Record | None) -> SubmittedVideo:
+    record, task_id = bought.record, str(bought.task_id)
     handed_over = (
         "This very video was bought by an earlier call whose answer was lost; it is handed over "
         "and nothing was bought now. "
@@ -199,18 +239,30 @@ def _result_of_purchase(
     return SubmittedVideo(
         task_id=task_id,
         status="queued",
-        model=job.model,
-        duration=job.duration,
-        resolution=job.resolution,
-        reused=reused,
-        estimated_cost_usd=job.price_usd,
+        model=record.model,
+        duration=record.duration,
+        resolution=record.resolution,
+        reused=bought.reused,
+        estimated_cost_usd=record.price_usd,
         poll_after_seconds=POLL_AFTER_SECONDS,
         next_step=runtime.write_next_step(
-            f"{handed_over if reused else ''}The job is accepted and takes one to several minutes. "
-            f"Call {waiting_call(task_id)} and repeat that until status is completed or "
-            f"failed. Do not call generate_video again for this video. "
-            f"{list_price_text(job.price_usd)}{_trouble(runtime)}"
+            f"{handed_over if bought.reused else ''}The job is accepted and takes one to several "
+            f"minutes. Call {waiting_call(task_id)} and repeat that until status is completed or "
+            "failed. Do not call generate_video again for this video. "
+            f"{estimate_text(record.price_usd, sandbox=runtime.settings.sandbox)}"
+            f"{_twin_text(twin)}{doubt_note(record.price_usd) if bought.doubt else ''}"
+            f"{_trouble_text(runtime)}"
         ),
+    )
+
+
+def _twin_text(twin: Record | None) -> str:
+    if twin is None:
+        return ""
+    minutes = max(1, round(twin.age_seconds / 60))
+    return (
+        f" An identical video was bought {minutes} minute{'s' if minutes > 1 else ''} ago "
+        f"(task_id {twin.task_id}); this is a second one."
     )
 
 
@@ -226,10 +278,11 @@ def _estimate_result(runtime: Runtime, video: PreparedVideo) -> SubmittedVideo:
         poll_after_seconds=None,
         next_step=runtime.write_next_step(
             "Nothing was sent. MiniMax would take this request; to buy it, call generate_video "
-            f"with the same arguments without dry_run. {list_price_text(video.list_price_usd)}"
+            "with the same arguments without dry_run. "
+            f"{estimate_text(video.list_price_usd, sandbox=runtime.settings.sandbox)}"
         ),
     )
 
 
-def _trouble(runtime: Runtime) -> str:
+def _trouble_text(runtime: Runtime) -> str:
     return f" {runtime.ledger.trouble}" if runtime.ledger.trouble else ""

@@ -3,9 +3,10 @@
 import asyncio
 import datetime
 import secrets
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from minimax import delivery
 from minimax.api import policies
@@ -13,20 +14,28 @@ from minimax.api.error_codes import INVALID_PARAMETER, SAMPLE_UNUSABLE, VOICE_ID
 from minimax.api.json_body import drop_none
 from minimax.api.replies import CloneReply
 from minimax.catalog import DEFAULT_SPEECH_MODEL
-from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
+from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
 from minimax.files.source import FileId, Source, Url, file_version, parse_source
+from minimax.ledger.records import Kind
 from minimax.limits import ACCURACY, CLONE_PREVIEW_CHARACTERS, TEXT_VALIDATION_CHARACTERS
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.settings import Settings
+from minimax.spending.billed_result import BilledRequest, buy_result
+from minimax.spending.buy_once import receive_answer
+from minimax.spending.estimates import estimate_speech
 from minimax.tool_results import ClonedVoice
-from minimax.validation import check_length, check_range
+from minimax.validation import check_length, check_range, is_http_url
 from minimax.voice.voice_ids import check_voice_id
 
 __all__ = ["CloneRequest", "clone"]
 
+CLONE_DEADLINE_SECONDS: Final = (
+    2 * policies.UPLOAD.deadline_seconds + policies.CLONE_WITH_PREVIEW.deadline_seconds + 10
+)
+"""Two uploads and the clone itself; a purchase without an outcome after this has none."""
 UPLOAD_IS_GONE: Final = frozenset({INVALID_PARAMETER, SAMPLE_UNUSABLE})
 """What MiniMax answers to a file id that it no longer knows."""
 
@@ -49,7 +58,11 @@ class CloneRequest:
 
 
 async def clone(
-    runtime: Runtime, request: CloneRequest, *, within_seconds: float | None = None
+    runtime: Runtime,
+    request: CloneRequest,
+    *,
+    second_charge_agreed: bool = False,
+    within_seconds: float | None = None,
 ) -> ClonedVoice:
     """Upload a recording and make a voice from it.
 
@@ -64,11 +77,17 @@ async def clone(
     recordings = await asyncio.to_thread(_parse_recordings, request, runtime.settings)
     key = runtime.work_key("clone", request, tuple(map(file_version, recordings)))
     billed = request.preview_text is not None
-    job = runtime.background.start(key, _CloneJob(runtime, request, recordings), paid=billed)
+    job = runtime.background.start(
+        key,
+        _CloneJob(runtime, request, recordings, second_charge_agreed=second_charge_agreed),
+        paid=billed,
+    )
     try:
         voice: ClonedVoice = await runtime.background.join(key, within_seconds=within_seconds)
     except StillRunning:
         return _uploading_result(runtime, job.voice_id)
+    if job.purchase_key is not None:
+        await receive_answer(runtime, job.purchase_key)
     return voice
 
 
@@ -94,19 +113,90 @@ class _UploadedRecordings(dict[tuple[str, str], int]):
         super().__init__()
 
 
+class ClonedReply(CloneReply):
+    """The reply, with the ids of this clone; that is what the ledger keeps."""
+
+    voice_id: str
+    file_id: str
+
+
 class _CloneJob:
     """One recording on its way to a voice; its voice_id is settled from the start."""
 
-    def __init__(self, runtime: Runtime, request: CloneRequest, recordings: _Recordings) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        request: CloneRequest,
+        recordings: _Recordings,
+        *,
+        second_charge_agreed: bool,
+    ) -> None:
         self._runtime = runtime
         self._request = request
         self._recordings = recordings
+        self._second_charge_agreed = second_charge_agreed
         self._uploads = runtime.get_shared(_UploadedRecordings)
         self._reused_upload = False
+        self.purchase_key: str | None = None
         self.voice_id = request.voice_id or _new_voice_id(sandbox=runtime.settings.sandbox)
 
     async def __call__(self) -> ClonedVoice:
-        """Make the voice; once more from the recording where an earlier upload is gone."""
+        """Make the voice; where its preview is billed, as a purchase."""
+        if self._request.preview_text is None:
+            reply = await self._clone()
+            return await _result(self._runtime, reply)
+        return await self._buy_with_preview(self._request.preview_text)
+
+    async def _buy_with_preview(self, preview_text: str) -> ClonedVoice:
+        model = self._request.model or DEFAULT_SPEECH_MODEL
+        bought = await buy_result(
+            self._runtime,
+            BilledRequest(
+                kind=Kind.CLONE_PREVIEW,
+                tool="voice_clone",
+                noun=f"The voice {self.voice_id} with a preview",
+                model=model,
+                prompt=preview_text,
+                price_usd=estimate_speech(model, preview_text),
+                identity=await self._identify(),
+                send=self._clone,
+                make_result=self._make_result,
+                without_content=_without_preview,
+                deadline_seconds=CLONE_DEADLINE_SECONDS,
+            ),
+            second_charge_agreed=self._second_charge_agreed,
+            within_seconds=None,
+            receive=False,
+        )
+        self.purchase_key = bought.key
+        voice = dict(bought.result)
+        del voice["reused"]
+        return cast("ClonedVoice", voice)
+
+    async def _identify(self) -> dict[str, Any]:
+        """What makes two clones identical: the recordings' content, and what was asked for."""
+        audio, prompt_audio = self._recordings
+        return {
+            **_body(self._request),
+            "voice_id": self._request.voice_id,
+            "prompt_text": self._request.prompt_text,
+            "audio": await self._describe(audio, "audio", CLONE_AUDIO),
+            "prompt_audio": prompt_audio
+            and await self._describe(prompt_audio, "prompt_audio", PROMPT_AUDIO),
+        }
+
+    async def _describe(self, source: Source, field: str, requirements: MediaRequirements) -> str:
+        if isinstance(source, FileId):
+            return f"file {source.number}"
+        if isinstance(source, Url):
+            return source.text
+        return await asyncio.to_thread(_digest, source, field, requirements)
+
+    async def _make_result(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await _result(self._runtime, ClonedReply.model_validate(content))
+
+    async def _clone(self) -> ClonedReply:
+        """Clone; once more from the recording where an earlier upload is gone."""
         try:
             return await self._upload_and_clone()
         except RefusedError as refusal:
@@ -115,14 +205,22 @@ class _CloneJob:
         self._uploads.clear()
         return await self._upload_and_clone()
 
-    async def _upload_and_clone(self) -> ClonedVoice:
-        body = await self._upload_recordings()
+    async def _upload_and_clone(self) -> ClonedReply:
+        body = await self._upload_before_charge()
         reply = await _request_clone(
             self._runtime, self._request, body | {"voice_id": self.voice_id}
         )
-        return await _result(
-            self._runtime, reply, voice_id=self.voice_id, file_id=str(body["file_id"])
+        return ClonedReply(
+            demo_audio=reply.demo_audio, voice_id=self.voice_id, file_id=str(body["file_id"])
         )
+
+    async def _upload_before_charge(self) -> dict[str, Any]:
+        try:
+            return await self._upload_recordings()
+        except MiniMaxError as error:
+            if error.outcome is Outcome.UNKNOWN:
+                error.outcome = Outcome.NOT_SENT  # of what is paid for
+            raise
 
     async def _upload_recordings(self) -> dict[str, Any]:
         """The request's body, its recordings replaced by the ids of their uploads.
@@ -215,10 +313,16 @@ async def _request_clone(
         if refusal.code != VOICE_ID_TAKEN or not refusal.after_unknown:
             raise
         return _handle_taken_id(request, refusal)
-    except MiniMaxError as error:
-        if request.preview_text is None or error.outcome is not Outcome.UNKNOWN:
-            raise
-        raise _maybe_charged(error, body["voice_id"]) from None
+
+
+def _without_preview(reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply as the ledger keeps it: a link, but no sound as hex."""
+    return reply if is_http_url(reply["demo_audio"]) else {**reply, "demo_audio": ""}
+
+
+def _digest(source: Source, field: str, requirements: MediaRequirements) -> str:
+    with inputs.open_input(source, field=field, requirements=requirements) as file:
+        return file.digest()
 
 
 def _handle_taken_id(request: CloneRequest, refusal: RefusedError) -> CloneReply:
@@ -236,15 +340,6 @@ def _handle_taken_id(request: CloneRequest, refusal: RefusedError) -> CloneReply
     )
 
 
-def _maybe_charged(error: MiniMaxError, voice_id: str) -> MaybeChargedError:
-    return MaybeChargedError.after(
-        error,
-        f"No answer came to the cloning of {voice_id}. The voice may exist, and the preview's "
-        "characters may have been charged. Try to speak with this voice_id before cloning again, "
-        "or call again without preview_text, which costs nothing.",
-    )
-
-
 def _uploading_result(runtime: Runtime, voice_id: str) -> ClonedVoice:
     return ClonedVoice(
         voice_id=voice_id,
@@ -259,21 +354,19 @@ def _uploading_result(runtime: Runtime, voice_id: str) -> ClonedVoice:
     )
 
 
-async def _result(
-    runtime: Runtime, reply: CloneReply, *, voice_id: str, file_id: str
-) -> ClonedVoice:
+async def _result(runtime: Runtime, reply: ClonedReply) -> ClonedVoice:
     saved, problem = await delivery.save_preview(
-        runtime, reply.demo_audio, voice_id=voice_id, folder=runtime.settings.base_path
+        runtime, reply.demo_audio, voice_id=reply.voice_id, folder=runtime.settings.base_path
     )
     return ClonedVoice(
-        voice_id=voice_id,
+        voice_id=reply.voice_id,
         status="cloned",
-        file_id=file_id,
+        file_id=reply.file_id,
         demo_audio_url=reply.demo_audio or None,
         demo_audio_path=str(saved.path) if saved else None,
         next_step=runtime.write_next_step(
-            f"The voice {voice_id} is ready. MiniMax deletes it unless it speaks within 7 days, "
-            "charges for the clone when it first speaks, and lists it only from then on."
+            f"The voice {reply.voice_id} is ready. MiniMax deletes it unless it speaks within 7 "
+            "days, charges for the clone when it first speaks, and lists it only from then on."
             f"{delivery.saving_failed_text(problem, link='demo_audio_url')}"
         ),
     )

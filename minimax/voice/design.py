@@ -1,16 +1,25 @@
 """Makes a voice from a description."""
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from minimax import delivery
 from minimax.api.json_body import drop_none
-from minimax.catalog import DESIGN_PRICE_USD, PRICES_AS_OF
+from minimax.api.replies import DesignReply
+from minimax.catalog import DESIGN_PRICE_USD, PRICES_AS_OF, VOICE_DESIGN_MODEL
+from minimax.files import paths
+from minimax.ledger.records import Kind
 from minimax.limits import DESIGN_PREVIEW_CHARACTERS
 from minimax.runtime import Runtime
-from minimax.spending.billed_call import call_billed, run_or_join
+from minimax.spending.billed_result import BilledRequest, buy_result
+from minimax.spending.estimates import estimate_preview
+from minimax.spending.wording import show_usd
 from minimax.tool_results import DesignedVoice
-from minimax.validation import check_length
+from minimax.validation import check_length, is_http_url
 from minimax.voice.voice_ids import check_voice_id
 
 __all__ = ["DesignRequest", "design"]
@@ -27,7 +36,11 @@ class DesignRequest:
 
 
 async def design(
-    runtime: Runtime, request: DesignRequest, *, within_seconds: float | None = None
+    runtime: Runtime,
+    request: DesignRequest,
+    *,
+    second_charge_agreed: bool = False,
+    within_seconds: float | None = None,
 ) -> DesignedVoice:
     """Make a voice from a description and save its preview.
 
@@ -35,29 +48,60 @@ async def design(
 
     Raises:
         InputError: MiniMax would refuse it; nothing was sent.
+        SpendingLimitError: It would exceed the daily limit; nothing was sent.
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached.
     """
     check_length("preview_text", request.preview_text, DESIGN_PREVIEW_CHARACTERS)
     check_voice_id(request.voice_id)
-    return await run_or_join(runtime, request, _make, within_seconds=within_seconds)
-
-
-async def _make(runtime: Runtime, request: DesignRequest, folder: Path) -> DesignedVoice:
-    client = await runtime.client()
+    folder = await asyncio.to_thread(
+        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
+    )
     body = drop_none(
         prompt=request.prompt, preview_text=request.preview_text, voice_id=request.voice_id
     )
-    reply = await call_billed(client.design_voice(body), what="The voice")
+    bought = await buy_result(
+        runtime,
+        BilledRequest(
+            kind=Kind.VOICE_DESIGN,
+            tool="voice_design",
+            noun="The voice",
+            model=VOICE_DESIGN_MODEL,
+            prompt=request.prompt,
+            price_usd=estimate_preview(request.preview_text),
+            identity={**body, "folder": str(folder)},
+            send=partial(_send, runtime, body),
+            make_result=partial(_make_result, runtime, folder),
+            without_content=_without_preview,
+        ),
+        second_charge_agreed=second_charge_agreed,
+        within_seconds=within_seconds,
+    )
+    return cast("DesignedVoice", bought.result)
+
+
+async def _send(runtime: Runtime, body: Mapping[str, Any]) -> DesignReply:
+    return await (await runtime.client()).design_voice(body)
+
+
+def _without_preview(reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply as the ledger keeps it: the voice, but no sound as hex."""
+    return reply if is_http_url(reply["trial_audio"]) else {**reply, "trial_audio": ""}
+
+
+async def _make_result(
+    runtime: Runtime, folder: Path, content: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    reply = DesignReply.model_validate(content)
     saved, problem = await delivery.save_preview(
         runtime, reply.trial_audio, voice_id=reply.voice_id, folder=folder
     )
-    return DesignedVoice(
-        voice_id=reply.voice_id,
-        preview_path=str(saved.path) if saved else None,
-        next_step=runtime.write_next_step(
+    return {
+        "voice_id": reply.voice_id,
+        "preview_path": str(saved.path) if saved else None,
+        "next_step": runtime.write_next_step(
             f"The voice {reply.voice_id} is ready. MiniMax deletes it unless it speaks within 7 "
-            f"days, and charges ${DESIGN_PRICE_USD:.2f} (list price, {PRICES_AS_OF}) when it first "
-            f"speaks.{delivery.saving_failed_text(problem)}"
+            f"days, and charges {show_usd(DESIGN_PRICE_USD)} (list price, {PRICES_AS_OF}) when it "
+            f"first speaks.{delivery.saving_failed_text(problem)}"
         ),
-    )
+    }

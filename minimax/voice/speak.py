@@ -1,9 +1,12 @@
 """Speaks a text in one of the account's voices and saves the audio."""
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from minimax import delivery
 from minimax.api.json_body import drop_none
@@ -16,7 +19,9 @@ from minimax.catalog import (
     PRICES_AS_OF,
 )
 from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
+from minimax.files import paths
 from minimax.files.outputs import SavedFile
+from minimax.ledger.records import Kind
 from minimax.limits import (
     BITRATES,
     CHANNELS,
@@ -30,7 +35,8 @@ from minimax.limits import (
     VOLUME,
 )
 from minimax.runtime import Runtime
-from minimax.spending.billed_call import call_billed, run_or_join
+from minimax.spending.billed_result import BilledRequest, buy_result
+from minimax.spending.estimates import estimate_speech
 from minimax.tool_results import Speech
 from minimax.validation import check_choice, check_range, is_http_url
 from minimax.voice.subtitles import save_subtitles
@@ -65,18 +71,45 @@ class SpeechRequest:
 
 
 async def speak(
-    runtime: Runtime, request: SpeechRequest, *, within_seconds: float | None = None
+    runtime: Runtime,
+    request: SpeechRequest,
+    *,
+    second_charge_agreed: bool = False,
+    within_seconds: float | None = None,
 ) -> Speech:
     """Synthesize a text and save it, or give its link where only links are wanted.
 
     Raises:
         InputError: MiniMax would refuse it; nothing was sent.
+        SpendingLimitError: It would exceed the daily limit; nothing was sent.
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         UnansweredError: It takes longer than `within_seconds`; an identical call joins it.
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
     _check(request)
-    return await run_or_join(runtime, request, _synthesize, within_seconds=within_seconds)
+    await runtime.deliveries.note_use(request.voice_id)
+    folder = await asyncio.to_thread(
+        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
+    )
+    first_use = await runtime.get_shared(_KnownVoices).is_first_use(request.voice_id)
+    bought = await buy_result(
+        runtime,
+        BilledRequest(
+            kind=Kind.SPEECH,
+            tool="text_to_audio",
+            noun="The speech",
+            model=request.model,
+            prompt=request.text,
+            price_usd=estimate_speech(request.model, request.text, first_use=first_use),
+            identity={**_body(request), "folder": str(folder)},
+            send=partial(_send, runtime, request),
+            make_result=partial(_make_result, runtime, request, folder, first_use=first_use),
+            without_content=_without_audio,
+        ),
+        second_charge_agreed=second_charge_agreed,
+        within_seconds=within_seconds,
+    )
+    return cast("Speech", bought.result)
 
 
 # --- checking ----------------------------------------------------------------------------------
@@ -114,12 +147,17 @@ def _check_emotion(request: SpeechRequest) -> None:
 # --- making ------------------------------------------------------------------------------------
 
 
-async def _synthesize(runtime: Runtime, request: SpeechRequest, folder: Path) -> Speech:
+async def _send(runtime: Runtime, request: SpeechRequest) -> SpeechReply:
     client = await runtime.client()
-    first_use = await runtime.get_shared(_KnownVoices).is_first_use(request.voice_id)
-    reply = await call_billed(client.speak(_body(request)), what="The speech")
+    reply = await client.speak(_body(request))
     runtime.get_shared(_KnownVoices).spoke(request.voice_id)
-    return await _result(runtime, request, reply, folder, first_use=first_use)
+    return reply
+
+
+def _without_audio(reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply as the ledger keeps it: a link, but no sound as hex."""
+    data = reply["data"]
+    return reply if is_http_url(data["audio"]) else {**reply, "data": {**data, "audio": ""}}
 
 
 def _body(request: SpeechRequest) -> dict[str, Any]:
@@ -172,26 +210,32 @@ class _KnownVoices:
 # --- saving and saying -------------------------------------------------------------------------
 
 
-async def _result(
-    runtime: Runtime, request: SpeechRequest, reply: SpeechReply, folder: Path, *, first_use: bool
-) -> Speech:
+async def _make_result(
+    runtime: Runtime,
+    request: SpeechRequest,
+    folder: Path,
+    content: Mapping[str, Any],
+    *,
+    first_use: bool,
+) -> Mapping[str, Any]:
+    reply = SpeechReply.model_validate(content)
     stem = f"speech-{_name_of(request, reply)}"
     sound, problem = await _save_audio(runtime, request, reply, stem, folder)
     subtitles = await save_subtitles(runtime, reply, stem, folder)
-    return Speech(
-        path=str(sound.path) if sound else None,
-        audio_url=reply.data.audio if is_http_url(reply.data.audio) else None,
-        voice_id=request.voice_id,
-        duration_ms=reply.extra_info.audio_length or None,
-        characters=reply.extra_info.usage_characters or None,
-        subtitle_path=str(subtitles.path) if subtitles else None,
-        next_step=runtime.write_next_step(
+    return {
+        "path": str(sound.path) if sound else None,
+        "audio_url": reply.data.audio if is_http_url(reply.data.audio) else None,
+        "voice_id": request.voice_id,
+        "duration_ms": reply.extra_info.audio_length or None,
+        "characters": reply.extra_info.usage_characters or None,
+        "subtitle_path": str(subtitles.path) if subtitles else None,
+        "next_step": runtime.write_next_step(
             _next_step(sound)
-            + _fee_text(first_use=first_use)
+            + _fee_text(first_use=first_use, sandbox=runtime.settings.sandbox)
             + _near_empty_text(request, reply)
             + delivery.saving_failed_text(problem, link="audio_url")
         ),
-    )
+    }
 
 
 def _name_of(request: SpeechRequest, reply: SpeechReply) -> str:
@@ -225,8 +269,8 @@ def _next_step(sound: SavedFile | None) -> str:
     return f"The speech is saved. Tell the person where: {sound.path}"
 
 
-def _fee_text(*, first_use: bool) -> str:
-    if not first_use:
+def _fee_text(*, first_use: bool, sandbox: bool) -> str:
+    if not first_use or sandbox:
         return ""
     return (
         f" This voice has spoken for the first time: MiniMax now charges its fee, "

@@ -26,6 +26,16 @@ class RemoteJob:
     model: str
     created_at: float
     reply: StatusReply
+    duration: int | None = None
+    resolution: str | None = None
+
+    def is_like(self, model: str, duration: int | None, resolution: str | None) -> bool:
+        """Whether it may be the job of such a request, as far as the list tells."""
+        return (
+            self.model == model
+            and self.duration in (None, duration)
+            and self.resolution in (None, resolution)
+        )
 
 
 class VideoApi(ABC):

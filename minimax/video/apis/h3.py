@@ -132,6 +132,8 @@ class H3Api(VideoApi):
                 task_id=task.id,
                 model=task.model,
                 created_at=task.created_at,
+                duration=task.duration or None,
+                resolution=task.resolution or None,
                 reply=_as_status(task),
             )
             for task in await client.list_videos_v2()

@@ -1,0 +1,124 @@
+"""What any ledger can do, whatever engine it is kept in."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from minimax.ledger.records import Beginning, Decision, Kind, Purchase, Record, State
+from minimax.tool_results import JobStatus
+
+__all__ = ["Ledger"]
+
+
+class Ledger(Protocol):
+    """The purchases of one person, or of one team.
+
+    Every method is one transaction. A ledger that cannot be used for a moment never stops a paid
+    job: what is written meanwhile is remembered and merged back.
+    """
+
+    @property
+    def trouble(self) -> str | None:
+        """What the last transaction found wrong, as a sentence for the person."""
+        ...
+
+    async def begin(
+        self,
+        purchase: Purchase,
+        *,
+        second_charge_agreed: bool,
+        limit_usd: float | None,
+        ignoring: Sequence[str] = (),
+    ) -> Beginning:
+        """Decide what a request comes to; write it down and reserve its price if it is bought.
+
+        Args:
+            purchase: What is to be bought.
+            second_charge_agreed: The person agreed that an earlier attempt in doubt may be paid
+                for twice.
+            limit_usd: Most that may be spent in 24 hours; None: no limit.
+            ignoring: Earlier attempts that turned out to be of another account.
+        """
+        ...
+
+    async def peek(self, purchase: Purchase) -> Decision | None:
+        """What `begin` would make of earlier attempts; None where there are none. Claims none."""
+        ...
+
+    async def mark_accepted(
+        self, key: str, *, task_id: str | None = None, reply: Mapping[str, Any] | None = None
+    ) -> None:
+        """MiniMax accepted; doubts whose second charge was agreed on are settled by that."""
+        ...
+
+    async def mark_ended(self, key: str, state: State) -> None:
+        """The request was rejected, or is in doubt."""
+        ...
+
+    async def mark_probable(self, key: str, task_id: str) -> None:
+        """In doubt, but MiniMax lists exactly one job that it may have become."""
+        ...
+
+    async def record_result(self, key: str, result: Mapping[str, Any]) -> None:
+        """What the caller is about to be told; handed over if the answer is lost."""
+        ...
+
+    async def abandon(self, key: str) -> None:
+        """The caller has gone without an answer; the request may still be under way."""
+        ...
+
+    async def mark_received(self, keys: Sequence[str]) -> None:
+        """The answers arrived: identical requests buy again from now on."""
+        ...
+
+    async def take_back(self, key: str) -> None:
+        """The answer did not arrive after all: the next identical request gets it."""
+        ...
+
+    async def receive_by_use(self, value: str) -> None:
+        """An id or a path of a result was used in a call, so its answer had arrived."""
+        ...
+
+    async def reload(self, key: str) -> Record | None:
+        """The row as it is now, in doubt if whoever sent it is gone."""
+        ...
+
+    async def by_task(self, task_id: str) -> Record | None:
+        """The purchase of a task id, if it was bought from here."""
+        ...
+
+    async def newest(
+        self, limit: int, *, kinds: Sequence[Kind], status: str | None = None
+    ) -> list[Record]:
+        """Purchases that may have cost something, newest first."""
+        ...
+
+    async def find_recent_twin(self, fingerprint: str, *, within_seconds: float) -> Record | None:
+        """The newest accepted purchase of an identical request, if it is that young."""
+        ...
+
+    async def record_status(
+        self, task_id: str, *, status: JobStatus, file_id: str | None, reply: str | None
+    ) -> None:
+        """How a job stands; `reply` is MiniMax's final reply, once there is one."""
+        ...
+
+    async def record_path(self, file_id: str, path: Path) -> None:
+        """Where a video was saved."""
+        ...
+
+    async def sum_spending(self, within_seconds: float) -> Mapping[Kind, float]:
+        """List prices of what was accepted or is in doubt, by kind."""
+        ...
+
+    async def count_open_jobs(self) -> int:
+        """Accepted videos that have not ended yet, as far as is known."""
+        ...
+
+    async def read_trouble(self) -> str | None:
+        """A sentence for the person where purchases cannot be written down or read."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what this process holds; its unanswered purchases go to the next caller."""
+        ...

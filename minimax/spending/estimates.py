@@ -1,0 +1,47 @@
+"""What things cost by MiniMax's list prices, before they are bought."""
+
+from typing import Final
+
+from minimax.catalog import (
+    CLONE_PRICE_USD,
+    DESIGN_PREVIEW_USD_PER_MILLION,
+    DESIGN_PRICE_USD,
+    IMAGE_PRICE_USD,
+    SPEECH_PRICES_USD_PER_MILLION,
+)
+
+__all__ = ["count_characters", "estimate_images", "estimate_preview", "estimate_speech"]
+
+MILLION: Final = 1_000_000
+VOICE_FEE_USD: Final = max(CLONE_PRICE_USD, DESIGN_PRICE_USD)
+"""At the first use of a made voice; which of the two it is cannot be told before."""
+
+
+def count_characters(text: str) -> int:
+    """Billed characters: a Chinese one counts twice, any other once (price page)."""
+    return sum(2 if "\u4e00" <= char <= "\u9fff" else 1 for char in text)
+
+
+def estimate_speech(model: str, text: str, *, first_use: bool = False) -> float | None:
+    """Dollars for one text; None where the model has no list price.
+
+    Args:
+        model: The speech model.
+        text: What is said.
+        first_use: The voice speaks for the first time, so its fee falls due.
+    """
+    per_million = SPEECH_PRICES_USD_PER_MILLION.get(model)
+    if per_million is None:
+        return None
+    price = count_characters(text) * per_million / MILLION
+    return price + VOICE_FEE_USD if first_use else price
+
+
+def estimate_preview(text: str) -> float:
+    """Dollars for the preview of a designed voice; the voice itself is charged at its first use."""
+    return count_characters(text) * DESIGN_PREVIEW_USD_PER_MILLION / MILLION
+
+
+def estimate_images(number: int) -> float:
+    """Dollars for so many images."""
+    return number * IMAGE_PRICE_USD
