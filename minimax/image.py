@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from minimax import delivery
-from minimax.api.json_body import StreamedImage, drop_none
+from minimax.api.json_body import describe_body, drop_none
 from minimax.api.replies import ImageReply
 from minimax.catalog import IMAGE_MODEL
 from minimax.errors import MiniMaxError, RefusedError
@@ -94,8 +94,7 @@ def _prepare(
     """The request's body, and what makes it identical to another one."""
     subject = _parse_subject(request, settings)
     body = _body(request, subject, opened)
-    text = json.dumps(body, default=StreamedImage.digest, sort_keys=True)
-    return body, json.loads(text)
+    return body, json.loads(describe_body(body))
 
 
 def _parse_subject(request: ImageRequest, settings: Settings) -> Source | None:

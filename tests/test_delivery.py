@@ -18,6 +18,7 @@ from minimax.video import download
 from minimax.voice import clone
 from tests.support import samples
 from tests.support.in_process import call, connected, use_runtime
+from tests.support.paid_jobs import wait_until
 from tests.support.samples import put
 from tests.support.virtual_time import VirtualTime
 
@@ -26,7 +27,8 @@ pytestmark = pytest.mark.anyio
 
 async def finish_job(running: Runtime) -> None:
     """Let the work that is under way end."""
-    await asyncio.wait(running.background.tasks, timeout=10)
+    await wait_until(lambda: running.background.tasks)
+    await asyncio.wait(running.background.tasks)
 
 
 async def buy_video() -> str:

@@ -339,7 +339,7 @@ async def test_a_clone_with_a_billed_preview_is_not_repeated_in_doubt(
 ) -> None:
     sandbox.faults.add(Fault("/v1/voice_clone", when="after", reset=True))
     async with use_runtime(settings, sandbox, time):
-        with pytest.raises(MaybeChargedError, match="may have been charged"):
+        with pytest.raises(MaybeChargedError, match="may have made and charged"):
             await minimax_server.voice_clone(str(recording), preview_text="Hello")
     assert sandbox.count("POST /v1/voice_clone") == 1
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
-__all__ = ["JsonBody", "StreamedImage", "drop_none", "uri_length"]
+__all__ = ["JsonBody", "StreamedImage", "describe_body", "drop_none", "uri_length"]
 
 CHUNK_BYTES: Final = 3 * 64 * 1024
 """A multiple of three, so that the base64 of the pieces is the base64 of the whole."""
@@ -31,6 +31,17 @@ class StreamedImage(Protocol):
     def digest(self) -> str:
         """The same for the same content, whatever the file is called."""
         ...
+
+
+def describe_body(body: Mapping[str, Any]) -> str:
+    """A body as JSON with the digests of its images: the same for identical requests."""
+
+    def digest(value: object) -> str:
+        if not isinstance(value, StreamedImage):
+            raise TypeError(f"{type(value).__name__} does not belong in a request")
+        return value.digest()
+
+    return json.dumps(body, default=digest, sort_keys=True)
 
 
 class JsonBody:

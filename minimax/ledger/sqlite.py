@@ -74,6 +74,7 @@ class SqliteLedger:
     Args:
         folder: Where `ledger.db` is, or will be made.
         clock: The time that rows are dated by.
+        owner: This process as others see it; tests hand in one that can be killed.
         processes: Tells whether processes of version 0.1.0 still run.
     """
 
@@ -82,6 +83,7 @@ class SqliteLedger:
         folder: Path,
         *,
         clock: LedgerClock | None = None,
+        owner: Owner | None = None,
         processes: Processes | None = None,
     ) -> None:
         self._clock = clock or LedgerClock()
@@ -90,7 +92,7 @@ class SqliteLedger:
         self._folder = folder
         self._file = folder / FILE_NAME
         self._migrated: tuple[int, int] | None = None
-        self._owner = Owner(folder)
+        self._owner = owner or Owner(folder)
         self._worker = Worker(idle_seconds=BEAT_SECONDS, on_idle=self._beat)
         self._memory: sqlite3.Connection | None = None
         self._remembered: dict[str, dict[str, Any]] = {}

@@ -98,7 +98,7 @@ class _StrictTool(Tool):
     _user_error: type[Exception] = PrivateAttr(default=Exception)
     _argument_error: Callable[[str], Exception] = PrivateAttr(default=ValueError)
     _longest_call_seconds: float = PrivateAttr(default=0.0)
-    _around_call: AroundCall = PrivateAttr(default=do_nothing_around)
+    _around_call: AroundCall = PrivateAttr(default_factory=lambda: do_nothing_around)
 
     def make_strict(
         self,

@@ -124,7 +124,6 @@ async def buy_once(
         async with asyncio.timeout(within_seconds):
             beginning = await _decide(runtime, wanted, caller, second_charge_agreed)
             record = _check_decision(runtime, wanted, beginning)
-            caller.key = record.key
             accepted, result = await _obtain(runtime, wanted, record)
     except TimeoutError:
         await caller.leave()
@@ -163,18 +162,22 @@ class _Caller:
 
 async def receive_answer(runtime: Runtime, key: str) -> None:
     """This call is answered with a purchase; in plain Python the answer has arrived by that."""
-    if runtime.call is None:
-        await runtime.ledger.mark_received([key])
-    else:
+    if runtime.call is not None:
         runtime.deliveries.note_answer(runtime.call, key)
+        return
+    try:
+        await runtime.ledger.mark_received([key])
+    except asyncio.CancelledError:
+        await runtime.ledger.take_back(key)
+        raise
 
 
 async def leave_purchase(runtime: Runtime, key: str) -> None:
     """Nobody waits for this purchase any more."""
-    await runtime.ledger.abandon(key)
     task = runtime.background.task(_work_key(runtime, key))
     if task is not None:
         task.add_done_callback(_log_late_acceptance)
+    await runtime.ledger.abandon(key)
 
 
 def _work_key(runtime: Runtime, key: str) -> Hashable:
@@ -219,8 +222,11 @@ async def _decide_and_start(
             partial(_send_and_deliver, runtime, wanted, record, opened),
             paid=True,
         )
-    if record is not None and caller.is_gone and beginning.decision is not Decision.REFUSE:
-        await leave_purchase(runtime, record.key)
+    if record is not None and beginning.decision is not Decision.REFUSE:
+        # From here on the caller can leave it by itself; one that has gone already could not.
+        caller.key = record.key
+        if caller.is_gone:
+            await leave_purchase(runtime, record.key)
     return beginning
 
 

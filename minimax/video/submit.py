@@ -2,14 +2,13 @@
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final
 
 from minimax.api import policies
-from minimax.api.json_body import StreamedImage
+from minimax.api.json_body import describe_body
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.ledger.records import Kind, Purchase, Record, State, would_buy
 from minimax.runtime import Runtime
@@ -162,7 +161,7 @@ async def _has_rival(runtime: Runtime, record: Record) -> bool:
 
 
 def _purchase(runtime: Runtime, video: PreparedVideo) -> Purchase:
-    body = _describe(video.body)
+    body = describe_body(video.body)
     return Purchase(
         kind=Kind.VIDEO,
         fingerprint=_digest(body),
@@ -176,17 +175,6 @@ def _purchase(runtime: Runtime, video: PreparedVideo) -> Purchase:
         price_usd=video.list_price_usd,
         deadline_seconds=policies.SUBMIT.deadline_seconds + DEADLINE_MARGIN_SECONDS,
     )
-
-
-def _describe(body: Mapping[str, Any]) -> str:
-    """What makes two requests identical: the same words and the same content of images."""
-
-    def digest(value: object) -> str:
-        if not isinstance(value, StreamedImage):
-            raise TypeError(f"{type(value).__name__} does not belong in a request")
-        return value.digest()
-
-    return json.dumps(body, default=digest, sort_keys=True)
 
 
 def _digest(text: str) -> str:

@@ -144,7 +144,7 @@ async def test_separators_of_lines_in_a_prompt_come_back_as_they_were(home: Path
 
 
 async def test_no_message_exceeds_a_megabyte() -> None:
-    async with host("--sandbox") as served:
+    async with host("--sandbox", env={"MINIMAX_MCP_DAILY_LIMIT_USD": "off"}) as served:
         await served.handshake()
         prompt = "\u6c49" * PROMPT_CHARACTERS  # Chinese, three bytes each
         orders = [served.start("generate_video", prompt=prompt)[1] for _ in range(100)]

@@ -6,8 +6,6 @@ import itertools
 import os
 import time as real_time
 from collections.abc import Sequence
-from contextlib import closing
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,9 +20,10 @@ from pydantic import SecretStr
 import minimax_server
 from minimax import runtime
 from minimax.errors import MaybeChargedError, MiniMaxError, RefusedError, UnansweredError
-from minimax.ledger.processes import Processes
-from minimax.ledger.records import JobRecord, State
-from minimax.ledger.sqlite import Ledger
+from minimax.ledger.base import Ledger
+from minimax.ledger.owners import Owner
+from minimax.ledger.records import Kind, Record, State
+from minimax.ledger.sqlite import SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
@@ -77,16 +76,16 @@ async def test_the_row_is_there_before_the_request_leaves_and_the_id_before_anyo
     seen: list[tuple[str, list[str]]] = []
 
     def watched(name: str) -> None:
-        real = getattr(Ledger, name)
+        real = getattr(SqliteLedger, name)
 
-        def call(self: Ledger, *args: Any) -> Any:
+        async def call(self: SqliteLedger, *args: Any, **kwargs: Any) -> Any:
             seen.append((name, states(settings)))
-            return real(self, *args)
+            return await real(self, *args, **kwargs)
 
-        monkeypatch.setattr(Ledger, name, call)
+        monkeypatch.setattr(SqliteLedger, name, call)
 
     watched("mark_accepted")
-    watched("mark_answered")
+    watched("mark_received")
     async with run_sandbox(settings) as (sandbox, shop_settings):
         see = sandbox.record
 
@@ -100,7 +99,7 @@ async def test_the_row_is_there_before_the_request_leaves_and_the_id_before_anyo
     assert seen == [
         ("the request", ["submitting"]),
         ("mark_accepted", ["submitting"]),
-        ("mark_answered", ["accepted"]),
+        ("mark_received", ["accepted"]),
     ]
 
 
@@ -490,52 +489,86 @@ async def test_a_default_that_is_spelled_out_is_the_same_request(
     assert sandbox.count_charges("video") == 1
 
 
-@pytest.mark.parametrize("fault", [SLOW, LOST], ids=["accepted", "in-doubt"])
-async def test_the_same_request_under_another_key_is_another_request(
-    fault: Fault, settings: Settings, time: VirtualTime
-) -> None:
-    async with run_sandbox(settings, replace(fault, delay_seconds=0.02)) as (sandbox, settings):
-        async with open_server(settings, time) as running:
-            await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
-            await wait_until(lambda: states(settings) != ["submitting"])
-        other = replace(settings, api_key=SecretStr(f"{KEY}-other"))
-        async with open_server(other, time) as running:
-            assert not (await buy(running))["reused"]
-    assert sandbox.count_charges("video") == 2
+ROTATED = f"{KEY}-rotated"
 
 
-# --- for how long ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("hours", "reused", "billed"), [(23.9, True, 1), (24.1, False, 2)], ids=["within", "after"]
-)
-async def test_a_job_is_handed_over_for_24_hours(
-    hours: float, reused: bool, billed: int, settings: Settings, time: VirtualTime
+async def test_a_job_bought_with_a_key_that_was_rotated_is_handed_over(
+    settings: Settings, time: VirtualTime
 ) -> None:
     async with run_sandbox(settings, SLOW) as (sandbox, settings):
         async with open_server(settings, time) as running:
             await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
             await wait_until(lambda: states(settings) == ["accepted"])
-        later = real_time.time() + hours * HOUR
-        async with open_server(settings, time, now=lambda: later) as running:
-            assert (await buy(running))["reused"] is reused
-    assert sandbox.count_charges("video") == billed
+        rotated = replace(settings, api_key=SecretStr(ROTATED))
+        async with open_server(rotated, time) as running:
+            assert (await buy(running))["reused"]
+    assert sandbox.count_charges("video") == 1
 
 
-@pytest.mark.parametrize(("hours", "sent"), [(23.9, 1), (24.1, 2)], ids=["within", "after"])
-async def test_a_doubt_refuses_for_24_hours(
-    hours: float, sent: int, settings: Settings, time: VirtualTime
+async def test_a_doubt_of_a_key_that_was_rotated_still_asks(
+    settings: Settings, time: VirtualTime
 ) -> None:
     async with run_sandbox(settings, LOST) as (sandbox, settings):
         async with open_server(settings, time) as running:
             with pytest.raises(MaybeChargedError):
                 await buy(running)
-        later = real_time.time() + hours * HOUR
+        rotated = replace(settings, api_key=SecretStr(ROTATED))
+        async with open_server(rotated, time) as running:
+            with pytest.raises(MaybeChargedError):
+                await buy(running)
+    assert count_submissions(sandbox) == 1
+
+
+async def test_a_job_of_another_account_is_not_handed_over(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with run_sandbox(settings, SLOW) as (sandbox, settings):
+        async with open_server(settings, time) as running:
+            await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
+            await wait_until(lambda: states(settings) == ["accepted"])
+        sandbox.faults.add(Fault("/v1/query", code=2013))  # as for a task of somebody else
+        stranger = replace(settings, api_key=SecretStr(ROTATED))
+        async with open_server(stranger, time) as running:
+            assert not (await buy(running))["reused"]
+        async with open_server(settings, time) as running:
+            assert (await buy(running))["reused"]
+    assert sandbox.count_charges("video") == 2
+
+
+# --- for how long ------------------------------------------------------------------------------
+
+DAY = 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("days", "reused", "billed"), [(6.9, True, 1), (7.1, False, 2)], ids=["within", "after"]
+)
+async def test_a_job_is_handed_over_for_as_long_as_minimax_keeps_it(
+    days: float, reused: bool, billed: int, settings: Settings, time: VirtualTime
+) -> None:
+    async with run_sandbox(settings, SLOW) as (sandbox, settings):
+        async with open_server(settings, time) as running:
+            await cancel_call(buy(running), once=lambda: count_submissions(sandbox))
+            await wait_until(lambda: states(settings) == ["accepted"])
+        later = real_time.time() + days * DAY
         async with open_server(settings, time, now=lambda: later) as running:
-            outcome = await asyncio.gather(buy(running), return_exceptions=True)
-    assert isinstance(outcome[0], MaybeChargedError if sent == 1 else dict)
-    assert count_submissions(sandbox) == sent
+            assert (await buy(running))["reused"] is reused
+    assert sandbox.count_charges("video") == billed
+
+
+@pytest.mark.parametrize("days", [0.5, 30], ids=["soon", "much-later"])
+async def test_a_doubt_is_not_settled_by_time(
+    days: float, settings: Settings, time: VirtualTime
+) -> None:
+    async with run_sandbox(settings, LOST) as (sandbox, settings):
+        async with open_server(settings, time) as running:
+            with pytest.raises(MaybeChargedError):
+                await buy(running)
+        later = real_time.time() + days * DAY
+        async with open_server(settings, time, now=lambda: later) as running:
+            with pytest.raises(MaybeChargedError):
+                await buy(running)
+    assert count_submissions(sandbox) == 1
 
 
 # --- two servers of one user, in one process ---------------------------------------------------
@@ -724,57 +757,52 @@ async def test_who_joined_a_server_that_is_then_killed_is_told_of_the_doubt(
 
 # --- whatever happens --------------------------------------------------------------------------
 
-PROCESS: ContextVar[int] = ContextVar("PROCESS")
-"""Which of the made-up processes of a schedule is running this code."""
 
+class SimulatedOwner(Owner):
+    """A process that can be killed without ending this one."""
 
-class SimulatedProcesses(Processes):
-    """Processes that can be killed without ending this one."""
+    def __init__(self, folder: Path, alive: set[str]) -> None:
+        super().__init__(folder)
+        self._alive = alive
+        alive.add(self.id)
 
-    def __init__(self) -> None:
-        self.alive: set[int] = set()
-        self._pids = itertools.count(1_000_000)
+    def show_life(self) -> None:
+        pass
 
-    def start(self) -> int:
-        pid = next(self._pids)
-        self.alive.add(pid)
-        return pid
+    def is_gone(self, owner_id: str) -> bool:
+        return owner_id not in self._alive
 
-    def own_pid(self) -> int:
-        return PROCESS.get()
-
-    def start_time(self, pid: int) -> str:
-        return str(pid)
-
-    def is_alive(self, pid: int | None, started: str | None) -> bool:
-        return pid in self.alive
+    def die(self) -> None:
+        self._alive.discard(self.id)
 
 
 class KillableLedger:
     """A ledger that a killed process can no longer write to."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: SqliteLedger) -> None:
         self._ledger = ledger
         self.killed = False
 
     def __getattr__(self, name: str) -> Any:
-        if self.killed and name != "close":
-            return lambda *args, **kwargs: None
-        return getattr(self._ledger, name)
+        return write_nothing if self.killed else getattr(self._ledger, name)
+
+
+async def write_nothing(*args: object, **kwargs: object) -> None:
+    """What a dead process would have written."""
 
 
 class KillableServer:
     """A server of the user that a schedule may kill; the next one takes its place."""
 
-    def __init__(self, settings: Settings, processes: SimulatedProcesses) -> None:
+    def __init__(self, settings: Settings, alive: set[str]) -> None:
         self._settings = settings
-        self._processes = processes
+        self._alive = alive
         self.calls: set[asyncio.Task[Any]] = set()
         self._start()
 
     def _start(self) -> None:
-        self.pid = self._processes.start()
-        ledger = Ledger(self._settings.state_dir, processes=self._processes)
+        self._owner = SimulatedOwner(self._settings.state_dir, self._alive)
+        ledger = SqliteLedger(self._settings.state_dir, owner=self._owner)
         self._ledger = KillableLedger(ledger)
         self.running = Runtime(
             lambda: self._settings,
@@ -784,14 +812,13 @@ class KillableServer:
         assert self.running.ledger is not None
 
     async def call(self, prompt: str) -> SubmittedVideo:
-        PROCESS.set(self.pid)
         return await buy(self.running, prompt=prompt)
 
     async def kill(self) -> None:
         """Kill -9: nothing that was under way gets to write another word."""
         dead, calls = self.running, list(self.calls)
         work = dead.background.tasks
-        self._processes.alive.discard(self.pid)
+        self._owner.die()
         self._ledger.killed = True
         self._start()
         for task in [*calls, *work]:
@@ -894,21 +921,20 @@ async def cancel_and_wait(call: asyncio.Task[Any]) -> None:
     await asyncio.wait({call})
 
 
-async def play(intents: list[Intent], settings: Settings, processes: SimulatedProcesses) -> None:
-    sandbox = Sandbox()
-    async with serve(sandbox) as url, asyncio.timeout(20):
+async def play(intents: list[Intent], settings: Settings) -> None:
+    sandbox, alive = Sandbox(), set[str]()
+    async with serve(sandbox) as url, asyncio.timeout(120):
         settings = replace(settings, api_host=url)
-        PROCESS.set(processes.start())
-        servers = [KillableServer(settings, processes) for _ in range(2)]
+        servers = [KillableServer(settings, alive) for _ in range(2)]
         got = await asyncio.gather(
             *(call_until_settled(intent, servers, sandbox) for intent in intents)
         )
         for server in servers:
-            PROCESS.set(server.pid)
             await asyncio.wait(paid_work(server.running))
             await server.running.aclose()
-        with closing(Ledger(settings.state_dir)) as ledger:
-            jobs = ledger.newest(1000)
+        ledger = SqliteLedger(settings.state_dir)
+        jobs = await ledger.newest(1000, kinds=[Kind.VIDEO])
+        await ledger.aclose()
     check_promises(intents, got, sandbox, jobs)
 
 
@@ -918,7 +944,7 @@ def paid_work(running: Runtime) -> list["asyncio.Task[Any]"]:
 
 
 def check_promises(
-    intents: list[Intent], got: Sequence[str | None], sandbox: Sandbox, jobs: list[JobRecord]
+    intents: list[Intent], got: Sequence[str | None], sandbox: Sandbox, jobs: list[Record]
 ) -> None:
     handed = [task_id for task_id in got if task_id is not None]
     assert len(set(handed)) == len(handed), "one video was given out as two"
@@ -947,4 +973,4 @@ def test_no_schedule_of_faults_cancellations_and_kills_buys_a_video_twice_or_los
     intents: list[Intent], settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     settings = replace(settings, state_dir=tmp_path_factory.mktemp("state") / "minimax")
-    asyncio.run(play(intents, settings, SimulatedProcesses()))
+    asyncio.run(play(intents, settings))

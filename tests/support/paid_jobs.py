@@ -15,7 +15,8 @@ import pytest
 
 import minimax_server
 from minimax import runtime
-from minimax.ledger.sqlite import FILE_NAME, Ledger
+from minimax.ledger.clock import LedgerClock
+from minimax.ledger.sqlite import FILE_NAME, SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
@@ -48,8 +49,11 @@ async def open_server(
     settings: Settings, time: VirtualTime, *, now: Callable[[], float] = real_time.time
 ) -> AsyncIterator[Runtime]:
     """One server of this user; `now` is what its ledger goes by."""
+    clock = LedgerClock(wall=now, read_boot_id=lambda: None)
     running = Runtime(
-        lambda: settings, clock=time.clock, open_ledger=lambda folder: Ledger(folder, now=now)
+        lambda: settings,
+        clock=time.clock,
+        open_ledger=lambda folder: SqliteLedger(folder, clock=clock),
     )
     try:
         yield running

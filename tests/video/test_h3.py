@@ -13,6 +13,7 @@ from minimax import runtime
 from minimax.catalog import VIDEO_MODELS
 from minimax.errors import InputError, MaybeChargedError, RefusedError, UnansweredError
 from minimax.files.requirements import H3_IMAGE
+from minimax.ledger.records import Kind
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
@@ -283,7 +284,7 @@ async def test_an_image_that_cannot_be_uploaded_is_no_order_and_no_doubt(
     async with use_runtime(settings, sandbox, time) as running:
         with pytest.raises(UnansweredError, match="no video was requested and nothing was charged"):
             await submit.submit(running, too_large)
-        assert running.ledger.newest(9) == []
+        assert await running.ledger.newest(9, kinds=list(Kind)) == []
         assert (await submit.submit(running, too_large))["status"] == "queued"
     assert sandbox.count_charges("video") == 1
 
@@ -295,7 +296,7 @@ async def test_uploads_that_outlast_a_call_go_on_and_are_joined_before_anything_
     async with use_runtime(settings, sandbox, time) as running:
         with pytest.raises(UnansweredError, match="No video has been requested yet"):
             await submit.submit(running, too_large, within_seconds=0.05)
-        assert running.ledger.newest(9) == []
+        assert await running.ledger.newest(9, kinds=list(Kind)) == []
         video = await submit.submit(running, too_large, within_seconds=10)
     assert not video["reused"]
     assert sandbox.count("POST /v1/files/upload") == 2
