@@ -193,10 +193,12 @@ async def _decide(
     caller: _Caller,
     second_charge_agreed: bool,  # noqa: FBT001 - an internal step
 ) -> Beginning:
-    """Decide and start, as one act: a cancelled call leaves no row behind that is never sent."""
-    return await asyncio.shield(
-        asyncio.ensure_future(_decide_and_start(runtime, wanted, caller, second_charge_agreed))
-    )
+    """Decide and start, as one act: a cancelled call leaves no row behind that is never sent.
+
+    The files of the request go with it, since a caller that is gone closes its own.
+    """
+    act = _decide_and_start(runtime, wanted, caller, second_charge_agreed, wanted.opened.pop_all())
+    return await asyncio.shield(asyncio.ensure_future(act))
 
 
 async def _decide_and_start(
@@ -204,30 +206,41 @@ async def _decide_and_start(
     wanted: PaidRequest,
     caller: _Caller,
     second_charge_agreed: bool,  # noqa: FBT001 - an internal step
+    opened: ExitStack,
 ) -> Beginning:
-    ignoring: list[str] = []
-    while True:
-        beginning = await _begin(runtime, wanted, second_charge_agreed, ignoring)
+    with opened:
+        beginning = await _begin_with_ours(runtime, wanted, second_charge_agreed)
         record = beginning.record
-        if beginning.decision is not Decision.HAND_OVER or record is None:
-            break
-        if await _can_be_handed_over(wanted, record):
-            break
-        await runtime.ledger.abandon(record.key)
-        ignoring.append(record.key)
-    if record is not None and beginning.decision is Decision.BUY:
-        opened = wanted.opened.pop_all()
-        runtime.background.start(
-            _work_key(runtime, record.key),
-            partial(_send_and_deliver, runtime, wanted, record, opened),
-            paid=True,
-        )
+        if record is not None and beginning.decision is Decision.BUY:
+            runtime.background.start(
+                _work_key(runtime, record.key),
+                partial(_send_and_deliver, runtime, wanted, record, opened.pop_all()),
+                paid=True,
+            )
     if record is not None and beginning.decision is not Decision.REFUSE:
         # From here on the caller can leave it by itself; one that has gone already could not.
         caller.key = record.key
         if caller.is_gone:
             await leave_purchase(runtime, record.key)
     return beginning
+
+
+async def _begin_with_ours(
+    runtime: Runtime,
+    wanted: PaidRequest,
+    second_charge_agreed: bool,  # noqa: FBT001 - an internal step
+) -> Beginning:
+    """The ledger's decision, with purchases of other accounts left out."""
+    ignoring: list[str] = []
+    while True:
+        beginning = await _begin(runtime, wanted, second_charge_agreed, ignoring)
+        record = beginning.record
+        if beginning.decision is not Decision.HAND_OVER or record is None:
+            return beginning
+        if await _can_be_handed_over(wanted, record):
+            return beginning
+        await runtime.ledger.abandon(record.key)
+        ignoring.append(record.key)
 
 
 async def _begin(
