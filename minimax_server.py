@@ -8,14 +8,15 @@ Each tool is also a coroutine that Python code can await:
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -39,12 +40,15 @@ from minimax.catalog import (
 )
 from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.limits import ACCURACY, IMAGES, PITCH, SPEED, VOLUME
+from minimax.protocol.question import Answered, Form
 from minimax.protocol.strict_tool import Toolbox
-from minimax.runtime import Backend, Runtime
+from minimax.runtime import Backend, Call, Runtime
 from minimax.settings import Settings
 from minimax.time_budgets import (
+    ANSWER_SECONDS,
     CALL_SECONDS,
     CLOSING_SECONDS,
+    LEAST_WORK_SECONDS,
     LONGEST_CALL_SECONDS,
     LONGEST_WAIT_SECONDS,
 )
@@ -62,6 +66,9 @@ from minimax.tool_results import (
     VoiceList,
 )
 from minimax.video.request import VideoRequest
+
+if TYPE_CHECKING:
+    from minimax.spending.consent import Quote
 
 __all__ = [
     "cancel_video_generation",
@@ -110,12 +117,12 @@ Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is i
 
 
 @asynccontextmanager
-async def _answer(ctx: Context[Any, Any]) -> AsyncIterator[None]:
+async def _answer(ctx: Context[Any, Any], elapsed_seconds: float) -> AsyncIterator[None]:
     """Name the call that is answered, once it is written down which answers have arrived."""
     running = await runtime.current()
     running.deliveries.note_request()
     await running.deliveries.settle()
-    with runtime.answer_call(str(ctx.request_id)):
+    with runtime.answer_call(Call(str(ctx.request_id), elapsed_seconds)):
         yield
 
 
@@ -123,11 +130,89 @@ toolbox = Toolbox(
     user_error=MiniMaxError,
     argument_error=InputError,
     longest_call_seconds=LONGEST_CALL_SECONDS,
+    answer_seconds=ANSWER_SECONDS,
     around_call=_answer,
 )
 
 
-@toolbox.tool(title="Clone a voice", annotations=PAID)
+# --- what a call would cost --------------------------------------------------------------------
+
+Arguments = Mapping[str, Any]
+
+
+def _pick(arguments: Arguments, request_type: type) -> dict[str, Any]:
+    """The arguments that a request takes, without those that were not given."""
+    names = {field.name for field in dataclasses.fields(request_type)}
+    return {name: value for name, value in arguments.items() if name in names and value is not None}
+
+
+async def _quote_clone(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.voice import clone
+
+    request = clone.CloneRequest(**_pick(arguments, clone.CloneRequest))
+    return await clone.quote(running, request)
+
+
+async def _quote_video(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.video import submit
+
+    if arguments["dry_run"]:
+        return None
+    return await submit.quote(running, VideoRequest(**_pick(arguments, VideoRequest)))
+
+
+async def _quote_speech(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.voice import speak
+
+    request = speak.SpeechRequest(**_pick(arguments, speak.SpeechRequest))
+    return await speak.quote(running, request)
+
+
+async def _quote_design(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.voice import design
+
+    request = design.DesignRequest(**_pick(arguments, design.DesignRequest))
+    return await design.quote(running, request)
+
+
+async def _quote_images(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax import image
+
+    return await image.quote(running, image.ImageRequest(**_pick(arguments, image.ImageRequest)))
+
+
+QuoteCall = Callable[[Runtime, Arguments], Coroutine[Any, Any, "Quote | None"]]
+
+
+async def _ask_price(quote: QuoteCall, arguments: Arguments) -> Form | None:
+    """The question about a price, where the person wants to be asked."""
+    from minimax.spending.consent import Consent, PriceAnswer
+
+    running = await runtime.current()
+    priced = await quote(running, arguments)
+    if priced is None:
+        return None
+    return Form(running.get_shared(Consent).write_question(priced), PriceAnswer)
+
+
+async def _hear_answer(quote: QuoteCall, answered: Answered, arguments: Arguments) -> None:
+    from minimax.spending.consent import Consent
+
+    running = await runtime.current()
+    priced = await quote(running, arguments)
+    if priced is not None:
+        consent = running.get_shared(Consent)
+        consent.hear(answered.data, priced, in_time=answered.in_time)
+
+
+def _asking(quote: QuoteCall) -> dict[str, Any]:
+    return {"ask": partial(_ask_price, quote), "hear": partial(_hear_answer, quote)}
+
+
+# --- the tools ---------------------------------------------------------------------------------
+
+
+@toolbox.tool(title="Clone a voice", annotations=PAID, **_asking(_quote_clone))
 async def voice_clone(
     audio: Annotated[
         str,
@@ -214,7 +299,7 @@ async def voice_clone(
     )
 
 
-@toolbox.tool(title="Generate a video", annotations=PAID)
+@toolbox.tool(title="Generate a video", annotations=PAID, **_asking(_quote_video))
 async def generate_video(
     prompt: Annotated[
         str | None,
@@ -405,7 +490,7 @@ async def cancel_video_generation(
     return await job.cancel(await runtime.current(), task_id)
 
 
-@toolbox.tool(title="Speak a text", annotations=PAID)
+@toolbox.tool(title="Speak a text", annotations=PAID, **_asking(_quote_speech))
 async def text_to_audio(
     text: Annotated[
         str,
@@ -510,7 +595,7 @@ async def list_voices(
     )
 
 
-@toolbox.tool(title="Design a voice", annotations=PAID)
+@toolbox.tool(title="Design a voice", annotations=PAID, **_asking(_quote_design))
 async def voice_design(
     prompt: Annotated[str, Field(description="What the voice should be like.")],
     preview_text: Annotated[
@@ -567,7 +652,7 @@ async def delete_voice(
     return await library.delete(await runtime.current(), voice_id, voice_type=voice_type)
 
 
-@toolbox.tool(title="Make images", annotations=PAID)
+@toolbox.tool(title="Make images", annotations=PAID, **_asking(_quote_images))
 async def text_to_image(
     prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
     aspect_ratio: Annotated[
@@ -620,7 +705,11 @@ async def text_to_image(
 
 def _answer_within(ctx: Context[Any, Any] | None) -> float | None:
     """How long a call may take: hosts cut it at 60 seconds, Python code awaits the end."""
-    return None if ctx is None else CALL_SECONDS
+    if ctx is None:
+        return None
+    call = runtime.current_call()
+    elapsed_seconds = 0.0 if call is None else call.elapsed_seconds
+    return max(LEAST_WORK_SECONDS, CALL_SECONDS - elapsed_seconds)
 
 
 async def _report_bytes(ctx: Context[Any, Any], received: float, total: float | None) -> None:

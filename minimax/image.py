@@ -22,12 +22,13 @@ from minimax.ledger.records import Kind
 from minimax.limits import ASPECT_RATIOS, IMAGE_PROMPT_CHARACTERS, IMAGES
 from minimax.runtime import Runtime
 from minimax.settings import Settings
-from minimax.spending.billed_result import BilledRequest, buy_result
+from minimax.spending.billed_result import BilledRequest, buy_result, quote_result
+from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_images
 from minimax.tool_results import GeneratedImages
 from minimax.validation import check_choice, check_length, check_range
 
-__all__ = ["ImageRequest", "make"]
+__all__ = ["ImageRequest", "make", "quote"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,35 +61,45 @@ async def make(
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
-    check_length("prompt", request.prompt, IMAGE_PROMPT_CHARACTERS)
-    check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
-    check_range("n", request.n, IMAGES)
-    folder = await asyncio.to_thread(
-        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
-    )
     with ExitStack() as opened:
-        body, identity = await asyncio.to_thread(_prepare, request, runtime.settings, opened)
         bought = await buy_result(
             runtime,
-            BilledRequest(
-                kind=Kind.IMAGE,
-                tool="text_to_image",
-                noun="The image",
-                model=IMAGE_MODEL,
-                prompt=request.prompt,
-                price_usd=estimate_images(request.n),
-                identity={**identity, "folder": str(folder)},
-                send=partial(_send, runtime, body),
-                make_result=partial(_make_result, runtime, folder),
-                opened=opened,
-            ),
+            await _prepare(runtime, request, opened),
             second_charge_agreed=second_charge_agreed,
             within_seconds=within_seconds,
         )
     return cast("GeneratedImages", bought.result)
 
 
-def _prepare(
+async def quote(runtime: Runtime, request: ImageRequest) -> Quote | None:
+    """The price to put before the person; None where none has to be agreed to."""
+    with ExitStack() as opened:
+        return await quote_result(runtime, await _prepare(runtime, request, opened))
+
+
+async def _prepare(runtime: Runtime, request: ImageRequest, opened: ExitStack) -> BilledRequest:
+    check_length("prompt", request.prompt, IMAGE_PROMPT_CHARACTERS)
+    check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
+    check_range("n", request.n, IMAGES)
+    folder = await asyncio.to_thread(
+        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
+    )
+    body, identity = await asyncio.to_thread(_write_body, request, runtime.settings, opened)
+    return BilledRequest(
+        kind=Kind.IMAGE,
+        tool="text_to_image",
+        noun="The image",
+        model=IMAGE_MODEL,
+        prompt=request.prompt,
+        price_usd=estimate_images(request.n),
+        identity={**identity, "folder": str(folder)},
+        send=partial(_send, runtime, body),
+        make_result=partial(_make_result, runtime, folder),
+        opened=opened,
+    )
+
+
+def _write_body(
     request: ImageRequest, settings: Settings, opened: ExitStack
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The request's body, and what makes it identical to another one."""

@@ -9,10 +9,12 @@ holds this order.
 from typing import Final
 
 __all__ = [
+    "ANSWER_SECONDS",
     "ASK_GRACE_SECONDS",
     "CALL_SECONDS",
     "CLOSING_SECONDS",
     "HOST_LIMIT_SECONDS",
+    "LEAST_WORK_SECONDS",
     "LONGEST_CALL_SECONDS",
     "LONGEST_WAIT_SECONDS",
     "PAID_GRACE_SECONDS",
@@ -21,6 +23,10 @@ __all__ = [
 
 # --- one call ----------------------------------------------------------------------------------
 
+ANSWER_SECONDS: Final = 45.0
+"""How long a person may take to answer a question in the middle of a call."""
+LEAST_WORK_SECONDS: Final = 3.0
+"""What is left for the work of a call after a late answer; it then goes on by itself."""
 LONGEST_WAIT_SECONDS: Final = 45
 """The most that `wait_seconds` of a query may ask for."""
 ASK_GRACE_SECONDS: Final = 4.0

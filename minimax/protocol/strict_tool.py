@@ -15,8 +15,10 @@ from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, cast, get_a
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import ToolAnnotations
+from mcp_types import InputRequiredResult, ToolAnnotations
 from pydantic import ConfigDict, PrivateAttr, ValidationError
+
+from minimax.protocol.question import Answered, Ask, Hear, Question, can_ask
 
 __all__ = ["Toolbox"]
 
@@ -29,11 +31,11 @@ CONTEXT: Final = "ctx"
 """The parameter that receives the MCP context; None when called from Python."""
 
 
-AroundCall = Callable[[Context[Any, Any]], AbstractAsyncContextManager[None]]
+AroundCall = Callable[[Context[Any, Any], float], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
-async def do_nothing_around(_: Context[Any, Any]) -> AsyncIterator[None]:
+async def do_nothing_around(_: Context[Any, Any], __: float) -> AsyncIterator[None]:
     """What is entered around a call where nothing was asked for."""
     yield
 
@@ -45,7 +47,8 @@ class Toolbox:
         user_error: Errors whose text is written for the caller; the text of any other is hidden.
         argument_error: Makes such an error from a sentence about the arguments.
         longest_call_seconds: After this a call over MCP is answered in any case.
-        around_call: Entered around every call over MCP.
+        answer_seconds: How long a person may take to answer a question.
+        around_call: Entered around every call over MCP, with the seconds that it took so far.
     """
 
     def __init__(
@@ -54,16 +57,23 @@ class Toolbox:
         user_error: type[Exception],
         argument_error: Callable[[str], Exception],
         longest_call_seconds: float,
+        answer_seconds: float = 0.0,
         around_call: AroundCall = do_nothing_around,
     ) -> None:
         self._user_error = user_error
         self._around_call = around_call
+        self._answer_seconds = answer_seconds
         self._argument_error = argument_error
         self._longest_call_seconds = longest_call_seconds
         self.tools: list[Tool] = []
 
     def tool(
-        self, *, title: str, annotations: ToolAnnotations
+        self,
+        *,
+        title: str,
+        annotations: ToolAnnotations,
+        ask: Ask | None = None,
+        hear: Hear | None = None,
     ) -> Callable[[AsyncFunction[P, R]], AsyncFunction[P, R]]:
         """Register a coroutine as a tool; its docstring is what a model reads.
 
@@ -86,6 +96,8 @@ class Toolbox:
                 longest_call_seconds=self._longest_call_seconds,
                 around_call=self._around_call,
             )
+            if ask is not None and hear is not None:
+                tool.ask_before(ask, hear, self._answer_seconds)
             self.tools.append(tool)
             return _as_plain_coroutine(fn, tool)
 
@@ -99,6 +111,9 @@ class _StrictTool(Tool):
     _argument_error: Callable[[str], Exception] = PrivateAttr(default=ValueError)
     _longest_call_seconds: float = PrivateAttr(default=0.0)
     _around_call: AroundCall = PrivateAttr(default_factory=lambda: do_nothing_around)
+    _question: Question | None = PrivateAttr(default=None)
+    _hear: Hear | None = PrivateAttr(default=None)
+    _answer_seconds: float = PrivateAttr(default=0.0)
 
     def make_strict(
         self,
@@ -117,6 +132,30 @@ class _StrictTool(Tool):
         self.parameters = _portable(model.model_json_schema(by_alias=True))
         self.fn_metadata.output_schema = _portable(self.fn_metadata.output_schema or {})
 
+    def ask_before(self, ask: Ask, hear: Hear, answer_seconds: float) -> None:
+        names = list(self.fn_metadata.arg_model.model_fields)
+        self._question = Question(self.name, names, ask)
+        self._hear, self._answer_seconds = hear, answer_seconds
+
+    async def _ask(
+        self, checked: Mapping[str, Any], context: Context[Any, Any]
+    ) -> InputRequiredResult | None:
+        """Put the tool's question, if it has one; what the host has to answer first, if any."""
+        if self._question is None or self._hear is None or not can_ask(context):
+            return None
+        names = self.fn_metadata.arg_model.model_fields
+        arguments = {name: checked.get(name) for name in names}
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                answered = await self._question.put(arguments, context)
+        except TimeoutError:
+            answered = Answered(None, in_time=False)
+        if isinstance(answered, InputRequiredResult):
+            return answered
+        if answered is not None:
+            await self._hear(answered, checked)
+        return None
+
     async def run(
         self,
         arguments: dict[str, Any],
@@ -124,19 +163,25 @@ class _StrictTool(Tool):
         convert_result: bool = False,  # noqa: FBT001, FBT002 - the SDK's signature
     ) -> Any:
         """Run over MCP: failures become text for the model."""
+        limit: asyncio.Timeout | None = None
         try:
             checked = self.check_arguments(arguments)
             extra = {self.context_kwarg: context} if self.context_kwarg else {}
+            started = asyncio.get_running_loop().time()
+            required = await self._ask(checked, context)
+            if required is not None:
+                return self.fn_metadata.convert_result(required) if convert_result else required
+            elapsed_seconds = asyncio.get_running_loop().time() - started
             async with (
-                asyncio.timeout(self._longest_call_seconds) as limit,
-                self._around_call(context),
+                asyncio.timeout(self._longest_call_seconds - elapsed_seconds) as limit,
+                self._around_call(context, elapsed_seconds),
             ):
                 result = await self.fn(**checked, **extra)
             return self.fn_metadata.convert_result(result) if convert_result else result
         except self._user_error as error:
             raise ToolError(str(error)) from None
         except Exception as error:
-            if isinstance(error, TimeoutError) and limit.expired():
+            if isinstance(error, TimeoutError) and limit is not None and limit.expired():
                 raise ToolError(
                     f"{self.name} got no answer within {self._longest_call_seconds:.0f} seconds. "
                     "What was begun may have gone on; call again, or look what became of it."

@@ -1,5 +1,23 @@
 """What the calls of one server share, and work that outlives a call."""
 
-from minimax.runtime.per_loop import Backend, Runtime, answer_call, current, host_runtime, use
+from minimax.runtime.per_loop import (
+    Backend,
+    Call,
+    Runtime,
+    answer_call,
+    current,
+    current_call,
+    host_runtime,
+    use,
+)
 
-__all__ = ["Backend", "Runtime", "answer_call", "current", "host_runtime", "use"]
+__all__ = [
+    "Backend",
+    "Call",
+    "Runtime",
+    "answer_call",
+    "current",
+    "current_call",
+    "host_runtime",
+    "use",
+]

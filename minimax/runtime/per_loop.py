@@ -31,7 +31,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Backend", "Runtime", "answer_call", "current", "host_runtime", "use"]
+__all__ = [
+    "Backend",
+    "Call",
+    "Runtime",
+    "answer_call",
+    "current",
+    "current_call",
+    "host_runtime",
+    "use",
+]
 
 Backend = Callable[[], AbstractAsyncContextManager[str]]
 """Starts something that speaks MiniMax's API and gives its base URL: the sandbox."""
@@ -117,9 +126,9 @@ class Runtime:
         return self._deliveries
 
     @property
-    def call(self) -> Hashable:
+    def call(self) -> "Call | None":
         """The MCP request that is being answered; None in plain Python."""
-        return _current_call.get(None)
+        return current_call()
 
     @property
     def account(self) -> str:
@@ -160,7 +169,7 @@ def _open_sqlite(folder: Path) -> "Ledger":
 # --- the runtime of a call ---------------------------------------------------------------------
 
 _current: ContextVar[Runtime] = ContextVar("minimax_runtime")
-_current_call: ContextVar[Hashable] = ContextVar("minimax_call")
+_current_call: ContextVar["Call"] = ContextVar("minimax_call")
 
 
 @contextmanager
@@ -173,14 +182,32 @@ def use(runtime: Runtime) -> Iterator[Runtime]:
         _current.reset(token)
 
 
+@dataclass(frozen=True)
+class Call:
+    """An MCP request that is being answered.
+
+    Attributes:
+        id: As a cancellation would name it.
+        elapsed_seconds: What it had taken when its work began, like waiting for a person.
+    """
+
+    id: Hashable
+    elapsed_seconds: float
+
+
 @contextmanager
-def answer_call(call: Hashable) -> Iterator[None]:
-    """Everything in this context answers an MCP request, named so that it can be cancelled."""
+def answer_call(call: Call) -> Iterator[None]:
+    """Everything in this context answers this request."""
     token = _current_call.set(call)
     try:
         yield
     finally:
         _current_call.reset(token)
+
+
+def current_call() -> Call | None:
+    """The MCP request that is being answered; None in plain Python."""
+    return _current_call.get(None)
 
 
 @asynccontextmanager

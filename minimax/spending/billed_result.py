@@ -11,12 +11,13 @@ from typing import Any, Final, NamedTuple
 from minimax.api import policies
 from minimax.api.replies import Reply
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
-from minimax.ledger.records import CHEAP_USD, Kind, Purchase, Record
+from minimax.ledger.records import CHEAP_USD, Kind, Purchase, Record, would_buy
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import Accepted, PaidRequest, buy_once
+from minimax.spending.consent import Consent, Quote
 from minimax.spending.wording import doubt_note, estimate_text, show_usd, still_in_doubt_error
 
-__all__ = ["BilledRequest", "BoughtResult", "buy_result"]
+__all__ = ["BilledRequest", "BoughtResult", "buy_result", "quote_result"]
 
 DEADLINE_MARGIN_SECONDS: Final = 10.0
 """Beyond the policy's own deadline, a request that still has no outcome has none."""
@@ -125,6 +126,16 @@ async def buy_result(
         next_step += f" {runtime.ledger.trouble}"
     result = {**bought.result, "reused": bought.reused, "next_step": next_step}
     return BoughtResult(bought.record.key, result)
+
+
+async def quote_result(runtime: Runtime, request: BilledRequest) -> Quote | None:
+    """The price to put before the person; None where none has to be agreed to."""
+    priced = Quote(f"{request.noun} ({request.model})", request.price_usd)
+    if not runtime.get_shared(Consent).must_ask(priced):
+        return None
+    earlier = await runtime.ledger.peek(_purchase(runtime, request))
+    buys = would_buy(earlier, price_usd=request.price_usd, second_charge_agreed=True)
+    return priced if buys else None
 
 
 def _purchase(runtime: Runtime, request: BilledRequest) -> Purchase:

@@ -13,6 +13,7 @@ from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedErro
 from minimax.ledger.records import Kind, Purchase, Record, State, would_buy
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import Accepted, Bought, PaidRequest, buy_once, remaining_seconds
+from minimax.spending.consent import Consent, Quote
 from minimax.spending.wording import doubt_note, estimate_text, still_in_doubt_error
 from minimax.tool_results import SubmittedVideo
 from minimax.video import apis
@@ -21,7 +22,7 @@ from minimax.video.prepare import PreparedVideo, prepare
 from minimax.video.request import VideoRequest
 from minimax.video.uploads import upload_large_images
 
-__all__ = ["submit"]
+__all__ = ["quote", "submit"]
 
 DEADLINE_MARGIN_SECONDS: Final = 10.0
 """Beyond the policy's own deadline, a submission that still has no outcome has none."""
@@ -89,6 +90,24 @@ async def submit(
             within_seconds=remaining_seconds(within_seconds, runtime.clock.now() - started),
         )
         return _result_of_purchase(runtime, bought, None if bought.reused else twin)
+
+
+async def quote(runtime: Runtime, request: VideoRequest) -> Quote | None:
+    """The price to put before the person; None where none has to be agreed to.
+
+    Raises:
+        InputError: MiniMax would refuse the request.
+    """
+    with ExitStack() as opened:
+        video = await asyncio.to_thread(prepare, request, settings=runtime.settings, opened=opened)
+        size = [video.model, video.resolution, video.duration and f"{video.duration} s"]
+        what = f"A video ({', '.join(str(part) for part in size if part)})"
+        priced = Quote(what, video.list_price_usd)
+        if not runtime.get_shared(Consent).must_ask(priced):
+            return None
+        purchase = await asyncio.to_thread(_purchase, runtime, video)
+    buys = await _would_buy(runtime, purchase, second_charge_agreed=True)
+    return priced if buys else None
 
 
 async def _would_buy(runtime: Runtime, purchase: Purchase, *, second_charge_agreed: bool) -> bool:

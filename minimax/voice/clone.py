@@ -25,12 +25,13 @@ from minimax.runtime.background import StillRunning
 from minimax.settings import Settings
 from minimax.spending.billed_result import BilledRequest, buy_result
 from minimax.spending.buy_once import receive_answer
+from minimax.spending.consent import Consent, Quote
 from minimax.spending.estimates import estimate_speech
 from minimax.tool_results import ClonedVoice
 from minimax.validation import check_length, check_range, is_http_url
 from minimax.voice.voice_ids import check_voice_id
 
-__all__ = ["CloneRequest", "clone"]
+__all__ = ["CloneRequest", "clone", "quote"]
 
 CLONE_DEADLINE_SECONDS: Final = (
     2 * policies.UPLOAD.deadline_seconds + policies.CLONE_WITH_PREVIEW.deadline_seconds + 10
@@ -89,6 +90,16 @@ async def clone(
     if job.purchase_key is not None:
         await receive_answer(runtime, job.purchase_key)
     return voice
+
+
+async def quote(runtime: Runtime, request: CloneRequest) -> Quote | None:
+    """The price to put before the person; None where none has to be agreed to."""
+    if request.preview_text is None:
+        return None
+    model = request.model or DEFAULT_SPEECH_MODEL
+    price_usd = estimate_speech(model, request.preview_text)
+    priced = Quote(f"The preview of a cloned voice ({model})", price_usd)
+    return priced if runtime.get_shared(Consent).must_ask(priced) else None
 
 
 class _Recordings(NamedTuple):

@@ -15,14 +15,15 @@ from minimax.files import paths
 from minimax.ledger.records import Kind
 from minimax.limits import DESIGN_PREVIEW_CHARACTERS
 from minimax.runtime import Runtime
-from minimax.spending.billed_result import BilledRequest, buy_result
+from minimax.spending.billed_result import BilledRequest, buy_result, quote_result
+from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_preview
 from minimax.spending.wording import show_usd
 from minimax.tool_results import DesignedVoice
 from minimax.validation import check_length, is_http_url
 from minimax.voice.voice_ids import check_voice_id
 
-__all__ = ["DesignRequest", "design"]
+__all__ = ["DesignRequest", "design", "quote"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,21 @@ async def design(
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached.
     """
+    bought = await buy_result(
+        runtime,
+        await _prepare(runtime, request),
+        second_charge_agreed=second_charge_agreed,
+        within_seconds=within_seconds,
+    )
+    return cast("DesignedVoice", bought.result)
+
+
+async def quote(runtime: Runtime, request: DesignRequest) -> Quote | None:
+    """The price to put before the person; None where none has to be agreed to."""
+    return await quote_result(runtime, await _prepare(runtime, request))
+
+
+async def _prepare(runtime: Runtime, request: DesignRequest) -> BilledRequest:
     check_length("preview_text", request.preview_text, DESIGN_PREVIEW_CHARACTERS)
     check_voice_id(request.voice_id)
     folder = await asyncio.to_thread(
@@ -60,24 +76,18 @@ async def design(
     body = drop_none(
         prompt=request.prompt, preview_text=request.preview_text, voice_id=request.voice_id
     )
-    bought = await buy_result(
-        runtime,
-        BilledRequest(
-            kind=Kind.VOICE_DESIGN,
-            tool="voice_design",
-            noun="The voice",
-            model=VOICE_DESIGN_MODEL,
-            prompt=request.prompt,
-            price_usd=estimate_preview(request.preview_text),
-            identity={**body, "folder": str(folder)},
-            send=partial(_send, runtime, body),
-            make_result=partial(_make_result, runtime, folder),
-            without_content=_without_preview,
-        ),
-        second_charge_agreed=second_charge_agreed,
-        within_seconds=within_seconds,
+    return BilledRequest(
+        kind=Kind.VOICE_DESIGN,
+        tool="voice_design",
+        noun="The voice",
+        model=VOICE_DESIGN_MODEL,
+        prompt=request.prompt,
+        price_usd=estimate_preview(request.preview_text),
+        identity={**body, "folder": str(folder)},
+        send=partial(_send, runtime, body),
+        make_result=partial(_make_result, runtime, folder),
+        without_content=_without_preview,
     )
-    return cast("DesignedVoice", bought.result)
 
 
 async def _send(runtime: Runtime, body: Mapping[str, Any]) -> DesignReply:

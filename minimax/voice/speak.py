@@ -35,13 +35,14 @@ from minimax.limits import (
     VOLUME,
 )
 from minimax.runtime import Runtime
-from minimax.spending.billed_result import BilledRequest, buy_result
+from minimax.spending.billed_result import BilledRequest, buy_result, quote_result
+from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_speech
 from minimax.tool_results import Speech
 from minimax.validation import check_choice, check_range, is_http_url
 from minimax.voice.subtitles import save_subtitles
 
-__all__ = ["SpeechRequest", "speak"]
+__all__ = ["SpeechRequest", "quote", "speak"]
 
 NEAR_EMPTY_MS: Final = 500
 NEAR_EMPTY_FROM_CHARACTERS: Final = 20
@@ -86,30 +87,39 @@ async def speak(
         UnansweredError: It takes longer than `within_seconds`; an identical call joins it.
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
-    _check(request)
     await runtime.deliveries.note_use(request.voice_id)
-    folder = await asyncio.to_thread(
-        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
-    )
-    first_use = await runtime.get_shared(_KnownVoices).is_first_use(request.voice_id)
     bought = await buy_result(
         runtime,
-        BilledRequest(
-            kind=Kind.SPEECH,
-            tool="text_to_audio",
-            noun="The speech",
-            model=request.model,
-            prompt=request.text,
-            price_usd=estimate_speech(request.model, request.text, first_use=first_use),
-            identity={**_body(request), "folder": str(folder)},
-            send=partial(_send, runtime, request),
-            make_result=partial(_make_result, runtime, request, folder, first_use=first_use),
-            without_content=_without_audio,
-        ),
+        await _prepare(runtime, request),
         second_charge_agreed=second_charge_agreed,
         within_seconds=within_seconds,
     )
     return cast("Speech", bought.result)
+
+
+async def quote(runtime: Runtime, request: SpeechRequest) -> Quote | None:
+    """The price to put before the person; None where none has to be agreed to."""
+    return await quote_result(runtime, await _prepare(runtime, request))
+
+
+async def _prepare(runtime: Runtime, request: SpeechRequest) -> BilledRequest:
+    _check(request)
+    folder = await asyncio.to_thread(
+        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
+    )
+    first_use = await runtime.get_shared(_KnownVoices).is_first_use(request.voice_id)
+    return BilledRequest(
+        kind=Kind.SPEECH,
+        tool="text_to_audio",
+        noun="The speech",
+        model=request.model,
+        prompt=request.text,
+        price_usd=estimate_speech(request.model, request.text, first_use=first_use),
+        identity={**_body(request), "folder": str(folder)},
+        send=partial(_send, runtime, request),
+        make_result=partial(_make_result, runtime, request, folder, first_use=first_use),
+        without_content=_without_audio,
+    )
 
 
 # --- checking ----------------------------------------------------------------------------------
@@ -201,7 +211,8 @@ class _KnownVoices:
         except MiniMaxError:
             return False  # the speech itself will say what is wrong
         groups = (*found.system_voice, *found.voice_cloning, *found.voice_generation)
-        return voice_id not in {voice.voice_id for voice in groups}
+        self._spoken |= {voice.voice_id for voice in groups}
+        return voice_id not in self._spoken
 
     def spoke(self, voice_id: str) -> None:
         self._spoken.add(voice_id)

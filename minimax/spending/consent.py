@@ -1,0 +1,88 @@
+"""Whether the person agrees to a price, where the host can ask and the price is worth asking."""
+
+from typing import Final, Literal, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from minimax.errors import DeclinedError
+from minimax.ledger.records import UNPRICED_USD
+from minimax.runtime import Runtime
+from minimax.spending.wording import show_usd
+
+__all__ = ["Consent", "PriceAnswer", "Quote"]
+
+STOP: Final = "Stop"
+BUY: Final = "Go on"
+BUY_AND_ASK_NO_MORE: Final = "Go on, and ask no more up to this price"
+
+
+class PriceAnswer(BaseModel):  # noqa: D101 - a docstring would be shown to the person
+    choice: Literal["Stop", "Go on", "Go on, and ask no more up to this price"] = Field(
+        title="May it be bought?"
+    )
+
+
+class Quote(NamedTuple):
+    """What a call would buy.
+
+    Attributes:
+        what: In the words of the question, like "A video (MiniMax-H3, 768P, 5 s)".
+        price_usd: List price; None where MiniMax names none.
+    """
+
+    what: str
+    price_usd: float | None
+
+    @property
+    def counted_usd(self) -> float:
+        """What is compared with the person's threshold."""
+        return UNPRICED_USD if self.price_usd is None else self.price_usd
+
+
+class Consent:
+    """What the person has agreed to while this server runs."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._settings = runtime.settings
+        self._agreed_up_to_usd = 0.0
+        self._is_host_mute = False
+        """The host says that it can ask, and a question was never answered."""
+
+    def must_ask(self, quote: Quote) -> bool:
+        """Whether this price is to be put before the person."""
+        above_usd = self._settings.ask_above_usd
+        if above_usd is None or self._is_host_mute:
+            return False
+        agreed = quote.counted_usd <= self._agreed_up_to_usd
+        return quote.counted_usd > above_usd and not agreed
+
+    def write_question(self, quote: Quote) -> str:
+        """The question; made of the call's arguments alone."""
+        if quote.price_usd is None:
+            price = "MiniMax names no list price for it"
+        else:
+            price = f"it costs {show_usd(quote.price_usd)} by MiniMax's list prices"
+        sandbox = "Sandbox: nothing is charged here. " if self._settings.sandbox else ""
+        return f"{sandbox}{quote.what}: {price}. May it be bought?"
+
+    def hear(self, answer: BaseModel | None, quote: Quote, *, in_time: bool) -> None:
+        """Go on after the answer.
+
+        Raises:
+            DeclinedError: The person did not agree, or did not answer; nothing was sent.
+        """
+        if not in_time:
+            self._is_host_mute = True
+            raise DeclinedError(
+                f"The person was asked whether this may cost {show_usd(quote.counted_usd)}, and "
+                "no answer came in time. Nothing was sent. Ask them in the chat, and call again "
+                "if they agree; this server will not ask by itself again."
+            )
+        choice = answer.choice if isinstance(answer, PriceAnswer) else STOP
+        if choice == STOP:
+            raise DeclinedError(
+                "The person was shown the price and did not agree. Nothing was sent. Do not call "
+                "this again unless they ask for it."
+            )
+        if choice == BUY_AND_ASK_NO_MORE:
+            self._agreed_up_to_usd = max(self._agreed_up_to_usd, quote.counted_usd)
