@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.shared.message import SessionMessage
 from mcp_types import (
@@ -114,6 +115,14 @@ MOST_COMPLETIONS: Final = 100
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id; models like to write the digits as a number."""
+
+
+async def _use_runtime_of_server(
+    ctx: ServerRequestContext[Runtime, Any], call_next: CallNext
+) -> HandlerResult:
+    """Give every request its server's runtime: some transports run it in the sender's context."""
+    with runtime.use(ctx.lifespan_context):
+        return await call_next(ctx)
 
 
 @asynccontextmanager
@@ -753,6 +762,7 @@ def make_server(
         version=__version__,
         tools=toolbox.tools,
         lifespan=lifespan,
+        middleware=[_use_runtime_of_server],
         log_level="WARNING",
     )
     _add_prompts(server)

@@ -73,8 +73,9 @@ async def make(
 
 async def quote(runtime: Runtime, request: ImageRequest) -> Quote | None:
     """The price to put before the person; None where none has to be agreed to."""
+    what = "An image" if request.n == 1 else f"{request.n} images"
     with ExitStack() as opened:
-        return await quote_result(runtime, await _prepare(runtime, request, opened))
+        return await quote_result(runtime, await _prepare(runtime, request, opened), what)
 
 
 async def _prepare(runtime: Runtime, request: ImageRequest, opened: ExitStack) -> BilledRequest:

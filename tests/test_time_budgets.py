@@ -14,6 +14,11 @@ ORDERS = {
         budget.LONGEST_CALL_SECONDS,
         budget.HOST_LIMIT_SECONDS,
     ],
+    "a question in a call": [
+        budget.ANSWER_SECONDS,
+        budget.ANSWER_SECONDS + budget.LEAST_WORK_SECONDS,
+        budget.LONGEST_CALL_SECONDS,
+    ],
     "the end of the process": [
         budget.UNWIND_SECONDS,
         budget.PAID_GRACE_SECONDS,

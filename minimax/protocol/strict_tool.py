@@ -153,7 +153,7 @@ class _StrictTool(Tool):
         if isinstance(answered, InputRequiredResult):
             return answered
         if answered is not None:
-            await self._hear(answered, checked)
+            await self._hear(answered, arguments)
         return None
 
     async def run(

@@ -128,9 +128,9 @@ async def buy_result(
     return BoughtResult(bought.record.key, result)
 
 
-async def quote_result(runtime: Runtime, request: BilledRequest) -> Quote | None:
-    """The price to put before the person; None where none has to be agreed to."""
-    priced = Quote(f"{request.noun} ({request.model})", request.price_usd)
+async def quote_result(runtime: Runtime, request: BilledRequest, what: str) -> Quote | None:
+    """The price of `what`, to put before the person; None where none has to be agreed to."""
+    priced = Quote(f"{what} ({request.model})", request.price_usd)
     if not runtime.get_shared(Consent).must_ask(priced):
         return None
     earlier = await runtime.ledger.peek(_purchase(runtime, request))

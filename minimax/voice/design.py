@@ -64,7 +64,7 @@ async def design(
 
 async def quote(runtime: Runtime, request: DesignRequest) -> Quote | None:
     """The price to put before the person; None where none has to be agreed to."""
-    return await quote_result(runtime, await _prepare(runtime, request))
+    return await quote_result(runtime, await _prepare(runtime, request), "A designed voice")
 
 
 async def _prepare(runtime: Runtime, request: DesignRequest) -> BilledRequest:

@@ -99,7 +99,8 @@ async def speak(
 
 async def quote(runtime: Runtime, request: SpeechRequest) -> Quote | None:
     """The price to put before the person; None where none has to be agreed to."""
-    return await quote_result(runtime, await _prepare(runtime, request))
+    what = f"Speech of {len(request.text):,} characters"
+    return await quote_result(runtime, await _prepare(runtime, request), what)
 
 
 async def _prepare(runtime: Runtime, request: SpeechRequest) -> BilledRequest:
