@@ -54,6 +54,7 @@ from minimax.time_budgets import (
     LONGEST_WAIT_SECONDS,
 )
 from minimax.tool_results import (
+    AccountStatus,
     CancelledJob,
     ClonedVoice,
     DeletedVoice,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from minimax.spending.consent import Quote
 
 __all__ = [
+    "account_status",
     "cancel_video_generation",
     "delete_voice",
     "generate_video",
@@ -661,6 +663,18 @@ async def delete_voice(
     return await library.delete(await runtime.current(), voice_id, voice_type=voice_type)
 
 
+@toolbox.tool(title="Money and limits", annotations=READ_ONLY)
+async def account_status(ctx: Context[Any, Any] | None = None) -> AccountStatus:  # noqa: ARG001
+    """What was spent from this computer, what may still be spent, and what the plan has left.
+
+    Free. Sums are list prices by tool of the last 24 hours, 7 and 30 days; a purchase whose
+    outcome is unknown counts. Call it when the person asks about money or a limit refused a call.
+    """
+    from minimax.spending import statement
+
+    return await statement.make_statement(await runtime.current())
+
+
 @toolbox.tool(title="Make images", annotations=PAID, **_asking(_quote_images))
 async def text_to_image(
     prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
@@ -816,6 +830,14 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
 
         found = await listing.list_jobs(await runtime.current(), limit=MOST_TASKS_SHOWN)
         return json.dumps(found["tasks"], indent=1, ensure_ascii=False)
+
+    @server.resource("minimax://spending", title="Money spent", mime_type="application/json")
+    async def spending() -> str:
+        """What account_status tells: sums by tool, limits, open jobs, the plan's quota."""
+        from minimax.spending import statement
+
+        found = await statement.make_statement(await runtime.current())
+        return json.dumps(found, indent=1, ensure_ascii=False)
 
 
 async def _complete(

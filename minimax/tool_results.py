@@ -6,12 +6,14 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 __all__ = [
+    "AccountStatus",
     "CancelledJob",
     "ClonedVoice",
     "DeletedVoice",
     "DesignedVoice",
     "JobStatus",
     "ListedTask",
+    "PlanQuotaRow",
     "SubmittedVideo",
     "TaskList",
     "VideoFile",
@@ -142,6 +144,38 @@ class VoiceList(TypedDict):
     cloned: list[ListedVoice]
     designed: list[ListedVoice]
     total: Annotated[int, Field(description="How many match; the lists may be shorter.")]
+    next_step: str
+
+
+class PlanQuotaRow(TypedDict):
+    """One row of a subscription plan's quota."""
+
+    name: Annotated[str, Field(description="general, video, or a model.")]
+    remaining_percent: float | None
+    resets_at: str | None
+    weekly_remaining_percent: float | None
+    weekly_resets_at: str | None
+
+
+class AccountStatus(TypedDict):
+    """Result of account_status."""
+
+    host: Annotated[str, Field(description="The API host in use.")]
+    region: str
+    key_kind: str
+    spent_24_hours_usd: Annotated[
+        dict[str, float], Field(description="List prices by tool; doubtful purchases count.")
+    ]
+    spent_7_days_usd: dict[str, float]
+    spent_30_days_usd: dict[str, float]
+    spent_by_day_usd: Annotated[
+        list[float], Field(description="The last seven times 24 hours, newest first.")
+    ]
+    daily_limit_usd: Annotated[float | None, Field(description="null: no limit is set.")]
+    left_of_limit_usd: float | None
+    ask_above_usd: Annotated[float | None, Field(description="null: never asked.")]
+    open_jobs: Annotated[int, Field(description="Videos that are not known to have ended.")]
+    plan_quota: list[PlanQuotaRow]
     next_step: str
 
 

@@ -26,6 +26,8 @@ from minimax.api.replies import (
     DesignReply,
     FileReply,
     ImageReply,
+    PlanQuota,
+    QuotaReply,
     Reply,
     SpeechReply,
     StatusReply,
@@ -175,6 +177,11 @@ class MiniMaxClient:
         """The account's voices; also the cheapest free call that needs a good key."""
         endpoint = Endpoint("POST", "/v1/get_voice", policies.LOOK_UP)
         return await self._request(endpoint, VoicesReply, json={"voice_type": voice_type})
+
+    async def read_plan_quota(self) -> list[PlanQuota]:
+        """What is left of a subscription plan; a pay-as-you-go key is refused."""
+        endpoint = Endpoint("GET", "/v1/token_plan/remains", policies.LOOK_UP)
+        return (await self._request(endpoint, QuotaReply)).model_remains
 
     async def submit_video_v2(self, body: Mapping[str, Any]) -> str:
         """Submit a paid MiniMax-H3 job on a fresh connection; returns its task id."""

@@ -1,5 +1,6 @@
 """MiniMax's replies as models: lenient about types, strict about what is used."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final
@@ -28,12 +29,21 @@ def _number_or_zero(value: Any) -> int:
         return 0
 
 
+def _number_or_none(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _texts(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 IdText = Annotated[str, BeforeValidator(_id_text)]
 Number = Annotated[int, BeforeValidator(_number_or_zero)]
+NumberOrNone = Annotated[float | None, BeforeValidator(_number_or_none)]
 
 
 class Reply(BaseModel):
@@ -291,6 +301,31 @@ class VoicesReply(ConfirmedReply):
     system_voice: list[Voice] = []
     voice_cloning: list[Voice] = []
     voice_generation: list[Voice] = []
+
+
+class PlanQuota(Reply):
+    """One row of a plan's quota; what is not told is None.
+
+    Up to May 2026 a row counts calls of one model. MiniMax calls the field of what *remains*
+    `usage_count` (MiniMax-AI/MiniMax-M2 #99). Since June 2026 the rows are `general` and `video`,
+    the counts are 0 and a percentage tells what remains.
+    """
+
+    model_name: str = ""
+    end_time: Number = 0
+    current_interval_total_count: Number = 0
+    current_interval_usage_count: Number = 0
+    current_interval_remaining_percent: NumberOrNone = None
+    weekly_end_time: Number = 0
+    current_weekly_total_count: Number = 0
+    current_weekly_usage_count: Number = 0
+    current_weekly_remaining_percent: NumberOrNone = None
+
+
+class QuotaReply(ConfirmedReply):
+    """Reply of token_plan/remains."""
+
+    model_remains: list[PlanQuota] = []
 
 
 _STATUS_WORDS: Final[Mapping[str, JobStatus]] = MappingProxyType(

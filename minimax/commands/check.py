@@ -74,7 +74,17 @@ def _answers() -> list[tuple[bool, str]]:
         settings = Settings.from_env()
     except SettingsError as error:
         return [(False, f"settings: {error}")]
-    return [_key(settings), _folder(settings), _ledger(settings)]
+    return [_key(settings), _folder(settings), _ledger(settings), _limit(settings)]
+
+
+def _limit(settings: Settings) -> tuple[bool, str]:
+    limit_usd, ask_above_usd = settings.daily_limit_usd, settings.ask_above_usd
+    limit = "none" if limit_usd is None else f"${limit_usd:.2f} in any 24 hours"
+    asked = "never" if ask_above_usd is None else f"above ${ask_above_usd:.2f}"
+    return True, (
+        f"spending limit: {limit} (MINIMAX_MCP_DAILY_LIMIT_USD); you are asked {asked} "
+        "(MINIMAX_MCP_ASK_ABOVE_USD), where your host can ask"
+    )
 
 
 def _key_is_in_file() -> bool:

@@ -69,6 +69,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "number": "number",
         "boolean": "true or false",
         "null": "nothing",
+        "object": "numbers by name",
     }
 )
 
@@ -256,6 +257,8 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         "MiniMaxError": "Catch it to catch all of them.",
         "SettingsError": "Correct the setting that the text names, then restart the host.",
         "InputError": "Correct the argument or the file that the text names, then call again.",
+        "SpendingLimitError": "Wait until there is room, or raise the setting that the text names.",
+        "DeclinedError": "Nothing was sent. Ask the person before you call again.",
         "UnreachableError": "Check the internet connection and the proxy, then call again.",
         "RefusedError": "Look the code up below; the text says the same.",
         "KeyRefusedError": "Copy the key again, or set MINIMAX_API_HOST to the other region.",
