@@ -163,7 +163,7 @@ class _Caller:
 async def receive_answer(runtime: Runtime, key: str) -> None:
     """This call is answered with a purchase; in plain Python the answer has arrived by that."""
     if runtime.call is not None:
-        runtime.deliveries.note_answer(runtime.call, key)
+        await runtime.deliveries.answer(runtime.call, key)
         return
     try:
         await runtime.ledger.mark_received([key])
