@@ -939,7 +939,7 @@ class _HostWatcher:
             return
         deliveries = self._runtime.deliveries
         if isinstance(message.message, JSONRPCRequest):
-            deliveries.note_request()
+            deliveries.note_request(str(message.message.id))
         elif isinstance(message.message, JSONRPCNotification):
             if message.message.method != "notifications/cancelled":
                 return

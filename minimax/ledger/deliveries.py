@@ -7,14 +7,14 @@ a later request on the same connection. A cancellation of that very call takes t
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Final
+from typing import Any, Final
 
 from minimax.ledger.base import Ledger
 
 __all__ = ["Deliveries"]
 
 MOST_CALLS: Final = 1000
-"""Answered calls whose cancellation may still come; hosts cancel within seconds."""
+"""Calls whose answer and cancellation may cross; hosts cancel within seconds."""
 
 
 class Deliveries:
@@ -28,20 +28,27 @@ class Deliveries:
         self._ledger = ledger
         self._told: dict[str, Hashable] = {}
         self._keys: OrderedDict[Hashable, str] = OrderedDict()
+        self._cancelled: OrderedDict[Hashable, None] = OrderedDict()
+        self._looked_up: set[str] = set()
         self._received: list[str] = []
         self._taken_back: list[str] = []
         self._settling = asyncio.Lock()
 
-    def note_answer(self, call: Hashable, key: str) -> None:
+    async def answer(self, call: Hashable, key: str) -> None:
         """This call is being answered with this purchase."""
+        self._looked_up.clear()
+        if call in self._cancelled:
+            # A call that ends in this very moment is not interrupted any more.
+            self._taken_back.append(key)
+            await self.settle()
+            return
         self._told[key] = call
         self._keys[call] = key
-        self._keys.move_to_end(call)
-        if len(self._keys) > MOST_CALLS:
-            self._keys.popitem(last=False)
+        _keep_newest(self._keys)
 
-    def note_request(self) -> None:
+    def note_request(self, call: Hashable = None) -> None:
         """A later request came, so earlier answers have arrived."""
+        self._cancelled.pop(call, None)
         self._received += self._told
         self._told.clear()
 
@@ -49,6 +56,8 @@ class Deliveries:
         """The host has given up on a call, whose answer it will ignore."""
         key = self._keys.pop(call, None)
         if key is None:
+            self._cancelled[call] = None
+            _keep_newest(self._cancelled)
             return
         self._told.pop(key, None)
         if key in self._received:
@@ -56,7 +65,10 @@ class Deliveries:
         self._taken_back.append(key)
 
     async def settle(self) -> None:
-        """Write down what was noted."""
+        """Write down what was noted, also if the call that asks for it is cancelled meanwhile."""
+        await asyncio.shield(asyncio.ensure_future(self._write_down()))
+
+    async def _write_down(self) -> None:
         async with self._settling:
             received, self._received = self._received, []
             taken_back, self._taken_back = self._taken_back, []
@@ -67,5 +79,12 @@ class Deliveries:
 
     async def note_use(self, value: str) -> None:
         """An id or a path was used in a call: the answer that held it has arrived."""
-        if self._told:
-            await self._ledger().receive_by_use(value)
+        if not self._keys or value in self._looked_up:
+            return
+        self._looked_up.add(value)
+        await self._ledger().receive_by_use(value)
+
+
+def _keep_newest(calls: OrderedDict[Hashable, Any]) -> None:
+    if len(calls) > MOST_CALLS:
+        calls.popitem(last=False)

@@ -282,11 +282,12 @@ class SqliteLedger:
         await self._run(self._receive_by_use, value, begin="BEGIN")
 
     def _receive_by_use(self, db: sqlite3.Connection, value: str) -> None:
+        # A speech names the voice that spoke, which is not what was bought.
         rows = db.execute(
             "SELECT key FROM jobs WHERE used_at IS NULL AND (task_id = ? OR file_id = ?)"
             " UNION SELECT key FROM jobs WHERE used_at IS NULL AND caller = ?"
-            " AND result LIKE '%' || ? || '%'",
-            (value, value, self._owner.id, json.dumps(value)[1:-1]),
+            " AND instr(result, ?) AND NOT (kind = ? AND json_extract(result, '$.voice_id') = ?)",
+            (value, value, self._owner.id, json.dumps(value), Kind.SPEECH.value, value),
         ).fetchall()
         wall = self._clock.wall()
         for row in rows:

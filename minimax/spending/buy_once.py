@@ -163,7 +163,7 @@ class _Caller:
 async def receive_answer(runtime: Runtime, key: str) -> None:
     """This call is answered with a purchase; in plain Python the answer has arrived by that."""
     if runtime.call is not None:
-        runtime.deliveries.note_answer(runtime.call.id, key)
+        await runtime.deliveries.answer(runtime.call.id, key)
         return
     try:
         await runtime.ledger.mark_received([key])
@@ -211,17 +211,21 @@ async def _decide_and_start(
     with opened:
         beginning = await _begin_with_ours(runtime, wanted, second_charge_agreed)
         record = beginning.record
-        if record is not None and beginning.decision is Decision.BUY:
+        if record is None or beginning.decision is Decision.REFUSE:
+            return beginning
+        if beginning.decision is Decision.BUY:
+            if caller.is_gone:  # nothing has been sent, and nobody would hear of it
+                await runtime.ledger.mark_ended(record.key, State.REJECTED)
+                return beginning
             runtime.background.start(
                 _work_key(runtime, record.key),
                 partial(_send_and_deliver, runtime, wanted, record, opened.pop_all()),
                 paid=True,
             )
-    if record is not None and beginning.decision is not Decision.REFUSE:
-        # From here on the caller can leave it by itself; one that has gone already could not.
-        caller.key = record.key
-        if caller.is_gone:
-            await leave_purchase(runtime, record.key)
+    # From here on the caller can leave it by itself; one that has gone already could not.
+    caller.key = record.key
+    if caller.is_gone:
+        await leave_purchase(runtime, record.key)
     return beginning
 
 

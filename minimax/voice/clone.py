@@ -24,7 +24,6 @@ from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.settings import Settings
 from minimax.spending.billed_result import BilledRequest, buy_result
-from minimax.spending.buy_once import receive_answer
 from minimax.spending.consent import Consent, Quote
 from minimax.spending.estimates import estimate_speech
 from minimax.tool_results import ClonedVoice
@@ -71,24 +70,26 @@ async def clone(
 
     Raises:
         InputError: Something about the request would be refused; nothing was sent.
+        SpendingLimitError: The preview would exceed the daily limit; nothing was sent.
         MaybeChargedError: A billed preview was asked for, and no answer came.
+        UnansweredError: A clone with a preview takes longer than `within_seconds`.
         MiniMaxError: MiniMax refused or could not be reached.
     """
     _check(request)
     recordings = await asyncio.to_thread(_parse_recordings, request, runtime.settings)
+    job = _CloneJob(runtime, request, recordings)
+    if request.preview_text is not None:
+        return await job.buy_with_preview(
+            request.preview_text,
+            second_charge_agreed=second_charge_agreed,
+            within_seconds=within_seconds,
+        )
     key = runtime.work_key("clone", request, tuple(map(file_version, recordings)))
-    billed = request.preview_text is not None
-    job = runtime.background.start(
-        key,
-        _CloneJob(runtime, request, recordings, second_charge_agreed=second_charge_agreed),
-        paid=billed,
-    )
+    job = runtime.background.start(key, job)
     try:
         voice: ClonedVoice = await runtime.background.join(key, within_seconds=within_seconds)
     except StillRunning:
         return _uploading_result(runtime, job.voice_id)
-    if job.purchase_key is not None:
-        await receive_answer(runtime, job.purchase_key)
     return voice
 
 
@@ -134,31 +135,22 @@ class ClonedReply(CloneReply):
 class _CloneJob:
     """One recording on its way to a voice; its voice_id is settled from the start."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        request: CloneRequest,
-        recordings: _Recordings,
-        *,
-        second_charge_agreed: bool,
-    ) -> None:
+    def __init__(self, runtime: Runtime, request: CloneRequest, recordings: _Recordings) -> None:
         self._runtime = runtime
         self._request = request
         self._recordings = recordings
-        self._second_charge_agreed = second_charge_agreed
         self._uploads = runtime.get_shared(_UploadedRecordings)
         self._reused_upload = False
-        self.purchase_key: str | None = None
         self.voice_id = request.voice_id or _new_voice_id(sandbox=runtime.settings.sandbox)
 
     async def __call__(self) -> ClonedVoice:
-        """Make the voice; where its preview is billed, as a purchase."""
-        if self._request.preview_text is None:
-            reply = await self._clone()
-            return await _result(self._runtime, reply)
-        return await self._buy_with_preview(self._request.preview_text)
+        """Make the voice, without a preview."""
+        return await _result(self._runtime, await self._clone())
 
-    async def _buy_with_preview(self, preview_text: str) -> ClonedVoice:
+    async def buy_with_preview(
+        self, preview_text: str, *, second_charge_agreed: bool, within_seconds: float | None
+    ) -> ClonedVoice:
+        """Make the voice with a preview, which is billed; errors as `clone`."""
         model = self._request.model or DEFAULT_SPEECH_MODEL
         bought = await buy_result(
             self._runtime,
@@ -175,11 +167,9 @@ class _CloneJob:
                 without_content=_without_preview,
                 deadline_seconds=CLONE_DEADLINE_SECONDS,
             ),
-            second_charge_agreed=self._second_charge_agreed,
-            within_seconds=None,
-            receive=False,
+            second_charge_agreed=second_charge_agreed,
+            within_seconds=within_seconds,
         )
-        self.purchase_key = bought.key
         voice = dict(bought.result)
         del voice["reused"]
         return cast("ClonedVoice", voice)
