@@ -76,6 +76,7 @@ class SqliteLedger:
         clock: The time that rows are dated by.
         owner: This process as others see it; tests hand in one that can be killed.
         processes: Tells whether processes of version 0.1.0 still run.
+        busy_seconds: How long to wait for another process's transaction.
     """
 
     def __init__(
@@ -85,7 +86,9 @@ class SqliteLedger:
         clock: LedgerClock | None = None,
         owner: Owner | None = None,
         processes: Processes | None = None,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
+        self._busy_seconds = busy_seconds
         self._clock = clock or LedgerClock()
         self._boot = self._clock.read_boot_id()
         self._processes = processes or Processes()
@@ -636,7 +639,9 @@ class SqliteLedger:
         """A connection to the file, made or migrated where that has not been done."""
         self._make_private()
         facts = self._file.stat()
-        busy_seconds = BUSY_SECONDS if self._memory is None else RETRY_BUSY_SECONDS
+        busy_seconds = self._busy_seconds
+        if self._memory is not None:
+            busy_seconds = min(busy_seconds, RETRY_BUSY_SECONDS)
         db = sqlite3.connect(
             self._file, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
