@@ -1,6 +1,10 @@
-"""Processes on one SQLite ledger that a test can kill, all in one real process."""
+"""Processes on one SQLite ledger that a test can kill: simulated ones, and real ones."""
 
+import asyncio
+import os
 import sqlite3
+import sys
+import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -12,8 +16,9 @@ from minimax.ledger.legacy_processes import Processes
 from minimax.ledger.owners import Owner
 from minimax.ledger.sqlite import FILE_NAME, SqliteLedger
 from tests.ledger.suite import ManualClock
+from tests.support.host import ROOT
 
-__all__ = ["LegacyProcesses", "SqliteStore", "execute_sql", "open_store"]
+__all__ = ["LegacyProcesses", "SqliteStore", "execute_sql", "open_store", "start_process"]
 
 
 class ListedOwner(Owner):
@@ -102,3 +107,42 @@ def execute_sql(folder: Path, statement: str, *values: Any) -> None:
     """Change what is on disk behind the ledger's back."""
     with closing(sqlite3.connect(folder / FILE_NAME)) as db, db:
         db.execute(statement, values)
+
+
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from minimax.ledger.records import Kind, State
+from minimax.ledger.sqlite import SqliteLedger
+from tests.ledger.suite import begin, buy, make_purchase
+
+async def main():
+    ledger = SqliteLedger(Path(sys.argv[1]))
+    arguments = sys.argv[2:]
+{body}
+
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def start_process(
+    body: str, folder: Path, *arguments: object
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A real process that runs `body` with a `ledger` and its `arguments`; killed at the end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        PROGRAM.format(body=textwrap.indent(body, "    ")),
+        str(folder),
+        *map(str, arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
