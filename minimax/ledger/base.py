@@ -14,7 +14,8 @@ class Ledger(Protocol):
     """The purchases of one person, or of one team.
 
     Every method is one transaction. A ledger that cannot be used for a moment never stops a paid
-    job: what is written meanwhile is remembered and merged back.
+    job: what is written meanwhile is remembered and merged back. Only where there is a limit,
+    nothing is bought meanwhile, because others may spend what is left of it.
     """
 
     @property

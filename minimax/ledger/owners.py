@@ -6,9 +6,11 @@ cannot be locked, a heartbeat has to do.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -20,41 +22,61 @@ LEASE_SECONDS: Final = 20.0
 PRIVATE_FILE: Final = 0o600
 
 
-def lock_file(descriptor: int) -> None:
-    """Lock a file for this process; raises OSError where another one holds it."""
-    if sys.platform == "win32":
-        import msvcrt
+HELD_ERRORS: Final = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK}
+"""What systems say where another process holds the lock."""
 
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def lock_file(descriptor: int) -> bool:
+    """Lock a file for this process; False where another one holds it.
+
+    Raises:
+        OSError: Files cannot be locked here.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in HELD_ERRORS:
+            return False
+        raise
+    return True
 
 
 class Owner:
     """This process as other processes see it.
 
+    Args:
+        folder: Where the lock files are.
+        lock: Locks an open file; see `lock_file`.
+
     Attributes:
         id: Random, so that it is never mistaken for a process of another machine or boot.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lock: Callable[[int], bool] = lock_file) -> None:
         self.id = secrets.token_hex(16)
         self._folder = folder
+        self._lock = lock
         self._descriptor: int | None = None
 
     def show_life(self) -> None:
         """Lock this owner's file, once; a folder that takes none leaves it to the heartbeat."""
         if self._descriptor is not None:
             return
-        descriptor = None
         with contextlib.suppress(OSError):
             descriptor = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
-            lock_file(descriptor)
-            self._descriptor, descriptor = descriptor, None
-        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                if self._lock(descriptor):
+                    self._descriptor = descriptor
+                    return
             os.close(descriptor)
+            self.remove(self.id)  # a file without a lock would say that its owner is gone
 
     def is_gone(self, owner_id: str) -> bool | None:
         """Whether another owner has ended; None where its file cannot tell."""
@@ -63,12 +85,11 @@ class Owner:
         except OSError:
             return None
         try:
-            lock_file(descriptor)
+            return self._lock(descriptor)
         except OSError:
-            return False
+            return None
         finally:
             os.close(descriptor)
-        return True
 
     def remove(self, owner_id: str) -> None:
         """Delete what an owner that is gone has left."""

@@ -166,10 +166,12 @@ class Spending:
     Attributes:
         spent_usd: List prices of what was accepted or is in doubt within the window.
         room_in_seconds: When enough of it leaves the window; None: never, or there is room.
+        is_known: False where the ledger cannot be used, so that others may have spent more.
     """
 
     spent_usd: float
     room_in_seconds: float | None = None
+    is_known: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

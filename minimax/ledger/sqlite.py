@@ -76,6 +76,8 @@ class SqliteLedger:
         clock: The time that rows are dated by.
         owner: This process as others see it; tests hand in one that can be killed.
         processes: Tells whether processes of version 0.1.0 still run.
+        busy_seconds: How long to wait for another process's transaction.
+        beat_seconds: How often this process shows its life where it has bought something.
     """
 
     def __init__(
@@ -85,20 +87,27 @@ class SqliteLedger:
         clock: LedgerClock | None = None,
         owner: Owner | None = None,
         processes: Processes | None = None,
+        busy_seconds: float = BUSY_SECONDS,
+        beat_seconds: float = BEAT_SECONDS,
     ) -> None:
+        self._busy_seconds = busy_seconds
+        self._beat_seconds = beat_seconds
         self._clock = clock or LedgerClock()
         self._boot = self._clock.read_boot_id()
         self._processes = processes or Processes()
         self._folder = folder
         self._file = folder / FILE_NAME
-        self._migrated: tuple[int, int] | None = None
+        self._opened: tuple[int, int] | None = None
         self._owner = owner or Owner(folder)
-        self._worker = Worker(idle_seconds=BEAT_SECONDS, on_idle=self._beat)
+        self._worker = Worker(idle_seconds=beat_seconds, on_idle=self._beat)
+        self._beat_at: float | None = None
         self._memory: sqlite3.Connection | None = None
         self._remembered: dict[str, dict[str, Any]] = {}
         """Rows that this process has written, for a file that forgets them."""
-        self._unsaved: set[str] = set()
-        """Rows that changed while the file could not be used."""
+        self._unsaved: dict[str, dict[str, Any]] = {}
+        """By row, what was changed while the file could not be used."""
+        self._changes: list[tuple[str, dict[str, Any], dict[str, Any] | None]] = []
+        """Key, changed values and row of what is ours, in the transaction that is under way."""
         self._agreed: dict[str, list[str]] = {}
         self._has_open_rows = False
         self._trouble: str | None = None
@@ -134,13 +143,16 @@ class SqliteLedger:
             if decision is not Decision.REFUSE:  # a refused call waits for nothing
                 self._update(db, record.key, caller=self._owner.id, **self._caller_columns())
             return Beginning(decision=decision, record=record, spending=Spending(spent_usd=spent))
-        over = limit_usd is not None and spent + purchase.counted_usd > limit_usd + CENT / 10
-        if over:
-            spending = self._room(db, spent, purchase.counted_usd, limit_usd or 0.0)
+        if limit_usd is not None and db is self._memory:  # others spend without our knowing
+            spending = Spending(spent_usd=spent, is_known=False)
+            return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
+        if limit_usd is not None and spent + purchase.counted_usd > limit_usd + CENT / 10:
+            spending = self._room(db, spent, purchase.counted_usd, limit_usd)
             return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
         doubts = self._doubts(db, purchase.fingerprint)
         key = self._insert(db, purchase)
-        self._agreed[key] = doubts if agreed else []
+        if agreed:
+            self._agreed[key] = doubts
         return Beginning(
             decision=Decision.BUY,
             record=self._record(db, self._row(db, key)),
@@ -159,10 +171,9 @@ class SqliteLedger:
 
     def _doubts(self, db: sqlite3.Connection, fingerprint: str) -> list[str]:
         rows = db.execute(
-            "SELECT key FROM jobs WHERE state = ? AND answered_at IS NULL AND request = ?",
-            (State.UNKNOWN.value, fingerprint),
+            "SELECT key, state FROM jobs WHERE answered_at IS NULL AND request = ?", (fingerprint,)
         )
-        return [row["key"] for row in rows]
+        return [row["key"] for row in rows if State(row["state"]) is State.UNKNOWN]
 
     def _earlier(
         self, db: sqlite3.Connection, purchase: Purchase, ignoring: Sequence[str]
@@ -210,7 +221,7 @@ class SqliteLedger:
             "price_usd": purchase.price_usd,
         }
         _insert_row(db, values)
-        self._remember(db, key)
+        self._note_change(db, key, values)
         return key
 
     def _caller_columns(self) -> dict[str, Any]:
@@ -241,8 +252,9 @@ class SqliteLedger:
             status="queued" if task_id is not None else None,
             reply=None if reply is None else json.dumps(reply),
         )
-        for doubt in self._agreed.pop(key, []):
-            self._update(db, doubt, answered_at=self._clock.wall())
+        for doubt in self._agreed.get(key, []):
+            with contextlib.suppress(LookupError):  # it went with a file that was deleted
+                self._update(db, doubt, answered_at=self._clock.wall())
 
     async def mark_ended(self, key: str, state: State) -> None:
         """See `base.Ledger`."""
@@ -282,16 +294,22 @@ class SqliteLedger:
         await self._run(self._receive_by_use, value, begin="BEGIN")
 
     def _receive_by_use(self, db: sqlite3.Connection, value: str) -> None:
-        # A speech names the voice that spoke, which is not what was bought.
-        rows = db.execute(
-            "SELECT key FROM jobs WHERE used_at IS NULL AND (task_id = ? OR file_id = ?)"
-            " UNION SELECT key FROM jobs WHERE used_at IS NULL AND caller = ?"
-            " AND instr(result, ?) AND NOT (kind = ? AND json_extract(result, '$.voice_id') = ?)",
-            (value, value, self._owner.id, json.dumps(value), Kind.SPEECH.value, value),
+        named = db.execute(
+            "SELECT key FROM jobs WHERE used_at IS NULL AND (task_id = ? OR file_id = ?)",
+            (value, value),
         ).fetchall()
+        # A speech names the voice that spoke, which is not what was bought.
+        told = db.execute(
+            "SELECT key, result FROM jobs WHERE used_at IS NULL AND caller = ?"
+            " AND instr(result, ?) > 0"
+            " AND NOT (kind = ? AND json_extract(result, '$.voice_id') = ?)",
+            (self._owner.id, json.dumps(value), Kind.SPEECH.value, value),
+        ).fetchall()
+        keys = {row["key"] for row in named}
+        keys |= {row["key"] for row in told if _holds(json.loads(row["result"]), value)}
         wall = self._clock.wall()
-        for row in rows:
-            self._update(db, row["key"], used_at=wall, answered_at=wall)
+        for key in keys:
+            self._update(db, key, used_at=wall, answered_at=wall)
 
     # --- looking -------------------------------------------------------------------------------
 
@@ -453,7 +471,9 @@ class SqliteLedger:
 
     def _settle(self, db: sqlite3.Connection) -> None:
         """Name the rows of 0.1.0, and note what is in doubt because its sender is gone."""
-        db.execute("UPDATE jobs SET key = lower(hex(randomblob(16))) WHERE key IS NULL")
+        db.execute(f"UPDATE jobs SET key = {_KEY_OF_0} WHERE key IS NULL")  # noqa: S608
+        if self._is_beat_due():
+            self._show_life(db)
         for owner in db.execute("SELECT id FROM owners").fetchall():
             if not self._is_alive(db, owner["id"], None, None):
                 db.execute(
@@ -469,8 +489,14 @@ class SqliteLedger:
         wall = self._clock.wall()
         for row in rows:
             lives = self._is_alive(db, row["owner"], row["pid"], row["pid_started"])
-            if row["deadline_at"] < wall or not lives:
+            if row["deadline_at"] >= wall and lives:
+                continue
+            if row["owner"] == self._owner.id:
                 self._update(db, row["key"], state=State.UNKNOWN.value)
+            else:  # not for merging back: its owner may know better by then
+                db.execute(
+                    "UPDATE jobs SET state = ? WHERE key = ?", (State.UNKNOWN.value, row["key"])
+                )
 
     def _is_alive(
         self, db: sqlite3.Connection, owner: str | None, pid: int | None, started: str | None
@@ -492,8 +518,15 @@ class SqliteLedger:
         seconds: float = self._clock.wall() - wall_at
         return seconds
 
+    def _is_beat_due(self) -> bool:
+        """A process that is never idle beats at its transactions."""
+        if self._memory is not None or self._beat_at is None:
+            return False
+        return self._clock.boot_seconds() - self._beat_at >= self._beat_seconds
+
     def _show_life(self, db: sqlite3.Connection) -> None:
         self._owner.show_life()
+        self._beat_at = self._clock.boot_seconds()
         db.execute(
             "INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)",
             (self._owner.id, self._clock.wall(), self._boot, self._clock.boot_seconds()),
@@ -502,6 +535,7 @@ class SqliteLedger:
     def _beat(self) -> None:
         if self._has_open_rows and self._memory is None:
             with self._transaction("BEGIN IMMEDIATE", self._open_file()) as db:
+                self._restore_rows(db)
                 self._show_life(db)
 
     # --- rows ----------------------------------------------------------------------------------
@@ -511,29 +545,52 @@ class SqliteLedger:
         return row
 
     def _update(self, db: sqlite3.Connection, key: str, **values: Any) -> None:
-        """Change a row; one that has vanished from the file is written again."""
-        names = ", ".join(f"{name} = ?" for name in values)
-        statement = f"UPDATE jobs SET {names} WHERE key = ?"  # noqa: S608 - names are ours
-        if db.execute(statement, (*values.values(), key)).rowcount == 0:
-            row = self._remembered.get(key)
-            if row is None:
-                raise LookupError(f"the ledger has no row {key}")
-            _insert_row(db, {**row, **values})
-        self._remember(db, key)
+        """Change a row; one that has vanished from the file is written again.
 
-    def _remember(self, db: sqlite3.Connection, key: str) -> None:
+        Raises:
+            LookupError: There is no such row; only in memory it may be one that cannot be read
+                now, and is changed when the file can be used again.
+        """
+        if not _update_row(db, key, values):
+            row = self._remembered.get(key)
+            if row is not None:
+                _insert_row(db, {**row, **values})
+            elif db is not self._memory:
+                raise LookupError(f"the ledger has no row {key}")
+        self._note_change(db, key, values)
+
+    def _note_change(self, db: sqlite3.Connection, key: str, values: dict[str, Any]) -> None:
         row = self._row(db, key)
-        if row is None or (row["owner"] != self._owner.id and row["caller"] != self._owner.id):
-            self._remembered.pop(key, None)
-            if self._memory is not None:
-                self._unsaved.add(key)
+        if row is None or self._owner.id not in (row["owner"], row["caller"]):
+            self._changes.append((key, values, None))
             return
-        self._remembered[key] = {name: row[name] for name in row.keys() if name != "id"}  # noqa: SIM118
-        if self._memory is not None:
-            self._unsaved.add(key)
-        else:
-            self._show_life(db)
+        self._changes.append((key, values, _values_of(row)))
         self._has_open_rows = True
+        if db is not self._memory:
+            self._show_life(db)
+
+    def _keep_changes(self, *, in_memory: bool) -> None:
+        """Remember what the transaction has changed, now that it is certain."""
+        for key, values, row in self._changes:
+            if in_memory:
+                self._unsaved.setdefault(key, {}).update(values)
+            if row is None:
+                self._remembered.pop(key, None)
+            else:
+                self._remembered[key] = row
+        self._changes.clear()
+
+    def _restore_rows(self, db: sqlite3.Connection) -> None:
+        """Write the rows of this process into a file that was put in the place of its own."""
+        own = db.execute("SELECT 1 FROM owners WHERE id = ?", (self._owner.id,)).fetchone()
+        if self._has_open_rows and own is None:
+            self._add_remembered(db)
+            self._show_life(db)
+
+    def _add_remembered(self, db: sqlite3.Connection) -> None:
+        for key, row in self._remembered.items():
+            if self._row(db, key) is None:
+                _insert_row(db, row)
 
     def _record(self, db: sqlite3.Connection, row: sqlite3.Row | None) -> Record:
         if row is None:
@@ -602,11 +659,14 @@ class SqliteLedger:
             self._remember_in_memory(NOT_WRITTEN)
         assert self._memory is not None  # noqa: S101 - `_remember_in_memory` has just made it
         with self._transaction(begin, self._memory) as db:
-            return work(db)
+            result = work(db)
+        self._keep_changes(in_memory=True)
+        return result
 
     def _do_in_file(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
         try:
             with self._transaction(begin, self._open_file()) as db:
+                self._restore_rows(db)
                 if self._memory is not None:
                     self._merge_into(db)
                 result = work(db)
@@ -616,11 +676,13 @@ class SqliteLedger:
                 raise
             self._set_aside()
             return self._do_in_file(work, begin)
+        self._keep_changes(in_memory=False)
         self._forget_memory()
         return result
 
     @contextmanager
     def _transaction(self, begin: str, db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        self._changes.clear()
         try:
             db.execute(begin)
             try:
@@ -636,20 +698,24 @@ class SqliteLedger:
     def _open_file(self) -> sqlite3.Connection:
         """A connection to the file, made or migrated where that has not been done."""
         self._make_private()
-        facts = self._file.stat()
-        busy_seconds = BUSY_SECONDS if self._memory is None else RETRY_BUSY_SECONDS
+        self._opened = self._identify_file()
+        busy_seconds = self._busy_seconds
+        if self._memory is not None:
+            busy_seconds = min(busy_seconds, RETRY_BUSY_SECONDS)
         db = sqlite3.connect(
             self._file, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
             db.row_factory = sqlite3.Row
-            if self._migrated != (facts.st_dev, facts.st_ino):
-                migrate(db)
-                self._migrated = (facts.st_dev, facts.st_ino)
+            migrate(db)
         except BaseException:
             db.close()
             raise
         return db
+
+    def _identify_file(self) -> tuple[int, int]:
+        facts = self._file.stat()
+        return facts.st_dev, facts.st_ino
 
     def _make_private(self) -> None:
         if not self._file.exists():
@@ -666,8 +732,7 @@ class SqliteLedger:
             memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             migrate(memory)
         memory.row_factory = sqlite3.Row
-        for row in self._remembered.values():  # bought by this process; known without the file
-            _insert_row(memory, row)
+        self._add_remembered(memory)  # bought by this process, so known without the file
         self._memory = memory
 
     def _copy_into(self, memory: sqlite3.Connection) -> bool:
@@ -675,6 +740,9 @@ class SqliteLedger:
         try:
             source = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=0)
             with contextlib.closing(source):
+                # Without a transaction of its own, `backup` would wait for ever for a locked file.
+                source.execute("BEGIN")
+                source.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
                 source.backup(memory)
             migrate(memory)
         except (OSError, ValueError, sqlite3.Error, NewerLedgerError):
@@ -684,13 +752,12 @@ class SqliteLedger:
     def _merge_into(self, db: sqlite3.Connection) -> None:
         """Write what changed while only memory could be used."""
         assert self._memory is not None  # noqa: S101 - asked by the caller
-        for key in self._unsaved:
-            row = self._memory.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()
-            if row is not None:
-                values = {name: row[name] for name in row.keys() if name != "id"}  # noqa: SIM118
-                db.execute("DELETE FROM jobs WHERE key = ?", (key,))
-                _insert_row(db, values)
-        self._show_life(db)
+        for key, values in self._unsaved.items():
+            row = self._row(self._memory, key)
+            if not _update_row(db, key, values) and row is not None:
+                _insert_row(db, _values_of(row))
+        if self._has_open_rows:
+            self._show_life(db)
 
     def _forget_memory(self) -> None:
         self._trouble = None
@@ -701,9 +768,12 @@ class SqliteLedger:
 
     def _set_aside(self) -> None:
         """Move a damaged file away, so that the next transaction makes a new one."""
+        if self._identify_file() != self._opened:  # another process was quicker
+            return
         name = f"{FILE_NAME}.damaged-{int(self._clock.wall())}"
+        while (self._folder / name).exists():
+            name += "-again"
         self._file.replace(self._folder / name)
-        self._migrated = None
 
 
 def _insert_row(db: sqlite3.Connection, values: Mapping[str, Any]) -> None:
@@ -711,10 +781,32 @@ def _insert_row(db: sqlite3.Connection, values: Mapping[str, Any]) -> None:
     db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
 
 
+def _update_row(db: sqlite3.Connection, key: str, values: Mapping[str, Any]) -> bool:
+    """Whether there is such a row."""
+    names = ", ".join(f"{name} = ?" for name in values)
+    statement = f"UPDATE jobs SET {names} WHERE key = ?"  # noqa: S608 - names are ours
+    return db.execute(statement, (*values.values(), key)).rowcount > 0
+
+
+def _values_of(row: sqlite3.Row) -> dict[str, Any]:
+    return {name: row[name] for name in row.keys() if name != "id"}  # noqa: SIM118
+
+
+def _holds(result: object, value: str) -> bool:
+    """Whether one of the values in a result is exactly this one."""
+    if isinstance(result, dict):
+        return any(_holds(inner, value) for inner in result.values())
+    if isinstance(result, list):
+        return any(_holds(inner, value) for inner in result)
+    return result == value
+
+
 def _parse(text: str | None) -> Mapping[str, Any] | None:
     return None if text is None else json.loads(text)
 
 
+_KEY_OF_0: Final = "printf('0.1.0-%d-%.0f', id, created_at * 1000)"
+"""The key of a row of 0.1.0: the same in the file and in a copy of it in memory."""
 _PLAIN_COLUMNS: Final = (
     "account",
     "task_id",

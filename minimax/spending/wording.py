@@ -37,6 +37,12 @@ def limit_error(
             "the person can change that setting, in the host's configuration."
         )
     spending = beginning.spending
+    if not spending.is_known:
+        return SpendingLimitError(
+            "Nothing was sent: there is a daily limit, and what was spent is not known, because "
+            "the ledger on this computer cannot be used at the moment. Call again in a minute; "
+            "if that does not help, run: uv run minimax_server.py check"
+        )
     room = spending.room_in_seconds
     when = (
         "It would not fit even if nothing had been spent."
