@@ -15,7 +15,8 @@ class Ledger(Protocol):
 
     Every method is one transaction. A ledger that cannot be used for a moment never stops a paid
     job: what is written meanwhile is remembered and merged back. Only where there is a limit,
-    nothing is bought meanwhile, because others may spend what is left of it.
+    nothing is bought meanwhile, because others may spend what is left of it. One that could never
+    be used is in nobody's use; there the limit holds for what is known.
     """
 
     @property

@@ -98,6 +98,8 @@ class SqliteLedger:
         self._folder = folder
         self._file = folder / FILE_NAME
         self._opened: tuple[int, int] | None = None
+        self._is_shared = False
+        """The file has been used, or is in use: others may spend without this process knowing."""
         self._owner = owner or Owner(folder)
         self._worker = Worker(idle_seconds=beat_seconds, on_idle=self._beat)
         self._beat_at: float | None = None
@@ -143,7 +145,7 @@ class SqliteLedger:
             if decision is not Decision.REFUSE:  # a refused call waits for nothing
                 self._update(db, record.key, caller=self._owner.id, **self._caller_columns())
             return Beginning(decision=decision, record=record, spending=Spending(spent_usd=spent))
-        if limit_usd is not None and db is self._memory:  # others spend without our knowing
+        if limit_usd is not None and db is self._memory and self._is_shared:
             spending = Spending(spent_usd=spent, is_known=False)
             return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
         if limit_usd is not None and spent + purchase.counted_usd > limit_usd + CENT / 10:
@@ -655,7 +657,8 @@ class SqliteLedger:
             return self._do_in_file(work, begin)
         except NewerLedgerError:
             self._remember_in_memory(NEWER)
-        except (OSError, sqlite3.OperationalError):
+        except (OSError, sqlite3.OperationalError) as error:
+            self._is_shared |= getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
             self._remember_in_memory(NOT_WRITTEN)
         assert self._memory is not None  # noqa: S101 - `_remember_in_memory` has just made it
         with self._transaction(begin, self._memory) as db:
@@ -677,6 +680,7 @@ class SqliteLedger:
             self._set_aside()
             return self._do_in_file(work, begin)
         self._keep_changes(in_memory=False)
+        self._is_shared = True
         self._forget_memory()
         return result
 

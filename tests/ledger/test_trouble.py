@@ -270,6 +270,21 @@ async def test_nothing_is_bought_under_a_limit_that_cannot_be_checked(
     assert (beginning.decision, beginning.spending.is_known) == (Decision.BUY, True)
 
 
+@FAULTS
+async def test_a_process_that_starts_meanwhile_buys_within_what_it_can_know(
+    fault: Fault, store: SqliteStore
+) -> None:
+    """A locked file is in use by others; one that nobody can write to is counted as it was."""
+    await fill(await store.open())
+    wanted = make_purchase(name=LONG_PROMPT)
+    with fault(store.folder):
+        in_use = fault in (locked, being_written, being_read)
+        ledger = await store.open()
+        expected = Decision.OVER_LIMIT if in_use else Decision.BUY
+        assert (await begin(ledger, wanted, limit_usd=0.6)).decision is expected
+        assert (await begin(ledger, wanted, limit_usd=0.6)).decision is Decision.OVER_LIMIT
+
+
 async def test_the_loop_goes_on_while_the_file_is_locked(store: SqliteStore) -> None:
     """The lock is released by the loop itself, so a loop that stood still would find no file."""
     ledger = await store.open(busy_seconds=10)
