@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import secrets
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from minimax import delivery
@@ -16,7 +16,7 @@ from minimax.catalog import DEFAULT_SPEECH_MODEL
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, Outcome, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
-from minimax.files.source import FileId, Source, Url, file_version, parse_source
+from minimax.files.source import FileId, Source, Url, identify, parse_source
 from minimax.limits import ACCURACY, CLONE_PREVIEW_CHARACTERS, TEXT_VALIDATION_CHARACTERS
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
@@ -62,7 +62,9 @@ async def clone(
     """
     _check(request)
     recordings = await asyncio.to_thread(_parse_recordings, request, runtime.settings)
-    key = runtime.work_key("clone", request, tuple(map(file_version, recordings)))
+    identities = [await asyncio.to_thread(identify, source) for source in recordings]
+    # A recording may be a data: URI of 28 MB, which must not be kept for as long as the result.
+    key = runtime.work_key("clone", replace(request, audio="", prompt_audio=None), *identities)
     billed = request.preview_text is not None
     job = runtime.background.start(key, _CloneJob(runtime, request, recordings), paid=billed)
     try:
