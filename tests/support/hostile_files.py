@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from minimax.files.requirements import CLONE_AUDIO, FRAME, MIB, MediaRequirements
 from tests.support import samples
+from tests.support.media_seeds import MP3_FRAME, atom
 
 SIZE = 20 * MIB
-MP3_FRAME = b"\xff\xfb\x90\x00" + bytes(413)
-"""A silent frame of 128 kbit/s at 44.1 kHz."""
-FTYP = struct.pack(">I4s4sI4s", 20, b"ftyp", b"M4A ", 0, b"M4A ")
+FTYP = atom(b"ftyp", b"M4A \x00\x00\x00\x00M4A ")
 IHDR = samples.png()[:33]
 """The signature and the first chunk of an image of 400 x 400 pixels."""
 EMPTY_DIRECTORY = struct.pack("<2sHIH", b"II", 42, 8, 0xFFFF)
