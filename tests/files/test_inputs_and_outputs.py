@@ -370,6 +370,19 @@ def test_a_file_that_cannot_be_read_is_refused_in_words(
     assert "raw system text" not in str(caught.value)
 
 
+def test_a_file_without_a_size_is_not_read_since_it_may_wait_for_its_content(
+    settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waiting(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise AssertionError
+
+    path = put(home / "a.wav", b"")
+    monkeypatch.setattr(inputs, "open_without_links", Waiting)
+    with pytest.raises(InputError, match="its content is none of these"):
+        audio(path, settings)
+
+
 @pytest.mark.parametrize("text", ["file:// [ broken", "file://[::1", "FILE://]/a.wav"])
 def test_a_broken_file_url_is_refused_in_words(text: str, settings: Settings) -> None:
     with pytest.raises(InputError, match=r"^audio"):
