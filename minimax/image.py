@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from minimax.errors import MiniMaxError, RefusedError
 from minimax.files import inputs, media_types, outputs
 from minimax.files.outputs import SavedFile
 from minimax.files.requirements import PORTRAIT
-from minimax.files.source import Source, identify, parse_source
+from minimax.files.source import Source, file_version, parse_source
 from minimax.limits import ASPECT_RATIOS, IMAGE_PROMPT_CHARACTERS, IMAGES
 from minimax.runtime import Runtime
 from minimax.settings import Settings
@@ -58,10 +58,10 @@ async def make(
     subject = await asyncio.to_thread(_parse_subject, request, runtime.settings)
     return await run_or_join(
         runtime,
-        replace(request, subject_image=None),  # it may be a data: URI of 14 MB, and is kept
+        request,
         partial(_make, subject=subject),
         within_seconds=within_seconds,
-        about=await asyncio.to_thread(identify, subject),
+        about=file_version(subject),
     )
 
 

@@ -11,7 +11,16 @@ from minimax.files import paths
 from minimax.settings import Settings
 from minimax.validation import is_http_url
 
-__all__ = ["DataUri", "FileId", "LocalFile", "Source", "Url", "identify", "parse_source"]
+__all__ = [
+    "DataUri",
+    "FileId",
+    "LocalFile",
+    "Source",
+    "Url",
+    "file_version",
+    "identify",
+    "parse_source",
+]
 
 _FILE_ID: Final = re.compile(r"[0-9]{9,19}")
 """MiniMax's ids of uploads; no path is made of so many digits alone."""
@@ -83,6 +92,11 @@ def parse_source(
     if paths.is_url(text):
         return Url(text)
     return LocalFile(paths.resolve_input(text, field=field, settings=settings))
+
+
+def file_version(source: Source | None) -> tuple[int, int] | None:
+    """What tells two files under one path apart; None for what is no local file."""
+    return source.version() if isinstance(source, LocalFile) else None
 
 
 def identify(source: Source | None) -> Hashable:

@@ -27,9 +27,9 @@ class StillRunning(Exception):  # noqa: N818 - not an error: the work goes on
     """The work is still under way; whoever asks again joins it."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Running:
-    work: Work | None
+    work: Work
     task: asyncio.Task[Any]
     paid: bool
 
@@ -43,14 +43,6 @@ class _Running:
         error = self.task.exception()
         outcome_known = isinstance(error, MiniMaxError) and error.outcome is not Outcome.UNKNOWN
         return error is not None and (outcome_known or not self.paid)
-
-    def let_go(self, task: "asyncio.Task[Any]") -> None:
-        """Keep how it ended, and nothing of what it was made from: that may be a whole file."""
-        self.work = None
-        error = None if task.cancelled() else task.exception()
-        while error is not None:
-            traceback.clear_frames(error.__traceback__)
-            error = error.__context__
 
 
 class Background:
@@ -81,25 +73,23 @@ class Background:
         return None if running is None else running.task
 
     def start(self, key: Hashable, work: WorkT, *, paid: bool = False) -> WorkT:
-        """Begin this work, or join what is under this key already.
-
-        Returns the work that runs; this one where that has ended already.
+        """Begin this work, or join what is under this key already; returns the work that runs.
 
         Args:
             key: What the work is about (`Runtime.work_key`); work of one key is of one type. It is
                 kept with the result, so it holds no content.
-            work: Begins it.
+            work: Begins it; kept likewise.
             paid: The end of the server waits for it a little.
         """
         running = self._running.get(key)
         if running is None or running.may_start_again:
             running = self._running[key] = _Running(work, self._begin(work, paid=paid), paid)
-            running.task.add_done_callback(running.let_go)
-        return work if running.work is None else cast("WorkT", running.work)
+        return cast("WorkT", running.work)
 
     def _begin(self, work: Work, *, paid: bool) -> asyncio.Task[Any]:
         task = asyncio.create_task(work())
         task.add_done_callback(_log_failure)
+        task.add_done_callback(_drop_locals)
         if paid:
             self._paid.add(task)
             task.add_done_callback(self._paid.discard)
@@ -168,3 +158,11 @@ def _log_failure(task: "asyncio.Task[Any]") -> None:
     error = task.exception()
     if isinstance(error, MiniMaxError):
         log.info("background work failed: %s", error)
+
+
+def _drop_locals(task: "asyncio.Task[Any]") -> None:
+    """Keep how it failed, and nothing that its functions had in hand: that may be a whole file."""
+    error = None if task.cancelled() else task.exception()
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__

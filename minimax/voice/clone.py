@@ -108,6 +108,13 @@ class _CloneJob:
         self.voice_id = request.voice_id or _new_voice_id(sandbox=runtime.settings.sandbox)
 
     async def __call__(self) -> ClonedVoice:
+        """Make the voice, and let go of what it was made from."""
+        try:
+            return await self._clone()
+        finally:
+            del self._request, self._recordings  # the job is kept until somebody collects it
+
+    async def _clone(self) -> ClonedVoice:
         """Make the voice; once more from the recording where an earlier upload is gone."""
         try:
             return await self._upload_and_clone()

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import weakref
-from functools import partial
 
 import pytest
 
@@ -81,48 +80,20 @@ class Content:
     """What a call brought along; a data: URI of 28 MB, say."""
 
 
-async def use_content(content: Content, problem: Exception | None) -> str:
-    try:
-        await asyncio.sleep(0)
-        if problem is not None:
+async def test_a_failure_that_nobody_collects_keeps_nothing_that_the_work_had_in_hand() -> None:
+    background, alive = Background(), []
+
+    async def fail_with_content() -> None:
+        content = Content()
+        alive.append(weakref.ref(content))
+        try:
             raise KeyError(len(vars(content)))
-    except KeyError:
-        assert problem is not None
-        raise problem from None
-    return "done"
+        except KeyError:
+            raise MaybeChargedError("x", outcome=Outcome.UNKNOWN) from None
 
-
-@pytest.mark.parametrize(
-    "problem",
-    [
-        pytest.param(None, id="done"),
-        pytest.param(MaybeChargedError("x", outcome=Outcome.UNKNOWN), id="in-doubt"),
-    ],
-)
-async def test_work_that_nobody_collects_keeps_its_end_and_not_what_it_was_made_from(
-    problem: Exception | None,
-) -> None:
-    background, content = Background(), Content()
-    alive = weakref.ref(content)
-    background.start("key", partial(use_content, content, problem), paid=True)
-    del content
+    background.start("key", fail_with_content, paid=True)
     await asyncio.wait(background.tasks)
     gc.collect()
-    assert alive() is None
-    assert len(background.tasks) == 1
-
-
-async def test_who_begins_work_that_has_ended_gets_its_own_back_and_its_result() -> None:
-    background = Background()
-
-    async def first() -> str:
-        return "first"
-
-    async def second() -> str:
-        raise AssertionError
-
-    assert background.start("key", first) is first
-    assert background.start("key", second) is first
-    await asyncio.wait(background.tasks)
-    assert background.start("key", second) is second
-    assert await background.join("key", within_seconds=5) == "first"
+    assert [reference() for reference in alive] == [None]
+    with pytest.raises(MaybeChargedError):
+        await background.join("key", within_seconds=5)

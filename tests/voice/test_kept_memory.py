@@ -81,23 +81,6 @@ async def test_a_cancelled_clone_of_what_is_no_recording_keeps_nothing_of_it(
             del recording
 
 
-async def test_a_cancelled_image_keeps_its_image_and_not_its_subject(
-    settings: Settings, sandbox: Sandbox, time: VirtualTime
-) -> None:
-    async with use_runtime(settings, sandbox, time) as runtime:
-        await minimax_server.list_voices()
-        with keeping_little():
-            subject = data_uri(samples.png())
-            call = minimax_server.text_to_image("A portrait.", subject_image=subject)
-            await cancel_once_begun(call, runtime)
-            del subject, call
-        again = await minimax_server.text_to_image(
-            "A portrait.", subject_image=data_uri(samples.png())
-        )
-        assert len(again["paths"]) == 1
-        assert sandbox.count_charges("image") == 1
-
-
 async def test_another_recording_is_another_clone(
     settings: Settings, sandbox: Sandbox, time: VirtualTime
 ) -> None:
