@@ -249,12 +249,20 @@ def _real(folder: Path) -> Path:
 
 def _home() -> Path:
     try:
-        return Path.home()
+        home = Path.home()
     except RuntimeError:
-        raise SettingsError(
-            "This user has no home folder. Set MINIMAX_MCP_BASE_PATH, MINIMAX_MCP_INPUT_PATHS "
-            "and MINIMAX_MCP_STATE_DIR to absolute folders."
-        ) from None
+        raise _no_home_error() from None
+    # An empty HOME is taken for `/`, which would open the whole computer for inputs.
+    if not home.is_absolute() or _real(home) == Path(home.anchor):
+        raise _no_home_error()
+    return home
+
+
+def _no_home_error() -> SettingsError:
+    return SettingsError(
+        "This user has no home folder. Set MINIMAX_MCP_BASE_PATH, MINIMAX_MCP_INPUT_PATHS "
+        "and MINIMAX_MCP_STATE_DIR to absolute folders."
+    )
 
 
 def _state_dir(values: Mapping[str, str], api_host: str | None, *, sandbox: bool) -> Path:

@@ -90,6 +90,7 @@ MAY_USE_THE_NETWORK = {
     "api/transport.py": "MiniMax",
     "api/signed_links.py": "MiniMax's links",
     "files/safe_fetch.py": "what a person's URL names",
+    "files/own_addresses.py": "binds sockets, which tells this machine's addresses",
     "sandbox/http/sockets.py": "listens on loopback",
     "sandbox/http/fault_middleware.py": "breaks connections",
 }

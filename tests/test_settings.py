@@ -113,6 +113,24 @@ def test_a_key_pasted_with_bearer_or_quotes_is_still_the_key(tmp_path: Path) -> 
     assert settings.api_key.get_secret_value() == "sk-api-x"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="HOME is read on POSIX only")
+@pytest.mark.parametrize("home_variable", ["", "/", "//", "/usr/..", "here"])
+def test_a_home_folder_that_is_none_does_not_open_the_whole_computer(
+    home_variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", home_variable)
+    with pytest.raises(SettingsError, match="no home folder"):
+        load(tmp_path)
+    folders = {
+        "MINIMAX_MCP_BASE_PATH": str(tmp_path),
+        "MINIMAX_MCP_INPUT_PATHS": str(tmp_path),
+        "MINIMAX_MCP_STATE_DIR": str(tmp_path / "state"),
+    }
+    assert load(tmp_path, folders).input_paths == (tmp_path,)
+    with pytest.raises(SettingsError, match="no home folder"):
+        load(tmp_path, {**folders, "MINIMAX_MCP_INPUT_PATHS": "~"})
+
+
 def test_folders_may_begin_with_the_home_sign_and_are_real_paths(
     tmp_path: Path, home: Path
 ) -> None:

@@ -6,12 +6,12 @@ between the check and the use.
 """
 
 import asyncio
-import base64
 import binascii
 import errno
 import hashlib
 import io
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -32,6 +32,10 @@ __all__ = ["Input", "open_error", "open_image", "open_input", "open_url"]
 CHUNK_BYTES: Final = 256 * 1024
 PADDING_BYTES: Final = 2
 """Base64 may stand for so many bytes less than its length says."""
+DECODED_CHARACTERS: Final = 1024 * 1024
+"""Of base64, decoded at a time; a multiple of four, so that every piece stands for itself."""
+LONGEST_STEM: Final = 100
+"""Characters of an upload's name; MiniMax needs none of them, a person who looks there a few."""
 
 
 class Input(io.RawIOBase):
@@ -113,11 +117,7 @@ def open_input(source: Source, *, field: str, requirements: MediaRequirements) -
         file, name = _open_path(source.path, field), source.path.name
     else:
         raise InputError(f"{field}: give the {requirements.noun} as a path, or as an https URL.")
-    try:
-        return _check_opened(file, name=name, field=field, requirements=requirements)
-    except BaseException:
-        file.close()
-        raise
+    return _check_or_close(file, name=name, field=field, requirements=requirements)
 
 
 def open_image(
@@ -152,13 +152,18 @@ async def open_url(url: str, *, field: str, requirements: MediaRequirements) -> 
             async for chunk in chunks:
                 await _write_chunk(file, chunk, field)
         file.seek(0)
-        name = PurePosixPath(urlsplit(url).path).name or field
-        return _check_opened(
-            cast("BinaryIO", file), name=name, field=field, requirements=requirements
-        )
     except BaseException:
         file.close()
         raise
+    name = PurePosixPath(urlsplit(url).path).name or field
+    # Off the event loop, where a paid request may be waiting for its answer to be noted.
+    return await asyncio.to_thread(
+        _check_or_close,
+        cast("BinaryIO", file),
+        name=name,
+        field=field,
+        requirements=requirements,
+    )
 
 
 async def _write_chunk(file: IO[bytes], chunk: bytes, field: str) -> None:
@@ -173,14 +178,26 @@ async def _write_chunk(file: IO[bytes], chunk: bytes, field: str) -> None:
 
 
 def _decode_data_uri(text: str, field: str, requirements: MediaRequirements) -> BinaryIO:
-    header, comma, payload = text.partition(",")
-    if not comma or not header.lower().endswith(";base64"):
+    start = text.find(",") + 1
+    if not text[: max(0, start - 1)].lower().endswith(";base64"):
         raise InputError(f"{field}: a data: URI must look like data:image/png;base64,....")
-    check_size(len(payload) * 3 // 4 - PADDING_BYTES, field=field, requirements=requirements)
+    size = (len(text) - start) * 3 // 4 - PADDING_BYTES
+    check_size(size, field=field, requirements=requirements)
     try:
-        return io.BytesIO(base64.b64decode(payload, validate=True))
+        return _decode_base64(text, start)
     except (binascii.Error, ValueError):
         raise InputError(f"{field}: what follows base64, is not base64.") from None
+
+
+def _decode_base64(text: str, start: int) -> BinaryIO:
+    """The content of a long text, in pieces: as a whole it would be in memory three times."""
+    if text.find("=", start, len(text) - PADDING_BYTES) >= 0:
+        raise ValueError
+    file = io.BytesIO()
+    for at in range(start, len(text), DECODED_CHARACTERS):
+        file.write(binascii.a2b_base64(text[at : at + DECODED_CHARACTERS], strict_mode=True))
+    file.seek(0)
+    return file
 
 
 def _open_path(path: Path, field: str) -> BinaryIO:
@@ -207,12 +224,27 @@ def open_error(error: OSError, field: str) -> MiniMaxError:
     return InputError(f"{field} is not a regular file that can be read. Give the file itself.")
 
 
+def _check_or_close(
+    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements
+) -> Input:
+    try:
+        return _check_opened(file, name=name, field=field, requirements=requirements)
+    except OSError as error:  # what /proc and /dev call regular files may not be readable at all
+        file.close()
+        raise open_error(error, field) from None
+    except BaseException:
+        file.close()
+        raise
+
+
 def _check_opened(
     file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements
 ) -> Input:
     size = _size_of(file, field, requirements)
     check_size(size, field=field, requirements=requirements)
-    media_type = type_of(file.read(media_types.HEAD_BYTES), field=field, requirements=requirements)
+    # Nothing is read where nothing is: files of /proc have no size and may wait for their content.
+    head = file.read(media_types.HEAD_BYTES) if size else b""
+    media_type = type_of(head or b"", field=field, requirements=requirements)
     opened = Input(file, name=_upload_name(name, media_type), media_type=media_type, size=size)
     check_content(opened, size=size, media_type=media_type, field=field, requirements=requirements)
     return opened
@@ -228,10 +260,14 @@ def _size_of(file: BinaryIO, field: str, requirements: MediaRequirements) -> int
 
 
 def _upload_name(name: str, media_type: str) -> str:
-    """The file's own name under the extension that its content has; MiniMax goes by it."""
+    """The file's own name under the extension that its content has; MiniMax goes by it.
+
+    Letters, digits and the like only: a name may hold line breaks, which would end a header.
+    """
     extension = media_types.EXTENSIONS[media_type]
     stem, _, last = name.rpartition(".")
-    return f"{stem if stem and len(last) <= len('jpeg') else name}.{extension}"
+    stem = stem if stem and len(last) <= len("jpeg") else name
+    return f"{_UNSAFE.sub('_', stem)[:LONGEST_STEM]}.{extension}"
 
 
-# --- the door in -------------------------------------------------------------------------------
+_UNSAFE: Final = re.compile(r"[^\w .()+-]")

@@ -125,10 +125,14 @@ def _is_windows_trap(name: str) -> bool:
 
 
 def _from_file_url(text: str, field: str) -> str:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+        path = url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
+    except (OSError, ValueError):  # brackets that hold no address; a drive that is none
+        raise InputError(f"{field} is not a file:// URL. Give the plain path instead.") from None
     if parts.netloc not in ("", "localhost"):
         raise InputError(f"{field}: a file:// URL must name a file on this computer.")
-    return url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
+    return path
 
 
 def _resolve(text: str, *, base: Path, field: str) -> Path:

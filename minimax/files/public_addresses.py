@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
-__all__ = ["is_public"]
+__all__ = ["embedded_ipv4", "is_public"]
 
 IPAddress = IPv4Address | IPv6Address
 _IPV4_REFUSED: Final = (
@@ -80,12 +80,15 @@ def is_public(address: IPAddress) -> bool:
         address.scope_id is None
         and any(address in network for network in _IPV6_TAKEN)
         and not any(address in network for network in _IPV6_REFUSED)
-        and all(is_public(carried) for carried in _embedded_ipv4(address))
+        and all(is_public(carried) for carried in embedded_ipv4(address))
         and not any(_ipv4_at(places, address) in _METADATA for places in _TRANSLATED_BYTES)
     )
 
 
-def _embedded_ipv4(address: IPv6Address) -> Iterator[IPv4Address]:
+def embedded_ipv4(address: IPAddress) -> Iterator[IPv4Address]:
+    """The IPv4 address that an IPv6 address leads to by its form (NAT64, ISATAP), if it does."""
+    if isinstance(address, IPv4Address):
+        return
     if address in _NAT64 or address.packed[8:12] in _ISATAP_MARKS:
         yield _ipv4_at(_LAST_BYTES, address)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from minimax.errors import InputError
 from minimax.files import media_types, probe
+from minimax.files.bounded_reader import Readable
 
 __all__ = [
     "CLONE_AUDIO",
@@ -106,7 +107,7 @@ def type_of(head: bytes, *, field: str, requirements: MediaRequirements) -> str:
 
 
 def check_content(
-    file: probe.Readable, *, size: int, media_type: str, field: str, requirements: MediaRequirements
+    file: Readable, *, size: int, media_type: str, field: str, requirements: MediaRequirements
 ) -> None:
     """Refuse a recording of the wrong length, an image of the wrong size, and damaged ones.
 
@@ -119,7 +120,7 @@ def check_content(
         _check_sound(sound, field, requirements.seconds)
     if requirements.types & media_types.IMAGE_TYPES:
         file.seek(0)
-        _check_image(probe.image_size(file), field, requirements)
+        _check_image(probe.image_size(file, size=size), field, requirements)
 
 
 def _check_sound(

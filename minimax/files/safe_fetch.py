@@ -2,8 +2,9 @@
 
 The somebody may be a person, or a model that has read a poisoned page. Either way the URL must not
 reach what this machine alone can reach: its own ports, the network it stands in, the metadata
-service of its cloud. So the name is looked up once, every answer is judged by the tables below, and
-the connection goes to a judged address, never to the name.
+service of its cloud. So the name is looked up once, every answer is judged by the tables of
+`public_addresses` and compared with this machine's own addresses, and the connection goes to a
+judged address, never to the name.
 """
 
 import asyncio
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from minimax.errors import InputError, StorageError, has_cause
-from minimax.files.public_addresses import IPAddress, is_public
+from minimax.files.own_addresses import is_own
+from minimax.files.public_addresses import IPAddress, embedded_ipv4, is_public
 
 if TYPE_CHECKING:
     import httpx
@@ -72,6 +74,11 @@ async def _look_up(name: str, port: int) -> list[str]:
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
+def is_public_elsewhere(address: IPAddress, *, is_own: Judge = is_own) -> bool:
+    """Whether an address is public and not of this machine, which may well have a public one."""
+    return is_public(address) and not any(map(is_own, (address, *embedded_ipv4(address))))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Guard:
     """How a host is found, judged and verified; only tests hand in another one.
@@ -83,7 +90,7 @@ class Guard:
     """
 
     resolve: Resolver = _look_up
-    is_public: Judge = is_public
+    is_public: Judge = is_public_elsewhere
     tls: ssl.SSLContext | None = None
 
 
@@ -115,7 +122,7 @@ async def fetch(
     """Fetch a URL that somebody gave; the body comes in chunks of at most 64 KiB.
 
     1. The text must be https with a host name; every spelling of an address is refused.
-    2. The name is looked up once, and every address found must be public.
+    2. The name is looked up once, and every address found must be public and of another machine.
     3. The connection goes to such an address, and its certificate is verified for the name.
     4. At most three redirects are followed; each goes through steps 1 to 3 anew.
     5. The answer must be a success, as the file's own bytes, and within `max_bytes`.
@@ -237,7 +244,8 @@ def _no_host_name() -> InputError:
 
 def _not_public(host: str) -> InputError:
     return InputError(
-        f"{host} is not a public internet host, so nothing is fetched from it. {_INSTEAD}"
+        f"{host} is not a public internet host, or it is this computer, so nothing is fetched from "
+        f"it. {_INSTEAD}"
     )
 
 

@@ -1,6 +1,8 @@
 """What a caller gave as a file, read once: a local file, a URL, a data: URI or a file id."""
 
+import hashlib
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,7 +11,15 @@ from minimax.files import paths
 from minimax.settings import Settings
 from minimax.validation import is_http_url
 
-__all__ = ["DataUri", "FileId", "LocalFile", "Source", "Url", "file_version", "parse_source"]
+__all__ = [
+    "DataUri",
+    "FileId",
+    "LocalFile",
+    "Source",
+    "Url",
+    "identify",
+    "parse_source",
+]
 
 _FILE_ID: Final = re.compile(r"[0-9]{9,19}")
 """MiniMax's ids of uploads; no path is made of so many digits alone."""
@@ -83,6 +93,10 @@ def parse_source(
     return LocalFile(paths.resolve_input(text, field=field, settings=settings))
 
 
-def file_version(source: Source | None) -> tuple[int, int] | None:
-    """What tells two files under one path apart; None for what is no local file."""
-    return source.version() if isinstance(source, LocalFile) else None
+def identify(source: Source | None) -> Hashable:
+    """What tells two inputs apart, without their content; a changed file is another input."""
+    if isinstance(source, LocalFile):
+        return source, source.version()
+    if isinstance(source, DataUri):
+        return hashlib.sha256(source.text.encode(errors="surrogatepass")).digest()
+    return source

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
@@ -75,8 +76,9 @@ class Background:
         """Begin this work, or join what is under this key already; returns the work that runs.
 
         Args:
-            key: What the work is about (`Runtime.work_key`); work of one key is of one type.
-            work: Begins it.
+            key: What the work is about (`Runtime.work_key`); work of one key is of one type. It is
+                kept with the result, so it holds no content.
+            work: Begins it; kept likewise.
             paid: The end of the server waits for it a little.
         """
         running = self._running.get(key)
@@ -87,6 +89,7 @@ class Background:
     def _begin(self, work: Work, *, paid: bool) -> asyncio.Task[Any]:
         task = asyncio.create_task(work())
         task.add_done_callback(_log_failure)
+        task.add_done_callback(_drop_locals)
         if paid:
             self._paid.add(task)
             task.add_done_callback(self._paid.discard)
@@ -155,3 +158,11 @@ def _log_failure(task: "asyncio.Task[Any]") -> None:
     error = task.exception()
     if isinstance(error, MiniMaxError):
         log.info("background work failed: %s", error)
+
+
+def _drop_locals(task: "asyncio.Task[Any]") -> None:
+    """Keep how it failed, and nothing that its functions had in hand: that may be a whole file."""
+    error = None if task.cancelled() else task.exception()
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__

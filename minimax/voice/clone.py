@@ -5,7 +5,7 @@ import datetime
 import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, cast
 
 from minimax import delivery
@@ -17,7 +17,7 @@ from minimax.catalog import DEFAULT_SPEECH_MODEL
 from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
-from minimax.files.source import FileId, Source, Url, file_version, parse_source
+from minimax.files.source import FileId, Source, Url, identify, parse_source
 from minimax.ledger.records import Kind
 from minimax.limits import ACCURACY, CLONE_PREVIEW_CHARACTERS, TEXT_VALIDATION_CHARACTERS
 from minimax.runtime import Runtime
@@ -84,7 +84,9 @@ async def clone(
             second_charge_agreed=second_charge_agreed,
             within_seconds=within_seconds,
         )
-    key = runtime.work_key("clone", request, tuple(map(file_version, recordings)))
+    identities = [await asyncio.to_thread(identify, source) for source in recordings]
+    # A recording may be a data: URI of 28 MB, which must not be kept for as long as the result.
+    key = runtime.work_key("clone", replace(request, audio="", prompt_audio=None), *identities)
     job = runtime.background.start(key, job)
     try:
         voice: ClonedVoice = await runtime.background.join(key, within_seconds=within_seconds)
@@ -145,7 +147,7 @@ class _CloneJob:
 
     async def __call__(self) -> ClonedVoice:
         """Make the voice, without a preview."""
-        return await _result(self._runtime, await self._clone())
+        return await _result(self._runtime, await self._send())
 
     async def buy_with_preview(
         self, preview_text: str, *, second_charge_agreed: bool, within_seconds: float | None
@@ -162,7 +164,7 @@ class _CloneJob:
                 prompt=preview_text,
                 price_usd=estimate_speech(model, preview_text),
                 identity=await self._identify(),
-                send=self._clone,
+                send=self._send,
                 make_result=self._make_result,
                 without_content=_without_preview,
                 deadline_seconds=CLONE_DEADLINE_SECONDS,
@@ -195,6 +197,13 @@ class _CloneJob:
 
     async def _make_result(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
         return await _result(self._runtime, ClonedReply.model_validate(content))
+
+    async def _send(self) -> ClonedReply:
+        """Clone, and let go of the recordings: the job is kept until somebody collects it."""
+        try:
+            return await self._clone()
+        finally:
+            del self._request, self._recordings
 
     async def _clone(self) -> ClonedReply:
         """Clone; once more from the recording where an earlier upload is gone."""

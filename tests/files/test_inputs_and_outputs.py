@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import errno
+import io
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,8 +83,29 @@ def test_a_data_uri_is_decoded_and_judged_by_its_content(settings: Settings) -> 
         assert b"".join(opened.chunks()) == samples.png()
 
 
+def test_a_data_uri_of_several_pieces_is_decoded_whole(settings: Settings) -> None:
+    recording = samples.wav(200)
+    data = base64.b64encode(recording).decode()
+    assert len(data) > 2 * inputs.DECODED_CHARACTERS
+    with audio(f"data:audio/wav;base64,{data}", settings) as opened:
+        assert b"".join(opened.chunks()) == recording
+
+
 @pytest.mark.parametrize(
-    "uri", ["data:,x", "data:image/png;base64,???", "data:image/png,aGk=", "data:"]
+    "uri",
+    [
+        "data:,x",
+        "data:image/png;base64,???",
+        "data:image/png,aGk=",
+        "data:",
+        "data:image/png;base64,aGk=aGk=",
+        "data:image/png;base64,aGk",
+        "data:image/png;base64,aGk\u00e9",
+        pytest.param(
+            f"data:image/png;base64,{'A' * (inputs.DECODED_CHARACTERS - 2)}=={'A' * 8}",
+            id="padding",
+        ),
+    ],
 )
 def test_a_broken_data_uri_is_refused(uri: str, settings: Settings) -> None:
     with pytest.raises(InputError, match="first_frame"):
@@ -146,6 +169,33 @@ def test_the_extension_follows_the_content(settings: Settings, home: Path) -> No
     ]:
         with audio(put(home / given_name, samples.wav()), settings) as opened:
             assert opened.name == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("my voice (2).wav", "my voice (2).wav"),
+        ("Gr\u00fc\u00dfe.wav", "Gr\u00fc\u00dfe.wav"),
+        ("a\nX-Evil: 1\r\n.wav", "a_X-Evil_ 1__.wav"),
+        ('a"; name="b.wav', "a__ name__b.wav"),
+        ("a\u2028b\u202ec\u200bd.wav", "a_b_c_d.wav"),
+        ("a\udcff.wav", "a_.wav"),
+        (f"{'x' * 250}.wav", f"{'x' * 100}.wav"),
+        ("\n", "_.wav"),
+    ],
+)
+def test_the_name_of_an_upload_is_made_of_safe_characters(name: str, expected: str) -> None:
+    assert inputs._upload_name(name, "audio/wav") == expected
+
+
+@posix_only
+def test_the_name_of_a_file_that_a_link_leads_to_ends_no_header(
+    settings: Settings, home: Path
+) -> None:
+    real = put(home / "a\nX-Evil: 1\r\n.wav", samples.wav())
+    (home / "link.wav").symlink_to(real)
+    with audio(home / "link.wav", settings) as opened:
+        assert opened.name == "a_X-Evil_ 1__.wav"
 
 
 @pytest.mark.parametrize(
@@ -287,6 +337,56 @@ def test_a_folder_a_fifo_and_a_socket_are_no_recordings(settings: Settings, home
     for name in ("fifo", "folder"):
         with pytest.raises(InputError, match="regular file"):
             audio(home / name, settings)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/proc/self/mem", "/proc/self/environ", "/proc/self/pagemap", "/proc/self/fd/0"),
+        *("/proc/kmsg", "/proc/kcore", "/proc/self/task", "/proc/sysrq-trigger"),
+        *("/dev/zero", "/dev/null", "/dev/tty", "/dev/stdin", "/dev/mem", "/dev/full"),
+        *("/sys/power/state", "/sys/kernel/notes", "/proc/1/root/dev/zero"),
+    ],
+)
+def test_odd_files_of_the_system_are_refused_in_words(path: str, settings: Settings) -> None:
+    open_folders = (Path("/proc"), Path("/dev"), Path("/sys"))
+    with pytest.raises(InputError, match=r"^audio") as caught:
+        audio(path, replace(settings, input_paths=open_folders))
+    assert "Errno" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_words(
+    settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unreadable(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "raw system text")
+
+    path = put(home / "a.wav", samples.wav())
+    monkeypatch.setattr(inputs, "open_without_links", Unreadable)
+    with pytest.raises(InputError, match="not a regular file that can be read") as caught:
+        audio(path, settings)
+    assert "raw system text" not in str(caught.value)
+
+
+def test_a_file_without_a_size_is_not_read_since_it_may_wait_for_its_content(
+    settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waiting(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise AssertionError
+
+    path = put(home / "a.wav", b"")
+    monkeypatch.setattr(inputs, "open_without_links", Waiting)
+    with pytest.raises(InputError, match="its content is none of these"):
+        audio(path, settings)
+
+
+@pytest.mark.parametrize("text", ["file:// [ broken", "file://[::1", "FILE://]/a.wav"])
+def test_a_broken_file_url_is_refused_in_words(text: str, settings: Settings) -> None:
+    with pytest.raises(InputError, match=r"^audio"):
+        audio(text, settings)
 
 
 def test_a_file_that_is_not_there_is_asked_for(settings: Settings, home: Path) -> None:

@@ -8,6 +8,7 @@ every one of its clients has hung up.
 
 import asyncio
 import gzip
+import shutil
 import socket
 import ssl
 import subprocess
@@ -32,6 +33,7 @@ from hypothesis import strategies as st
 
 from minimax.errors import InputError, StorageError
 from minimax.files import safe_fetch
+from minimax.files.own_addresses import is_own
 from minimax.files.public_addresses import is_public
 from minimax.files.safe_fetch import Guard, check_url_syntax, fetch
 from tests.support.raw_server import close_server
@@ -655,7 +657,7 @@ async def test_an_address_that_is_not_public_is_refused_after_one_look_up(
     names = Names([text])
 
     assert not is_public(ip_address(text))
-    with error_text(InputError, f"^{NAME} is not a public internet host, so nothing is fetched"):
+    with error_text(InputError, f"^{NAME} is not a public internet host, .* nothing is fetched"):
         await body_of(
             f"https://{NAME}:{canary.port}/?{SECRET}",
             guard=Guard(resolve=names),
@@ -663,6 +665,109 @@ async def test_an_address_that_is_not_public_is_refused_after_one_look_up(
         )
     assert names.asked == [NAME]
     canary.assert_untouched()
+
+
+# --- Addresses of this machine --------------------------------------------------------------------
+
+OWN = [IPv4Address("93.184.215.14"), IPv6Address("2606:4700::6810:84e5")]
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        pytest.param("93.184.215.14", False, id="own"),
+        pytest.param("93.184.215.15", True, id="a-neighbour"),
+        pytest.param("2606:4700::6810:84e5", False, id="own-ipv6"),
+        pytest.param("2606:4700::6810:84e6", True, id="a-neighbour-ipv6"),
+        pytest.param("64:ff9b::93.184.215.14", False, id="own-through-nat64"),
+        pytest.param("64:ff9b::93.184.215.15", True, id="a-neighbour-through-nat64"),
+        pytest.param("2a00:1:2:3:0:5efe:93.184.215.14", False, id="own-through-isatap"),
+        pytest.param("10.0.0.1", False, id="private"),
+    ],
+)
+def test_a_public_address_of_this_machine_is_not_taken(text: str, taken: bool) -> None:
+    found = safe_fetch.is_public_elsewhere(ip_address(text), is_own=lambda one: one in OWN)
+    assert found is taken
+
+
+def test_the_guard_compares_with_own_addresses_by_itself() -> None:
+    assert Guard().is_public is safe_fetch.is_public_elsewhere
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1", "127.1.2.3"])
+def test_a_loopback_address_is_own(text: str) -> None:
+    if sys.platform != "linux" and text != HOME:
+        pytest.skip("only Linux has the whole range on its interface")
+    assert is_own(ip_address(text))
+
+
+@pytest.mark.parametrize("text", ["192.0.2.77", "8.8.8.8", "2001:db8::77", "2606:4700::1"])
+def test_an_address_of_another_machine_is_not_own(text: str) -> None:
+    assert not is_own(ip_address(text))
+
+
+OWN_ADDRESS_PROGRAM = """
+import asyncio, socket, sys
+from minimax.errors import InputError
+from minimax.files.own_addresses import is_own
+from minimax.files.safe_fetch import Guard, fetch
+from ipaddress import ip_address
+
+canary = socket.create_server(("93.184.215.14", 0))
+canary.setblocking(False)
+
+async def resolve(name, port):
+    return [sys.argv[1]]
+
+async def main():
+    url = f"https://files.example.com:{canary.getsockname()[1]}/a.wav"
+    try:
+        async with fetch(url, max_bytes=99, deadline_seconds=5, guard=Guard(resolve=resolve)):
+            pass
+    except InputError as error:
+        print(error)
+
+asyncio.run(main())
+try:
+    canary.accept()
+except BlockingIOError:
+    print("untouched")
+print([is_own(ip_address(text)) for text in ("8.8.8.8", "2606:4700::1")])
+"""
+IN_A_NETWORK = (
+    "ip link set lo up && ip address add 93.184.215.14/32 dev lo && "
+    "ip -6 address add 2606:4700::6810:84e5/128 dev lo nodad && "
+)
+FREE_BINDING = "echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind && "
+FREE_BINDING += "echo 1 >/proc/sys/net/ipv6/ip_nonlocal_bind && "
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs network namespaces")
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::6810:84e5"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        pytest.param(IN_A_NETWORK, id="usual"),
+        pytest.param(IN_A_NETWORK + FREE_BINDING, id="binding-to-any-address"),
+    ],
+)
+def test_a_machine_with_a_public_address_is_not_asked_by_itself(network: str, address: str) -> None:
+    def run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = ["unshare", "--net", "sh", "-c", program, "sh", *arguments]
+        return subprocess.run(command, check=False, capture_output=True, encoding="utf-8")
+
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        pytest.skip("needs unshare and ip (util-linux, iproute2)")
+    prepared = run(network + "true")
+    if prepared.returncode:
+        pytest.skip(f"this user may not make such a network: {prepared.stderr.strip()}")
+    shown = run(network + 'exec "$@"', sys.executable, "-c", OWN_ADDRESS_PROGRAM, address)
+    said, *rest = shown.stdout.splitlines()
+    assert said.startswith("files.example.com is not a public internet host, or it is this")
+    assert rest == ["untouched", "[False, False]"]
+
+
+# --- Addresses of other machines ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", PUBLIC_ADDRESSES)

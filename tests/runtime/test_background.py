@@ -1,6 +1,8 @@
 """Background work: joined, kept, forgotten."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -72,3 +74,26 @@ async def test_a_failure_that_nobody_was_told_is_told_only_where_money_hangs_on_
     with pytest.raises(type(error)):
         await background.join("key", within_seconds=5)
     assert times == begun
+
+
+class Content:
+    """What a call brought along; a data: URI of 28 MB, say."""
+
+
+async def test_a_failure_that_nobody_collects_keeps_nothing_that_the_work_had_in_hand() -> None:
+    background, alive = Background(), []
+
+    async def fail_with_content() -> None:
+        content = Content()
+        alive.append(weakref.ref(content))
+        try:
+            raise KeyError(len(vars(content)))
+        except KeyError:
+            raise MaybeChargedError("x", outcome=Outcome.UNKNOWN) from None
+
+    background.start("key", fail_with_content, paid=True)
+    await asyncio.wait(background.tasks)
+    gc.collect()
+    assert [reference() for reference in alive] == [None]
+    with pytest.raises(MaybeChargedError):
+        await background.join("key", within_seconds=5)
