@@ -84,6 +84,7 @@ async def _make(
         next_step=runtime.write_next_step(
             _next_step(saved, urls)
             + _describe_blocked(reply.metadata.failed_count)
+            + delivery.ignored_links_text(reply.ignored_links)
             + f" {list_price_text(IMAGE_PRICE_USD * len(urls), decimals=4)}"
             + delivery.saving_failed_text(problem, link="image_urls")
         ),

@@ -1,6 +1,5 @@
 """What an HTTP response of MiniMax means: a reply, or which error."""
 
-import json
 import math
 import re
 import time
@@ -10,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
+from minimax.api.answers import parse_json
 from minimax.api.error_codes import (
     BALANCE_TOO_LOW,
     INPUT_BLOCKED,
@@ -20,7 +20,8 @@ from minimax.api.error_codes import (
     advice_for,
 )
 from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
-from minimax.safe_text import quote
+from minimax.safe_text import LINK_CHARACTERS, KeyFilter, quote
+from minimax.validation import is_http_url
 
 __all__ = [
     "NO_RECORD",
@@ -63,14 +64,43 @@ class HttpAnswer:
         """Whether it leads elsewhere."""
         return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
 
-    def payload(self, *, secret: str | None) -> dict[str, Any] | None:
+    def payload(self, *, key_filter: KeyFilter) -> dict[str, Any] | None:
         """Its JSON object, without the key in it, should a server echo what it was sent."""
-        shown = self.content if secret is None else self.content.replace(secret.encode(), b"[key]")
         try:
-            found = json.loads(shown)
-        except (ValueError, RecursionError):
+            found = parse_json(self.content)
+        except ValueError:
             return None
-        return found if isinstance(found, dict) else None
+        return _scrub(found, key_filter) if isinstance(found, dict) else None
+
+
+SOUND_FIELDS: Final = frozenset({"audio", "trial_audio"})
+"""Sound as hex is megabytes of any digits; it is saved and never shown. A link there is shown."""
+
+
+def _scrub(value: Any, key_filter: KeyFilter) -> Any:
+    """The same value, its texts without the key."""
+    if isinstance(value, str):
+        return _scrub_text(value, key_filter)
+    if isinstance(value, list):
+        value[:] = [_scrub(item, key_filter) for item in value]
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not (name in SOUND_FIELDS and _is_sound(item)):
+                value[name] = _scrub(item, key_filter)
+    return value
+
+
+def _is_sound(value: Any) -> bool:
+    return isinstance(value, str) and not is_http_url(value.lstrip())
+
+
+def _scrub_text(text: str, key_filter: KeyFilter) -> str:
+    """Of what is longer than any text that is shown, the beginning decides."""
+    if len(text) <= LINK_CHARACTERS:
+        return key_filter.scrub(text)
+    head = text[:LINK_CHARACTERS]
+    scrubbed = key_filter.scrub(head)
+    return text if scrubbed == head else scrubbed
 
 
 # --- MiniMax's verdict -------------------------------------------------------------------------
@@ -172,6 +202,8 @@ def _http_text(answer: HttpAnswer) -> str:
             "The API host answered with a redirect, which is never followed. Check "
             "MINIMAX_API_HOST."
         )
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return "The request is larger than MiniMax takes. Is a file too large? Give a smaller one."
     if answer.status == HTTPStatus.NOT_FOUND:
         return "The API host does not know this address. Check MINIMAX_API_HOST."
     return "MiniMax refused the request."
