@@ -36,7 +36,7 @@ HONEST = json.dumps({"task_id": "7", **hostile.DONE}).encode()
 class Body(httpx.AsyncByteStream):
     """A body that counts what was read of it."""
 
-    def __init__(self, *chunks: bytes, endless: bool = False) -> None:
+    def __init__(self, *chunks: bytes, endless: bytes = b"") -> None:
         self._chunks = chunks
         self._endless = endless
         self.read_bytes = 0
@@ -47,8 +47,8 @@ class Body(httpx.AsyncByteStream):
             self.read_bytes += len(chunk)
             yield chunk
         while self._endless:
-            self.read_bytes += len(CHUNK)
-            yield CHUNK
+            self.read_bytes += len(self._endless)
+            yield self._endless
 
     async def aclose(self) -> None:
         self.is_closed = True
@@ -69,7 +69,7 @@ def in_chunks(data: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("bound", [SHORT_ANSWER_BYTES, LIST_ANSWER_BYTES, SOUND_ANSWER_BYTES])
 async def test_an_endless_answer_is_left_at_its_bound(bound: int) -> None:
-    body = Body(endless=True)
+    body = Body(endless=CHUNK)
     with pytest.raises(UnansweredError, match=f"larger than {bound // 2**20} MiB"):
         await answers.read_answer(response(body), most_bytes=bound)
     assert body.read_bytes == bound + len(CHUNK)
@@ -82,7 +82,7 @@ async def test_an_answer_of_exactly_its_bound_is_read() -> None:
 
 @pytest.mark.parametrize("length", [str(SHORT_ANSWER_BYTES + 1), "9" * 19, "9" * 5000])
 async def test_an_answer_that_announces_too_much_is_not_read_at_all(length: str) -> None:
-    body = Body(endless=True)
+    body = Body(endless=CHUNK)
     with pytest.raises(UnansweredError, match="larger than 1 MiB"):
         await answers.read_answer(
             response(body, Content_Length=length), most_bytes=SHORT_ANSWER_BYTES
@@ -129,12 +129,22 @@ async def test_an_answer_that_cannot_be_decoded_is_a_doubt(encoding: str, packed
 
 async def test_nothing_is_read_behind_the_end_of_compressed_data() -> None:
     packed = gzip.compress(HONEST)
-    body = Body(packed, b"more", endless=True)
+    body = Body(packed, b"more", endless=CHUNK)
     with pytest.raises(UnansweredError, match="compressed"):
         await answers.read_answer(
             response(body, Content_Encoding="gzip"), most_bytes=SHORT_ANSWER_BYTES
         )
     assert body.read_bytes == len(packed) + 4
+
+
+async def test_compressed_data_that_never_becomes_anything_is_left_at_the_bound() -> None:
+    nothing = b"\x00\x00\x00\xff\xff" * 10_000  # empty blocks (RFC 1951, section 3.2.4)
+    body = Body(b"\x78\x01", endless=nothing)
+    with pytest.raises(UnansweredError, match="larger than 1 MiB"):
+        await answers.read_answer(
+            response(body, Content_Encoding="deflate"), most_bytes=SHORT_ANSWER_BYTES
+        )
+    assert body.read_bytes <= SHORT_ANSWER_BYTES + len(nothing)
 
 
 async def test_a_bomb_is_inflated_in_pieces_and_never_beyond_its_bound() -> None:
