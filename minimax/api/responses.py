@@ -20,7 +20,7 @@ from minimax.api.error_codes import (
     advice_for,
 )
 from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
-from minimax.safe_text import LINK_CHARACTERS, KeyFilter, quote
+from minimax.safe_text import LINK_CHARACTERS, REMOVED_TEXT, KeyFilter, quote
 from minimax.validation import is_http_url
 
 __all__ = [
@@ -70,37 +70,50 @@ class HttpAnswer:
             found = parse_json(self.content)
         except ValueError:
             return None
-        return _scrub(found, key_filter) if isinstance(found, dict) else None
+        return _Scrubber(key_filter).scrub(found) if isinstance(found, dict) else None
 
 
 SOUND_FIELDS: Final = frozenset({"audio", "trial_audio"})
 """Sound as hex is megabytes of any digits; it is saved and never shown. A link there is shown."""
 
 
-def _scrub(value: Any, key_filter: KeyFilter) -> Any:
-    """The same value, its texts without the key."""
-    if isinstance(value, str):
-        return _scrub_text(value, key_filter)
-    if isinstance(value, list):
-        value[:] = [_scrub(item, key_filter) for item in value]
-    if isinstance(value, dict):
-        for name, item in value.items():
-            if not (name in SOUND_FIELDS and _is_sound(item)):
-                value[name] = _scrub(item, key_filter)
-    return value
+MOST_ECHOES: Final = 20
+"""Texts of one answer out of which the key is cut; with more of them, they go as a whole."""
+
+
+class _Scrubber:
+    """Takes the key out of the texts of one answer."""
+
+    def __init__(self, key_filter: KeyFilter) -> None:
+        self._key_filter = key_filter
+        self._echoes = 0
+
+    def scrub(self, value: Any) -> Any:
+        """The same value, its texts without the key."""
+        if isinstance(value, str):
+            return self._scrub_text(value)
+        if isinstance(value, list):
+            value[:] = [self.scrub(item) for item in value]
+        if isinstance(value, dict):
+            for name, item in value.items():
+                if not (name in SOUND_FIELDS and _is_sound(item)):
+                    value[name] = self.scrub(item)
+        return value
+
+    def _scrub_text(self, text: str) -> str:
+        """Of what is longer than any text that is shown, the beginning decides."""
+        head = text if len(text) <= LINK_CHARACTERS else text[:LINK_CHARACTERS]
+        if self._echoes >= MOST_ECHOES and self._key_filter.may_hold_key(head):
+            return REMOVED_TEXT
+        scrubbed = self._key_filter.scrub(head)
+        if scrubbed == head:
+            return text
+        self._echoes += 1
+        return scrubbed
 
 
 def _is_sound(value: Any) -> bool:
     return isinstance(value, str) and not is_http_url(value.lstrip())
-
-
-def _scrub_text(text: str, key_filter: KeyFilter) -> str:
-    """Of what is longer than any text that is shown, the beginning decides."""
-    if len(text) <= LINK_CHARACTERS:
-        return key_filter.scrub(text)
-    head = text[:LINK_CHARACTERS]
-    scrubbed = key_filter.scrub(head)
-    return text if scrubbed == head else scrubbed
 
 
 # --- MiniMax's verdict -------------------------------------------------------------------------

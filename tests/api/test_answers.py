@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -14,10 +15,11 @@ import pytest
 from pydantic import SecretStr
 
 import minimax_server
-from minimax.api import answers, policies
+from minimax.api import answers, policies, responses
 from minimax.api.answers import LIST_ANSWER_BYTES, SHORT_ANSWER_BYTES, SOUND_ANSWER_BYTES
 from minimax.api.client import MiniMaxClient
 from minimax.api.replies import LISTED_VOICES
+from minimax.api.responses import HttpAnswer
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.settings import Settings
 from tests.support import hostile
@@ -25,7 +27,7 @@ from tests.support.host import ROOT
 from tests.support.in_process import use_runtime
 from tests.support.raw_server import Behaviour, ok, refuse, reply, serve_raw
 from tests.support.virtual_time import VirtualTime
-from tests.test_safe_text import DISGUISES, SHORT_KEY
+from tests.test_safe_text import DISGUISES, SHORT_KEY, CountingFilter
 
 pytestmark = pytest.mark.anyio
 
@@ -261,6 +263,15 @@ async def test_no_compression_is_asked_for(settings: Settings, time: VirtualTime
     assert [request.headers["accept-encoding"] for request in api.requests] == ["identity"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak cannot be reset")
+async def test_an_endless_answer_takes_no_more_memory_than_the_document_says() -> None:
+    from tests.scripts import hostile_answers
+
+    found = await hostile_answers.measure("endless chunks, paid video")
+    assert (found.error, found.outcome) == ("MaybeChargedError", "UNKNOWN")
+    assert 0 < found.peak_mib < hostile_answers.MOST_PEAK_MIB
+
+
 def test_the_bounds_that_the_document_names_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
     rows = dict(
@@ -410,3 +421,14 @@ async def test_a_key_that_is_echoed_is_in_no_error_and_no_result(
     assert [text for text in said if hidden[:16] in text or SHORT_KEY[-16:] in text] == []
     assert "removed" in said[0]
     assert "Trace-Id" not in said[1]
+
+
+def test_an_answer_full_of_echoes_is_not_taken_apart_text_by_text() -> None:
+    key_filter = CountingFilter(SHORT_KEY)
+    body = {"all": [f"{number}: {SHORT_KEY[::-1]}" for number in range(1_000)], "ok": "fine"}
+    answer = HttpAnswer(200, {}, json.dumps(body).encode())
+    payload = answer.payload(key_filter=key_filter)
+    assert payload is not None
+    assert key_filter.taken_apart == responses.MOST_ECHOES
+    assert SHORT_KEY[::-1] not in str(payload)
+    assert payload["ok"] == "fine"
