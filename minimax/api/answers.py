@@ -53,38 +53,36 @@ async def read_answer(response: httpx.Response, *, most_bytes: int) -> bytes:
     """
     if (content_length(response) or 0) > most_bytes:
         raise _too_large_error(response, most_bytes)
-    decode = _make_decoder(response)
     content, received_bytes = bytearray(), 0
     try:
+        decode = _make_decoder(response)
         async for chunk in response.aiter_raw():
             received_bytes += len(chunk)
             for piece in decode.pieces(chunk):
                 content += piece
                 if max(len(content), received_bytes) > most_bytes:
                     raise _too_large_error(response, most_bytes)
+        decode.finish()
     except TRANSPORT_ERRORS as error:
         raise transport_error(error, response.request.url.host) from None
     except zlib.error:
-        raise _undecodable_error(response) from None
-    if not decode.is_complete:
-        raise _undecodable_error(response)
+        if response.is_success:
+            raise _undecodable_error(response) from None
+        return b""  # the status says enough, like that of a web server's own error page
     return bytes(content)  # of anything else the parser would make a copy
 
 
 class _Plain:
-    is_complete = True
-
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         yield chunk
+
+    def finish(self) -> None:
+        pass
 
 
 class _Inflate:
     def __init__(self) -> None:
         self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its header
-
-    @property
-    def is_complete(self) -> bool:
-        return self._decoder.eof
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         if self._decoder.eof:
@@ -93,6 +91,10 @@ class _Inflate:
             yield self._decoder.decompress(chunk, INFLATED_BYTES)
             chunk = self._decoder.unconsumed_tail
 
+    def finish(self) -> None:
+        if not self._decoder.eof:
+            raise zlib.error("data without its end")
+
 
 def _make_decoder(response: httpx.Response) -> _Plain | _Inflate:
     match response.headers.get("Content-Encoding", "").strip().lower():
@@ -100,8 +102,8 @@ def _make_decoder(response: httpx.Response) -> _Plain | _Inflate:
             return _Plain()
         case "gzip" | "x-gzip" | "deflate":
             return _Inflate()
-        case _:
-            raise _undecodable_error(response)
+        case other:
+            raise zlib.error(f"unknown encoding {other}")
 
 
 def _too_large_error(response: httpx.Response, most_bytes: int) -> UnansweredError:

@@ -20,7 +20,7 @@ from minimax.api.answers import LIST_ANSWER_BYTES, SHORT_ANSWER_BYTES, SOUND_ANS
 from minimax.api.client import MiniMaxClient
 from minimax.api.replies import LISTED_VOICES
 from minimax.api.responses import HttpAnswer
-from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
+from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.settings import Settings
 from tests.support import hostile
 from tests.support.host import ROOT
@@ -127,6 +127,19 @@ async def test_an_answer_that_cannot_be_decoded_is_a_doubt(encoding: str, packed
             response(Body(packed), Content_Encoding=encoding), most_bytes=SHORT_ANSWER_BYTES
         )
     assert caught.value.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip"])
+async def test_a_refusal_that_cannot_be_decoded_is_judged_by_its_status(
+    encoding: str, settings: Settings, time: VirtualTime
+) -> None:
+    odd = {"Content-Encoding": encoding}
+    script = [reply(b"odd", status=429, headers=odd), reply(b"odd", status=400, headers=odd)]
+    async with serve_raw(*script) as api, use_runtime(settings, api, time):
+        with pytest.raises(RefusedError) as caught:
+            await minimax_server.generate_video("a dog")
+    assert caught.value.outcome is Outcome.REJECTED
+    assert len(api.requests) == 2
 
 
 async def test_nothing_is_read_behind_the_end_of_compressed_data() -> None:
