@@ -49,6 +49,7 @@ class Body(httpx.AsyncByteStream):
             self.read_bytes += len(chunk)
             yield chunk
         while self._endless:
+            assert self.read_bytes < 4 * SOUND_ANSWER_BYTES, "nobody stopped reading"
             self.read_bytes += len(self._endless)
             yield self._endless
 

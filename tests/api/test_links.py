@@ -394,7 +394,8 @@ async def test_a_download_that_drips_is_ended_by_its_deadline_and_leaves_nothing
         script = ok(file={"file_id": 900, "download_url": f"{store.url}/f.mp4"})
         async with serve_raw(script) as api, use_runtime(settings, api, time):
             with pytest.raises(UnansweredError, match="within 0 seconds"):
-                await minimax_server.retrieve_video_file("900")
+                async with asyncio.timeout(10):
+                    await minimax_server.retrieve_video_file("900")
     assert list(settings.base_path.iterdir()) == []
 
 
