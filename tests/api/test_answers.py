@@ -271,6 +271,24 @@ async def test_ten_thousand_voices_are_read_and_one_more_is_not(
             await minimax_server.list_voices()
 
 
+async def test_a_list_of_voices_may_be_larger_than_other_answers(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with serve_raw(hostile.most_voices(5_000)) as api, use_runtime(settings, api, time):
+        assert (await minimax_server.list_voices())["total"] == 5_000
+
+
+async def test_sound_may_be_larger_than_other_answers(
+    settings: Settings, time: VirtualTime
+) -> None:
+    design = ok(voice_id="ttv-voice-1", trial_audio="494433" + "00" * SHORT_ANSWER_BYTES)
+    async with serve_raw(hostile.sound(2), design) as api, use_runtime(settings, api, time):
+        speech = await minimax_server.text_to_audio("Hello.")
+        voice = await minimax_server.voice_design("calm", "Hello.")
+    assert speech["path"]
+    assert voice["preview_path"]
+
+
 async def test_no_compression_is_asked_for(settings: Settings, time: VirtualTime) -> None:
     async with serve_raw(ok()) as api, use_runtime(settings, api, time):
         await minimax_server.list_voices()

@@ -309,10 +309,11 @@ async def serve_no_tls() -> AsyncIterator[Greeted]:
 TLS_HELLO = b"\x16"
 
 
-async def test_the_second_family_is_tried_where_the_first_does_not_answer(
-    settings: Settings, time: VirtualTime, look_ups: LookUps
+@pytest.mark.parametrize("addresses", [["::1", "127.0.0.1"], ["127.0.0.1", "::1"]])
+async def test_one_address_of_each_family_is_tried_until_one_answers(
+    addresses: list[str], settings: Settings, time: VirtualTime, look_ups: LookUps
 ) -> None:
-    look_ups.names[NAME] = ["::1", "127.0.0.1"]
+    look_ups.names[NAME] = addresses
     async with serve_no_tls() as site, open_client(settings, time, judge=lambda _: True) as client:
         with pytest.raises(MiniMaxError):
             await download(client, f"https://{NAME}:{site.port}/f")
