@@ -24,6 +24,7 @@ __all__ = [
     "RenewableLink",
     "SavedOrError",
     "download_link",
+    "ignored_links_text",
     "link_life_text",
     "save_audio",
     "save_link",
@@ -36,6 +37,9 @@ __all__ = [
 T = TypeVar("T")
 SavedOrError = tuple[SavedFile | None, MiniMaxError | None]
 """A saved file, or why it could not be saved; neither where nothing was to be saved."""
+
+UNIX_TIME_DIGITS: Final = 10
+"""Of a moment in Unix seconds, until the year 2286."""
 
 HEX_PIECE: Final = 512 * 1024
 """Characters decoded at a time; even, so that no byte is cut in two."""
@@ -68,7 +72,7 @@ class RenewableLink:
 def link_life_text(url: str, *, unix_now: float | None = None) -> str:
     """How long a signed link still works, as far as the link itself says (`Expires`)."""
     expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
-    if not (expires.isascii() and expires.isdigit()):
+    if not (expires.isascii() and expires.isdigit() and len(expires) <= UNIX_TIME_DIGITS):
         return "for about an hour"
     left_seconds = int(expires) - (time.time() if unix_now is None else unix_now)
     return f"for {max(0, int(left_seconds // 60))} more minutes"
@@ -139,6 +143,11 @@ def saving_failed_text(error: MiniMaxError | None, *, link: str | None = None) -
         return ""
     way_out = f" {link} still leads to it for a while." if link else ""
     return f" It could not be saved here: {error}{way_out} Making it anew is charged again."
+
+
+def ignored_links_text(count: int) -> str:
+    """What a result says where MiniMax gave more links than were asked for."""
+    return f" {count} links beyond those asked for were ignored." if count else ""
 
 
 async def save_preview(

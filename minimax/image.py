@@ -135,6 +135,7 @@ async def _make_result(
         "next_step": runtime.write_next_step(
             _next_step(saved, urls)
             + _describe_blocked(reply.metadata.failed_count)
+            + delivery.ignored_links_text(reply.ignored_links)
             + delivery.saving_failed_text(problem, link="image_urls")
         ),
     }

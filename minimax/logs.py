@@ -4,7 +4,7 @@ import logging
 import sys
 from typing import Final
 
-from minimax.safe_text import redact
+from minimax.safe_text import KeyFilter, keep_one_line, redact
 
 __all__ = ["configure"]
 
@@ -17,11 +17,14 @@ class _Redacting(logging.Formatter):
 
     def __init__(self, secret: str | None) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")
-        self._secret = secret
+        self._key_filter = KeyFilter(secret)
 
     def format(self, record: logging.LogRecord) -> str:
-        text = redact(super().format(record))
-        return text.replace(self._secret, "[key removed]") if self._secret else text
+        return self._key_filter.scrub(redact(super().format(record)))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """The message alone: a line break in it must not look like another record."""
+        return keep_one_line(super().formatMessage(record))
 
 
 def configure(level: str, *, secret: str | None = None) -> None:

@@ -35,6 +35,13 @@ API_HOSTS: Final = (GLOBAL_HOST, MAINLAND_HOST, "https://api.minimax.cn")
 KEY_DOMAINS: Final = ("minimax.io", "minimaxi.com", "minimax.cn", "minimax.chat", "minimaxi.chat")
 """The key is sent below these domains and nowhere else (loopback excepted)."""
 
+_LABEL: Final = r"(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_AUTHORITY: Final = re.compile(
+    rf"(?:{_LABEL}(?:\.{_LABEL}){{0,9}}|\[::1\])(?::[0-9]{{1,5}})?", re.IGNORECASE | re.ASCII
+)
+"""A host name and perhaps a port. Names of MiniMax's hosts are short, and none is in another
+script; what only looks like a name would fail later, inside of the HTTP library."""
+
 _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 SHORTEST_SECRET: Final = 16
 """Characters. MiniMax's keys are far longer; what is shorter (like `test`, for the sandbox) stands
@@ -171,7 +178,8 @@ def _api_host(text: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
-        usable = _is_api_host(parts) and parts.port != 0
+        # urlsplit drops tabs and line breaks without a word.
+        usable = text.isprintable() and _is_api_host(parts) and parts.port != 0
     except ValueError:  # brackets of a placeholder, a port that is no number
         usable = False
     if not usable:
@@ -180,15 +188,17 @@ def _api_host(text: str | None) -> str | None:
             "(global keys) or https://api.minimaxi.com (mainland keys). The key is sent to "
             "MiniMax only, over https."
         )
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _is_api_host(parts: SplitResult) -> bool:
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        return False
     host = parts.hostname or ""
     allowed = any(host == domain or host.endswith(f".{domain}") for domain in KEY_DOMAINS)
     secure = parts.scheme == "https" and allowed
     local = parts.scheme in ("http", "https") and is_loopback(host)
-    return (secure or local) and not parts.username and not parts.query
+    return (secure or local) and not parts.query and not parts.fragment
 
 
 def _resource_mode(values: Mapping[str, str]) -> ResourceMode:

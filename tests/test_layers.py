@@ -87,6 +87,7 @@ MAY_OPEN_FILES = {
 }
 MAY_USE_THE_NETWORK = {
     "api/client.py": "MiniMax",
+    "api/answers.py": "what MiniMax answers",
     "api/transport.py": "MiniMax",
     "api/signed_links.py": "MiniMax's links",
     "files/safe_fetch.py": "what a person's URL names",

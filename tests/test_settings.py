@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from minimax.commands import check
 from minimax.errors import SettingsError
 from minimax.settings import Settings
 
@@ -61,6 +62,8 @@ def test_the_key_is_not_shown_by_printing_the_settings(tmp_path: Path) -> None:
         ("https://api.minimax.io/v1", "https://api.minimax.io"),
         ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
         ("http://localhost:1", "http://localhost:1"),
+        ("http://[::1]:8765", "http://[::1]:8765"),
+        ("HTTPS://API.MiniMax.io:443", "https://api.minimax.io:443"),
     ],
 )
 def test_hosts_of_minimax_and_loopback_are_accepted(
@@ -82,11 +85,52 @@ def test_hosts_of_minimax_and_loopback_are_accepted(
         "file:///etc/passwd",
         "https://api.minimax.io:abc",
         "https://[your-region].minimax.io",
+        "http://[::1].evil.com",
+        "https://evil.com,api.minimax.io",
+        "https://xn--a.minimax.io",
+        "https://xn--.minimax.io",
+        "https://a..minimax.io",
+        "https://.minimax.io",
+        "https://-a.minimax.io",
+        "https://" + "a" * 64 + ".minimax.io",
+        "https://" + "a." * 130 + "minimax.io",
+        "https://api.minimax.io:",
+        "https://api.minimax.io:99999",
+        "https://api.minimax.io:0",
+        "https://a b.minimax.io",
+        "https://%61pi.minimax.io",
+        "https://é.minimax.io",
+        "https://*.minimax.io",
+        "https://{region}.minimax.io",
+        "https://<region>.minimax.io",
+        "https://a_b.minimax.io",
+        "https://api\tx.minimax.io",
+        "https://\u200bapi.minimax.io",
+        "https://api\u3002minimax.io",
+        "https://minimax.\u212ao",
+        "https://api.minimax.io\\@evil.example",
+        "https://api.minimax.io?a=b",
+        "https://api.minimax.io#@evil.example",
+        "http://[::1%25eth0]",
+        "http://[v1.x]",
+        "http://localhost:\u0663",
+        "//api.minimax.io",
     ],
 )
 def test_a_host_that_must_not_get_the_key_is_refused_by_name(tmp_path: Path, given: str) -> None:
     with pytest.raises(SettingsError, match="MINIMAX_API_HOST"):
         load(tmp_path, {"MINIMAX_API_HOST": given})
+
+
+def test_a_host_that_is_odd_does_not_end_the_check_in_a_crash(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MINIMAX_API_KEY", "sk-api-canary-0123456789")
+    for host in ("http://[::1].evil.com", "https://xn--a.minimax.io", "https://\u200bx.minimax.io"):
+        monkeypatch.setenv("MINIMAX_API_HOST", host)
+        assert check.run(server_file=home / "minimax_server.py") == 1
+        shown = capsys.readouterr().out
+        assert "settings: MINIMAX_API_HOST is not one of MiniMax's API hosts" in shown
 
 
 @pytest.mark.parametrize(

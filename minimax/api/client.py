@@ -8,7 +8,7 @@ import asyncio
 import io
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +17,12 @@ import httpx
 from pydantic import ValidationError
 
 from minimax.api import json_body, policies, responses, retry
+from minimax.api.answers import (
+    LIST_ANSWER_BYTES,
+    SHORT_ANSWER_BYTES,
+    SOUND_ANSWER_BYTES,
+    read_answer,
+)
 from minimax.api.error_codes import KEY_REFUSED, advice_for
 from minimax.api.policies import Policy
 from minimax.api.replies import (
@@ -40,17 +46,20 @@ from minimax.api.replies import (
 )
 from minimax.api.responses import HttpAnswer
 from minimax.api.signed_links import (
+    AddressJudge,
     Download,
+    LinkTarget,
     build_download_request,
     check_download,
-    content_length,
-    resolve_link,
+    look_up,
+    parse_link,
     stream_raw,
 )
 from minimax.api.transport import (
     CLIENT_NAME,
     TRANSPORT_ERRORS,
     ConnectionPools,
+    content_length,
     make_timeout,
     transport_error,
 )
@@ -59,7 +68,10 @@ from minimax.errors import (
     KeyRefusedError,
     MiniMaxError,
     SettingsError,
+    UnansweredError,
+    UnreachableError,
 )
+from minimax.safe_text import KeyFilter
 from minimax.settings import API_HOSTS, GLOBAL_HOST, MAINLAND_HOST, Settings, is_loopback
 
 __all__ = ["Endpoint", "MiniMaxClient", "explain_refused_key"]
@@ -82,6 +94,7 @@ class Endpoint:
         policy: When a request is repeated, and how long it may take.
         fresh_connection: Never reuse a connection that the server may have just closed.
         status_in_reply: `base_resp` and `Fail` are about the job, not about this request.
+        most_bytes: What is read of an answer, on the wire and after decoding.
     """
 
     method: str
@@ -89,14 +102,33 @@ class Endpoint:
     policy: Policy
     fresh_connection: bool = False
     status_in_reply: bool = False
+    most_bytes: int = SHORT_ANSWER_BYTES
+
+
+VOICES: Final = Endpoint("POST", "/v1/get_voice", policies.LOOK_UP, most_bytes=LIST_ANSWER_BYTES)
 
 
 class MiniMaxClient:
-    """The API as coroutines. Opened by the first call, closed by `aclose`."""
+    """The API as coroutines. Opened by the first call, closed by `aclose`.
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    Args:
+        settings: Key and host.
+        clock: What retries wait by.
+        is_public: Which addresses a link of MiniMax's may lead to. Without it none is followed
+            but those from this machine's API to this machine.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        is_public: AddressJudge = lambda _: False,
+    ) -> None:
         self._settings = settings
         self._clock = clock or Clock()
+        self._is_public = is_public
+        self._key_filter = KeyFilter(settings.secret)
         self._host = settings.api_host or GLOBAL_HOST
         self._pools = ConnectionPools(trust_env=not is_loopback(urlsplit(self._host).hostname))
         self._region_search = asyncio.Lock()
@@ -122,12 +154,20 @@ class MiniMaxClient:
         self, file: io.RawIOBase, *, name: str, media_type: str, purpose: str
     ) -> str:
         """Upload a file from its open descriptor, streamed; returns its file id."""
-        reply = await self._request(
-            Endpoint("POST", "/v1/files/upload", policies.UPLOAD),
-            UploadReply,
-            files={"file": (name, file, media_type)},
-            data={"purpose": purpose},
-        )
+        try:
+            reply = await self._request(
+                Endpoint("POST", "/v1/files/upload", policies.UPLOAD),
+                UploadReply,
+                files={"file": (name, file, media_type)},
+                data={"purpose": purpose},
+            )
+        except UnansweredError as error:
+            if error.http_status is not None:
+                raise
+            # A server that refuses a large body often closes before its 413 can be read.
+            raise UnansweredError.after(
+                error, f"{error} Is the file too large? If this happens again, give a smaller one."
+            ) from None
         return reply.file.file_id
 
     async def clone_voice(self, body: Mapping[str, Any], *, policy: Policy) -> CloneReply:
@@ -154,12 +194,14 @@ class MiniMaxClient:
 
     async def speak(self, body: Mapping[str, Any]) -> SpeechReply:
         """Synthesize a text; billed."""
-        endpoint = Endpoint("POST", "/v1/t2a_v2", policies.MAKE)
+        endpoint = Endpoint("POST", "/v1/t2a_v2", policies.MAKE, most_bytes=SOUND_ANSWER_BYTES)
         return await self._request(endpoint, SpeechReply, json=body)
 
     async def design_voice(self, body: Mapping[str, Any]) -> DesignReply:
         """Make a voice from a description; its preview is billed."""
-        endpoint = Endpoint("POST", "/v1/voice_design", policies.MAKE)
+        endpoint = Endpoint(
+            "POST", "/v1/voice_design", policies.MAKE, most_bytes=SOUND_ANSWER_BYTES
+        )
         return await self._request(endpoint, DesignReply, json=body)
 
     async def delete_voice(self, voice_id: str, *, voice_type: str) -> None:
@@ -169,14 +211,14 @@ class MiniMaxClient:
         await self._request(endpoint, ConfirmedReply, json=body)
 
     async def make_images(self, body: Mapping[str, Any]) -> ImageReply:
-        """Make images; billed."""
+        """Make images; billed. Links beyond the `n` that were asked for are counted, not kept."""
         endpoint = Endpoint("POST", "/v1/image_generation", policies.MAKE)
-        return await self._request(endpoint, ImageReply, json=body)
+        reply = await self._request(endpoint, ImageReply, json=body)
+        return reply.keep_links(int(body.get("n", 1)))
 
     async def list_voices(self, voice_type: str) -> VoicesReply:
         """The account's voices; also the cheapest free call that needs a good key."""
-        endpoint = Endpoint("POST", "/v1/get_voice", policies.LOOK_UP)
-        return await self._request(endpoint, VoicesReply, json={"voice_type": voice_type})
+        return await self._request(VOICES, VoicesReply, json={"voice_type": voice_type})
 
     async def read_plan_quota(self) -> list[PlanQuota]:
         """What is left of a subscription plan; a pay-as-you-go key is refused."""
@@ -217,19 +259,32 @@ class MiniMaxClient:
     async def download(self, link: str) -> AsyncIterator[Download]:
         """Stream a signed link, without the key, without decompression, within its size.
 
+        Its name is looked up once; the connection goes to an address that was judged.
+
         Raises:
-            RefusedError: The link has expired (`http_status` 403, 404 or 410).
+            RefusedError: The link has expired (`http_status` 403, 404 or 410), or it leads to no
+                public host.
             UnansweredError: The connection broke or the host is in trouble; worth another try.
             StorageError: What came is not a media file.
         """
-        url = resolve_link(link, api_host=self._host)
-        request = build_download_request(self._pools.downloads, url)
-        response = await self._exchange(self._pools.downloads, request, stream=True)
+        target = parse_link(link, api_host=self._host)
+        response = await self._open_download(target)
         try:
             check_download(response)
-            yield Download(content_length(response), stream_raw(response))
+            yield Download(content_length(response), stream_raw(response, host=target.host))
         finally:
             await response.aclose()
+
+    async def _open_download(self, target: LinkTarget) -> httpx.Response:
+        through_proxy = self._pools.trust_env and target.has_proxy
+        pool = self._pools.proxied_downloads if through_proxy else self._pools.downloads
+        *others, last = await look_up(
+            target, is_public=self._is_public, through_proxy=through_proxy
+        )
+        for address in others:
+            with suppress(UnreachableError):
+                return await self._exchange(pool, build_download_request(pool, target, address))
+        return await self._exchange(pool, build_download_request(pool, target, last))
 
     async def _submit(self, path: str, body: Mapping[str, Any]) -> str:
         endpoint = Endpoint("POST", path, policies.SUBMIT, fresh_connection=True)
@@ -252,14 +307,12 @@ class MiniMaxClient:
         self, endpoint: Endpoint, reply_type: type[ReplyT], content: Mapping[str, Any]
     ) -> ReplyT:
         async def attempt() -> ReplyT:
-            response = await self._send(endpoint, self._host, content)
-            return self._read(response, endpoint, reply_type)
+            answer = await self._send(endpoint, self._host, content)
+            return self._read(answer, endpoint, reply_type)
 
         return await retry.run(endpoint.policy, attempt, clock=self._clock)
 
-    async def _send(
-        self, endpoint: Endpoint, host: str, content: Mapping[str, Any]
-    ) -> httpx.Response:
+    async def _send(self, endpoint: Endpoint, host: str, content: Mapping[str, Any]) -> HttpAnswer:
         pool = self._pools.submissions if endpoint.fresh_connection else self._pools.api
         body = dict(content)
         headers = {"Authorization": f"Bearer {self._key()}", "MM-API-Source": CLIENT_NAME}
@@ -274,21 +327,24 @@ class MiniMaxClient:
             timeout=make_timeout(endpoint.policy),
             **body,
         )
-        return await self._exchange(pool, request)
-
-    async def _exchange(
-        self, pool: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False
-    ) -> httpx.Response:
+        response = await self._exchange(pool, request)
         try:
-            return await pool.send(request, stream=stream)
-        except TRANSPORT_ERRORS as error:
-            raise transport_error(error, request.url.host) from None
+            read = await read_answer(response, most_bytes=endpoint.most_bytes)
+        finally:
+            await response.aclose()
+        headers = {name: self._key_filter.scrub(text) for name, text in response.headers.items()}
+        return HttpAnswer(response.status_code, httpx.Headers(headers), read)
 
-    def _read(
-        self, response: httpx.Response, endpoint: Endpoint, reply_type: type[ReplyT]
-    ) -> ReplyT:
-        answer = HttpAnswer(response.status_code, response.headers, response.content)
-        payload = answer.payload(secret=self._settings.secret)
+    async def _exchange(self, pool: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+        """Send a request; the answer is opened, and not read."""
+        try:
+            return await pool.send(request, stream=True)
+        except TRANSPORT_ERRORS as error:
+            host = request.extensions.get("sni_hostname", request.url.host)
+            raise transport_error(error, host) from None
+
+    def _read(self, answer: HttpAnswer, endpoint: Endpoint, reply_type: type[ReplyT]) -> ReplyT:
+        payload = answer.payload(key_filter=self._key_filter)
         code, said = responses.status_of(payload, in_reply=endpoint.status_in_reply)
         if responses.concerns_key(answer, code):
             raise KeyRefusedError(
@@ -339,13 +395,10 @@ class MiniMaxClient:
 
     async def _knows_key(self, host: str) -> bool:
         """One free call: an error of any kind means no."""
-        endpoint = Endpoint("POST", "/v1/get_voice", policies.LOOK_UP)
         try:
             async with asyncio.timeout(policies.LOOK_UP.deadline_seconds):
-                response = await self._send(
-                    endpoint, host, {"json": {"voice_type": "voice_cloning"}}
-                )
-            self._read(response, endpoint, VoicesReply)
+                answer = await self._send(VOICES, host, {"json": {"voice_type": "voice_cloning"}})
+            self._read(answer, VOICES, VoicesReply)
         except (MiniMaxError, TimeoutError):
             return False
         return True

@@ -4,21 +4,44 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from minimax.api.error_codes import MODERATION_CODES
-from minimax.safe_text import plain
+from minimax.safe_text import clean_link, keep_one_line, plain
 from minimax.tool_results import (
     JobStatus,
 )
+from minimax.validation import is_http_url, is_id
 
 __all__ = ["StatusReply", "job_status"]
 
 
+VOICE_ID_CHARACTERS: Final = 256
+"""Platform documentation "voice clone"."""
+LISTED_VOICES: Final = 10_000
+"""Of one kind; accounts have some 300 of the system's, and as many clones as they made."""
+LISTED_TASKS: Final = 1_000
+"""Ten times the page that is asked for."""
+LAST_MOMENT: Final = 253_402_300_799
+"""The end of the year 9999 in Unix seconds; Python knows no later date."""
+
+
 def _id_text(value: Any) -> str:
-    """Ids come as text or as numbers, and as "", 0 or null where there is none yet."""
-    return "" if value in (0, "0") else str(value)
+    """Ids come as text or as numbers, and as "", 0 or null where there is none yet.
+
+    What no caller could give back as an id is none.
+    """
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text if text != "0" and is_id(text) else ""
+
+
+def _voice_id_text(value: Any) -> str:
+    """System voices have blanks and brackets in their ids, so only what is invisible is refused."""
+    text = value if isinstance(value, str) else _id_text(value)
+    usable = len(text) <= VOICE_ID_CHARACTERS and keep_one_line(text).strip() == text
+    return text if usable else ""
 
 
 def _number_or_zero(value: Any) -> int:
@@ -37,13 +60,42 @@ def _number_or_none(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _moment_or_zero(value: Any) -> float:
+    seconds = _number_or_zero(value)
+    return seconds if 0 <= seconds <= LAST_MOMENT else 0
+
+
+def _link_text(value: Any) -> str:
+    """A link of the web, harmless to show; "" where it is none, or carries a sign-in."""
+    link = clean_link(value) if isinstance(value, str) else ""
+    try:
+        host = urlsplit(link).netloc
+    except ValueError:
+        return ""
+    return link if is_http_url(link) and host and "@" not in host else ""
+
+
+def _sound_text(value: Any) -> Any:
+    return _link_text(value) if isinstance(value, str) and is_http_url(value.lstrip()) else value
+
+
+def _links(value: Any) -> Any:
+    return [link for link in map(_link_text, value) if link] if isinstance(value, list) else value
+
+
 def _texts(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 IdText = Annotated[str, BeforeValidator(_id_text)]
+VoiceIdText = Annotated[str, BeforeValidator(_voice_id_text)]
 Number = Annotated[int, BeforeValidator(_number_or_zero)]
 NumberOrNone = Annotated[float | None, BeforeValidator(_number_or_none)]
+Moment = Annotated[float, BeforeValidator(_moment_or_zero)]
+"""Unix seconds."""
+Link = Annotated[str, BeforeValidator(_link_text)]
+PlainText = Annotated[str, AfterValidator(plain)]
+"""Words of MiniMax's that are shown."""
 
 
 class Reply(BaseModel):
@@ -69,7 +121,7 @@ class BaseResp(Reply):
     """The status that every v1 reply carries; 0 is success."""
 
     status_code: Number = 0
-    status_msg: str = ""
+    status_msg: PlainText = ""
 
 
 class ConfirmedReply(Reply):
@@ -87,7 +139,7 @@ class FileObject(Reply):
     """A file at MiniMax. `bytes` is 0 for generated videos, so it is not read."""
 
     file_id: IdText = ""
-    download_url: str = ""
+    download_url: Link = ""
 
 
 class UploadReply(Reply):
@@ -97,8 +149,8 @@ class UploadReply(Reply):
 
     @property
     def is_complete(self) -> bool:
-        """Whether it names the file."""
-        return bool(self.file.file_id)
+        """Whether it names the file; such an id goes back as a number."""
+        return self.file.file_id.isdecimal()
 
 
 class FileReply(Reply):
@@ -115,7 +167,7 @@ class FileReply(Reply):
 class CloneReply(ConfirmedReply):
     """Reply of voice_clone; it does not repeat the voice_id."""
 
-    demo_audio: str = ""
+    demo_audio: Link = ""
 
 
 class SubmitReply(Reply):
@@ -132,7 +184,7 @@ class SubmitReply(Reply):
 class StatusReply(Reply):
     """Reply of query/video_generation: the status word and `base_resp` are both statuses."""
 
-    status: str = ""
+    status: PlainText = ""
     file_id: IdText = ""
     video_width: Number = 0
     video_height: Number = 0
@@ -161,31 +213,31 @@ class StatusReply(Reply):
     @property
     def word(self) -> str:
         """MiniMax's own word for the status, fit to be shown."""
-        return plain(self.status)
+        return self.status
 
 
 class TaskError(Reply):
     """Why a v2 job failed; the code comes as a text."""
 
     code: Number = 0
-    message: str = ""
+    message: PlainText = ""
 
 
 class TaskContent(Reply):
     """What a finished v2 job holds."""
 
-    url: str = ""
+    url: Link = ""
 
 
 class VideoTask(Reply):
     """One v2 job."""
 
     id: IdText = ""
-    model: str = ""
-    status: str = ""
-    created_at: float = 0
+    model: PlainText = ""
+    status: PlainText = ""
+    created_at: Moment = 0
     duration: Number = 0
-    resolution: str = ""
+    resolution: PlainText = ""
     content: TaskContent = TaskContent()
     error: TaskError = TaskError()
 
@@ -221,14 +273,18 @@ class CancelReply(Reply):
 class TasksReply(Reply):
     """Reply of the v2 list."""
 
-    items: list[VideoTask] = []
+    items: Annotated[
+        list[VideoTask],
+        Field(max_length=LISTED_TASKS),
+        AfterValidator(lambda tasks: [task for task in tasks if task.id]),
+    ] = []
 
 
 class SpeechData(Reply):
     """`audio` is hex, or a link where one was asked for."""
 
-    audio: str = ""
-    subtitle_file: str = ""
+    audio: Annotated[str, BeforeValidator(_sound_text)] = ""
+    subtitle_file: Link = ""
 
 
 class SpeechFacts(Reply):
@@ -253,8 +309,8 @@ class SpeechReply(Reply):
 class DesignReply(Reply):
     """Reply of voice_design; `trial_audio` is hex."""
 
-    voice_id: IdText = ""
-    trial_audio: str = ""
+    voice_id: VoiceIdText = ""
+    trial_audio: Annotated[str, BeforeValidator(_sound_text)] = ""
 
     @property
     def is_complete(self) -> bool:
@@ -265,7 +321,7 @@ class DesignReply(Reply):
 class ImageData(Reply):
     """Links to the images that were made."""
 
-    image_urls: list[str] = []
+    image_urls: Annotated[list[str], BeforeValidator(_links)] = []
 
 
 class ImageFacts(Reply):
@@ -275,11 +331,22 @@ class ImageFacts(Reply):
 
 
 class ImageReply(Reply):
-    """Reply of image_generation."""
+    """Reply of image_generation.
+
+    Attributes:
+        ignored_links: How many links came beyond those that were asked for.
+    """
 
     id: IdText = ""
     data: ImageData = ImageData()
     metadata: ImageFacts = ImageFacts()
+    ignored_links: int = 0
+
+    def keep_links(self, most: int) -> "ImageReply":
+        """The same reply with the first links only."""
+        links = self.data.image_urls
+        kept = ImageData(image_urls=links[:most])
+        return self.model_copy(update={"data": kept, "ignored_links": max(0, len(links) - most)})
 
     @property
     def is_complete(self) -> bool:
@@ -290,17 +357,24 @@ class ImageReply(Reply):
 class Voice(Reply):
     """One voice; clones and designs have no name."""
 
-    voice_id: IdText = ""
+    voice_id: VoiceIdText = ""
     voice_name: str = ""
     description: Annotated[list[str], BeforeValidator(_texts)] = []
+
+
+Voices = Annotated[
+    list[Voice],
+    Field(max_length=LISTED_VOICES),
+    AfterValidator(lambda voices: [voice for voice in voices if voice.voice_id]),
+]
 
 
 class VoicesReply(ConfirmedReply):
     """Reply of get_voice; groups without voices may be missing."""
 
-    system_voice: list[Voice] = []
-    voice_cloning: list[Voice] = []
-    voice_generation: list[Voice] = []
+    system_voice: Voices = []
+    voice_cloning: Voices = []
+    voice_generation: Voices = []
 
 
 class PlanQuota(Reply):
@@ -311,7 +385,7 @@ class PlanQuota(Reply):
     the counts are 0 and a percentage tells what remains.
     """
 
-    model_name: str = ""
+    model_name: PlainText = ""
     end_time: Number = 0
     current_interval_total_count: Number = 0
     current_interval_usage_count: Number = 0

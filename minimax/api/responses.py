@@ -1,6 +1,5 @@
 """What an HTTP response of MiniMax means: a reply, or which error."""
 
-import json
 import math
 import re
 import time
@@ -10,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
+from minimax.api.answers import parse_json
 from minimax.api.error_codes import (
     BALANCE_TOO_LOW,
     INPUT_BLOCKED,
@@ -20,7 +20,8 @@ from minimax.api.error_codes import (
     advice_for,
 )
 from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
-from minimax.safe_text import quote
+from minimax.safe_text import LINK_CHARACTERS, REMOVED_TEXT, KeyFilter, quote
+from minimax.validation import is_http_url
 
 __all__ = [
     "NO_RECORD",
@@ -63,14 +64,56 @@ class HttpAnswer:
         """Whether it leads elsewhere."""
         return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
 
-    def payload(self, *, secret: str | None) -> dict[str, Any] | None:
+    def payload(self, *, key_filter: KeyFilter) -> dict[str, Any] | None:
         """Its JSON object, without the key in it, should a server echo what it was sent."""
-        shown = self.content if secret is None else self.content.replace(secret.encode(), b"[key]")
         try:
-            found = json.loads(shown)
-        except (ValueError, RecursionError):
+            found = parse_json(self.content)
+        except ValueError:
             return None
-        return found if isinstance(found, dict) else None
+        return _Scrubber(key_filter).scrub(found) if isinstance(found, dict) else None
+
+
+SOUND_FIELDS: Final = frozenset({"audio", "trial_audio"})
+"""Sound as hex is megabytes of any digits; it is saved and never shown. A link there is shown."""
+
+
+MOST_ECHOES: Final = 20
+"""Texts of one answer out of which the key is cut; with more of them, they go as a whole."""
+
+
+class _Scrubber:
+    """Takes the key out of the texts of one answer."""
+
+    def __init__(self, key_filter: KeyFilter) -> None:
+        self._key_filter = key_filter
+        self._echoes = 0
+
+    def scrub(self, value: Any) -> Any:
+        """The same value, its texts without the key."""
+        if isinstance(value, str):
+            return self._scrub_text(value)
+        if isinstance(value, list):
+            value[:] = [self.scrub(item) for item in value]
+        if isinstance(value, dict):
+            for name, item in value.items():
+                if not (name in SOUND_FIELDS and _is_sound(item)):
+                    value[name] = self.scrub(item)
+        return value
+
+    def _scrub_text(self, text: str) -> str:
+        """Of what is longer than any text that is shown, the beginning decides."""
+        head = text if len(text) <= LINK_CHARACTERS else text[:LINK_CHARACTERS]
+        if self._echoes >= MOST_ECHOES and self._key_filter.may_hold_key(head):
+            return REMOVED_TEXT
+        scrubbed = self._key_filter.scrub(head)
+        if scrubbed == head:
+            return text
+        self._echoes += 1
+        return scrubbed
+
+
+def _is_sound(value: Any) -> bool:
+    return isinstance(value, str) and not is_http_url(value.lstrip())
 
 
 # --- MiniMax's verdict -------------------------------------------------------------------------
@@ -172,6 +215,8 @@ def _http_text(answer: HttpAnswer) -> str:
             "The API host answered with a redirect, which is never followed. Check "
             "MINIMAX_API_HOST."
         )
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return "The request is larger than MiniMax takes. Is a file too large? Give a smaller one."
     if answer.status == HTTPStatus.NOT_FOUND:
         return "The API host does not know this address. Check MINIMAX_API_HOST."
     return "MiniMax refused the request."

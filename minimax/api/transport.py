@@ -14,7 +14,14 @@ from minimax.errors import (
     has_cause,
 )
 
-__all__ = ["CLIENT_NAME", "TRANSPORT_ERRORS", "ConnectionPools", "make_timeout", "transport_error"]
+__all__ = [
+    "CLIENT_NAME",
+    "TRANSPORT_ERRORS",
+    "ConnectionPools",
+    "content_length",
+    "make_timeout",
+    "transport_error",
+]
 
 CONNECT_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 30.0
@@ -30,10 +37,13 @@ class ConnectionPools:
 
     Submissions get a connection of their own every time: a kept one that the server has just
     closed is the commonest way for a paid request to end in doubt.
+
+    Attributes:
+        trust_env: Use the proxies and certificates that the environment names.
     """
 
     def __init__(self, *, trust_env: bool) -> None:
-        self._trust_env = trust_env
+        self.trust_env = trust_env
         self._made: dict[str, httpx.AsyncClient] = {}
         self._tls: ssl.SSLContext | None = None
 
@@ -49,13 +59,18 @@ class ConnectionPools:
 
     @property
     def downloads(self) -> httpx.AsyncClient:
-        """For signed links."""
-        return self._pool("downloads", kept_alive=0)
+        """For signed links, to addresses that were judged: never through a proxy."""
+        return self._pool("downloads", kept_alive=0, uses_proxies=False)
 
-    def _pool(self, name: str, *, kept_alive: int) -> httpx.AsyncClient:
+    @property
+    def proxied_downloads(self) -> httpx.AsyncClient:
+        """For signed links where the environment names a proxy."""
+        return self._pool("proxied_downloads", kept_alive=0)
+
+    def _pool(self, name: str, *, kept_alive: int, uses_proxies: bool = True) -> httpx.AsyncClient:
         if name not in self._made:
             try:
-                self._made[name] = self._new(kept_alive=kept_alive)
+                self._made[name] = self._new(kept_alive, uses_proxies=uses_proxies)
             except (ImportError, ValueError, OSError, httpx.InvalidURL):
                 raise UnreachableError(
                     "The proxy or the certificates that this environment names cannot be used: "
@@ -65,17 +80,17 @@ class ConnectionPools:
                 ) from None
         return self._made[name]
 
-    def _new(self, *, kept_alive: int) -> httpx.AsyncClient:
-        self._tls = self._tls or httpx.create_ssl_context(trust_env=self._trust_env)
+    def _new(self, kept_alive: int, *, uses_proxies: bool) -> httpx.AsyncClient:
+        self._tls = self._tls or httpx.create_ssl_context(trust_env=self.trust_env)
         limits = httpx.Limits(
             max_connections=MOST_CONNECTIONS, max_keepalive_connections=kept_alive
         )
         return httpx.AsyncClient(
             verify=self._tls,
-            trust_env=self._trust_env,
+            trust_env=self.trust_env and uses_proxies,
             follow_redirects=False,
             limits=limits,
-            headers={"User-Agent": CLIENT_NAME},
+            headers={"User-Agent": CLIENT_NAME, "Accept-Encoding": "identity"},
         )
 
     async def aclose(self) -> None:
@@ -89,6 +104,16 @@ def make_timeout(policy: Policy) -> httpx.Timeout:
     return httpx.Timeout(
         connect=CONNECT_SECONDS, read=policy.read_seconds, write=WRITE_SECONDS, pool=POOL_SECONDS
     )
+
+
+LENGTH_DIGITS: Final = 20
+"""As many as 2**64 has; a longer number is too large in any case, and Python may refuse it."""
+
+
+def content_length(response: httpx.Response) -> int | None:
+    """The announced length in bytes, if one was announced."""
+    text = response.headers.get("Content-Length", "")
+    return int(text[:LENGTH_DIGITS]) if text.isascii() and text.isdigit() else None
 
 
 def transport_error(error: httpx.HTTPError | OSError, host: str) -> MiniMaxError:

@@ -1,10 +1,13 @@
 """Tells this machine's own addresses from all others, whatever their range; nothing is sent."""
 
 import socket
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-__all__ = ["is_own"]
+from minimax.files.public_addresses import embedded_ipv4, is_public
+
+__all__ = ["is_own", "is_public_elsewhere"]
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -27,6 +30,13 @@ def is_own(address: IPAddress) -> bool:
     if not _can_bind(address):
         return False
     return not _can_bind(_NOBODYS[address.version]) or _source_towards(address) == str(address)
+
+
+def is_public_elsewhere(
+    address: IPAddress, *, is_own: Callable[[IPAddress], bool] = is_own
+) -> bool:
+    """Whether an address is public and not of this machine, which may well have a public one."""
+    return is_public(address) and not any(map(is_own, (address, *embedded_ipv4(address))))
 
 
 def _can_bind(address: IPAddress) -> bool:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from minimax.errors import InputError, StorageError, has_cause
-from minimax.files.own_addresses import is_own
-from minimax.files.public_addresses import IPAddress, embedded_ipv4, is_public
+from minimax.files.own_addresses import is_public_elsewhere
+from minimax.files.public_addresses import IPAddress
 
 if TYPE_CHECKING:
     import httpx
@@ -72,11 +72,6 @@ _INSTEAD: Final = "Save the file on this machine and give its path instead."
 async def _look_up(name: str, port: int) -> list[str]:
     found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
     return [str(sockaddr[0]) for *_, sockaddr in found]
-
-
-def is_public_elsewhere(address: IPAddress, *, is_own: Judge = is_own) -> bool:
-    """Whether an address is public and not of this machine, which may well have a public one."""
-    return is_public(address) and not any(map(is_own, (address, *embedded_ipv4(address))))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,11 +100,12 @@ class Runtime:
 
     async def _open_client(self) -> "MiniMaxClient":
         from minimax.api.client import MiniMaxClient
+        from minimax.files.own_addresses import is_public_elsewhere
 
         if self._backend is not None:
             host = await self._at_end.enter_async_context(self._backend())
             self._settings = replace(self.settings, api_host=host)
-        client = MiniMaxClient(self.settings, clock=self.clock)
+        client = MiniMaxClient(self.settings, clock=self.clock, is_public=is_public_elsewhere)
         self._at_end.push_async_callback(client.aclose)
         return client
 

@@ -83,5 +83,5 @@ async def _upload(client: MiniMaxClient, image: Input) -> str:
         raise UnansweredError.after(
             error,
             "An image could not be uploaded to MiniMax, so no video was requested and nothing was "
-            "charged. Call again.",
+            "charged. Call again; if it happens again, give a smaller image.",
         ) from None

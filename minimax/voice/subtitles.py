@@ -1,19 +1,22 @@
 """Subtitles of a speech: MiniMax's items become a SubRip (.srt) file."""
 
-import json
+import logging
 from pathlib import Path
 from typing import Any, Final
 
 from minimax import delivery
 from minimax.api import policies, retry
+from minimax.api.answers import parse_json
 from minimax.api.replies import SpeechReply
-from minimax.errors import MiniMaxError
 from minimax.files.outputs import SavedFile
 from minimax.runtime import Runtime
+from minimax.safe_text import keep_one_line
 
 __all__ = []
 
 LARGEST_SUBTITLES_BYTES: Final = 5 * 1024 * 1024
+
+log = logging.getLogger(__name__)
 
 
 async def save_subtitles(
@@ -26,8 +29,9 @@ async def save_subtitles(
         return await delivery.save_text(
             await _srt(runtime, url), stem=stem, folder=folder, media_type="application/x-subrip"
         )
-    except (MiniMaxError, ValueError, TypeError, KeyError, OverflowError):
-        return None  # the speech is there; subtitles are an extra
+    except Exception as error:  # noqa: BLE001 - the speech is paid for; subtitles are an extra
+        log.warning("The subtitles could not be saved (%s).", type(error).__name__)
+        return None
 
 
 async def _srt(runtime: Runtime, url: str) -> str:
@@ -42,14 +46,14 @@ async def _srt(runtime: Runtime, url: str) -> str:
                     raise ValueError("too long for subtitles")
         return bytes(data)
 
-    return srt_text(json.loads(await retry.run(policies.DOWNLOAD, download, clock=runtime.clock)))
+    return srt_text(parse_json(await retry.run(policies.DOWNLOAD, download, clock=runtime.clock)))
 
 
 def srt_text(items: list[dict[str, Any]]) -> str:
     """SubRip text of MiniMax's subtitle items (`text`, `time_begin`, `time_end` in ms)."""
     blocks = [
         f"{number}\n{_time(item['time_begin'])} --> {_time(item['time_end'])}\n"
-        f"{' '.join(str(item['text']).split())}\n"
+        f"{' '.join(keep_one_line(str(item['text'])).split())}\n"
         for number, item in enumerate(items, 1)
     ]
     return "\n".join(blocks)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import ssl
+import time as real_time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,7 +15,8 @@ from pydantic import SecretStr
 from minimax.api import client as client_module
 from minimax.api import policies
 from minimax.api.client import MiniMaxClient
-from minimax.api.signed_links import resolve_link
+from minimax.api.signed_links import parse_link
+from minimax.clock import Clock
 from minimax.errors import (
     KeyRefusedError,
     MiniMaxError,
@@ -90,6 +92,52 @@ async def test_an_upload_is_resent_whole_after_502_and_a_cut(
             purpose="voice_clone",
         )
     assert [b"\r\n\r\nsound\r\n" in request.body for request in server.requests] == [True] * 3
+
+
+async def upload(client: MiniMaxClient) -> str:
+    return await client.upload_file(
+        io.BytesIO(b"sound"),  # type: ignore[arg-type]
+        name="a.wav",
+        media_type="audio/wav",
+        purpose="voice_clone",
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "requests"),
+    [
+        pytest.param(reply(b"too large", status=413), RefusedError, 1, id="413"),
+        pytest.param(reset, UnansweredError, 3, id="reset"),
+        pytest.param(close, UnansweredError, 3, id="closed"),
+    ],
+)
+async def test_an_upload_that_is_cut_off_or_refused_by_size_asks_whether_the_file_is_too_large(
+    answer: Behaviour,
+    error: type[MiniMaxError],
+    requests: int,
+    settings: Settings,
+    time: VirtualTime,
+) -> None:
+    async with connected(settings, time, answer) as (client, server):
+        with pytest.raises(error, match=r"(?i)file too large\?.*give a smaller one"):
+            await upload(client)
+    assert len(server.requests) == requests
+
+
+async def test_an_upload_that_was_answered_by_an_error_is_not_said_to_be_too_large(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with connected(settings, time, reply(b"", status=500)) as (client, _):
+        with pytest.raises(UnansweredError) as caught:
+            await upload(client)
+    assert "too large" not in str(caught.value)
+
+
+def test_the_clock_is_not_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine's time of day may jump; what is waited by may not."""
+    monkeypatch.setattr(real_time, "time", lambda: 0.0)
+    before = real_time.monotonic()
+    assert before <= Clock().now() <= real_time.monotonic()
 
 
 async def test_the_status_call_reads_ids_as_text_or_number_and_ignores_new_fields(
@@ -517,5 +565,5 @@ async def test_a_link_that_is_none_is_refused(
 
 
 def test_an_http_link_is_upgraded_to_https_outside_loopback() -> None:
-    link = resolve_link("http://cdn.example/f?a=b", api_host="https://api.minimax.io")
-    assert link == "https://cdn.example/f?a=b"
+    link = parse_link("http://cdn.example/f?a=b", api_host="https://api.minimax.io")
+    assert (link.scheme, link.authority, link.path) == ("https", "cdn.example", "/f?a=b")

@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 from minimax.errors import InputError, StorageError
 from minimax.files import safe_fetch
-from minimax.files.own_addresses import is_own
+from minimax.files.own_addresses import is_own, is_public_elsewhere
 from minimax.files.public_addresses import is_public
 from minimax.files.safe_fetch import Guard, check_url_syntax, fetch
 from tests.support.raw_server import close_server
@@ -686,12 +686,12 @@ OWN = [IPv4Address("93.184.215.14"), IPv6Address("2606:4700::6810:84e5")]
     ],
 )
 def test_a_public_address_of_this_machine_is_not_taken(text: str, taken: bool) -> None:
-    found = safe_fetch.is_public_elsewhere(ip_address(text), is_own=lambda one: one in OWN)
+    found = is_public_elsewhere(ip_address(text), is_own=lambda one: one in OWN)
     assert found is taken
 
 
 def test_the_guard_compares_with_own_addresses_by_itself() -> None:
-    assert Guard().is_public is safe_fetch.is_public_elsewhere
+    assert Guard().is_public is is_public_elsewhere
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "127.1.2.3"])
