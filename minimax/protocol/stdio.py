@@ -17,16 +17,18 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server import MCPServer
 from mcp.server.runner import serve_dual_era_loop
-from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCRequest
+from mcp_types import JSONRPCRequest, jsonrpc_message_adapter
+from pydantic import ValidationError
 
+from minimax.protocol.lines import Line, TooLongLineError
 from minimax.protocol.malformed_lines import refusals
+from minimax.protocol.pipe import open_pipe
 
 __all__ = ["host_listener", "serve"]
 
-READER_SECONDS: Final = 0.3
-"""Once all is closed: how long the reader of stdin may take to notice that stdin has ended."""
+LAST_WRITE_SECONDS: Final = 0.3
+"""Once all is closed: how long the last answers may take to be read by the host."""
 ANY: Final = asyncio.FIRST_COMPLETED
 YOUNG_OBJECTS: Final = 20_000
 """New objects between two collections of the youngest (Python's own default is 700)."""
@@ -45,7 +47,7 @@ def host_listener() -> Callable[[], bool]:
     if os.name != "posix":
         return lambda: True
     poll = select.poll()
-    # While serving, the SDK points descriptor 1 elsewhere. Closed ends are reported unasked.
+    # While serving, descriptor 1 is stderr. Closed ends are reported unasked.
     poll.register(os.dup(1), 0)
     return lambda: not poll.poll(0)
 
@@ -77,8 +79,8 @@ async def _serve_until_signal(server: MCPServer[Any], closing_seconds: float) ->
     if signalled.is_set() and not serving.done():
         serving.cancel()
         await asyncio.wait({serving, events[1]}, timeout=closing_seconds, return_when=ANY)
-    await asyncio.wait({serving}, timeout=READER_SECONDS)
-    if not serving.done():  # the thread that reads stdin cannot be woken or joined
+    await asyncio.wait({serving}, timeout=LAST_WRITE_SECONDS)
+    if not serving.done():  # a thread that reads a slow disk can be neither woken nor joined
         sys.stderr.flush()
         os._exit(0)
     for event in events:
@@ -94,7 +96,7 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
     options = low.create_initialization_options()
     try:
         async with (
-            stdio_server() as (incoming, outgoing),
+            open_pipe() as (lines, outgoing),
             _close_in_any_case(low.lifespan(low), closed) as state,
             anyio.create_task_group() as sessions,
         ):
@@ -102,11 +104,10 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
             def open_session() -> MemoryObjectSendStream[Item]:
                 feed, received = anyio.create_memory_object_stream[Item](0)
                 run = partial(serve_dual_era_loop, lifespan_state=state, init_options=options)
-                sessions.start_soon(run, low, received, outgoing.clone())
+                sessions.start_soon(run, low, received, outgoing)
                 return feed
 
-            await _route(_messages(incoming, outgoing.send), open_session)
-            await outgoing.aclose()
+            await _route(_messages(lines, outgoing.send), open_session)
     except* (BrokenPipeError, anyio.BrokenResourceError):
         log.warning("The host closed its end of the pipe; nothing more can be answered.")
 
@@ -126,15 +127,33 @@ async def _close_in_any_case(
 
 
 async def _messages(
-    incoming: AsyncIterable[Item], send: Callable[[SessionMessage], Awaitable[None]]
+    lines: AsyncIterable[Line], send: Callable[[SessionMessage], Awaitable[None]]
 ) -> AsyncIterator[SessionMessage]:
-    """The messages among the lines; other lines are answered here, where the SDK drops them."""
-    async for item in incoming:
-        if isinstance(item, SessionMessage):
-            yield item
-            continue
-        for refusal in refusals(item):
-            await send(SessionMessage(refusal))
+    """The messages among the lines; other lines are answered here."""
+    async for line in lines:
+        try:
+            message = _parse(line)
+        except (TooLongLineError, ValidationError) as error:
+            for refusal in refusals(error):
+                await send(SessionMessage(refusal))
+        else:
+            yield message
+
+
+def _parse(line: Line) -> SessionMessage:
+    """The message in a line; broken bytes inside its strings become replacement characters.
+
+    Raises:
+        TooLongLineError: The line was skipped.
+        ValidationError: The line is no message.
+    """
+    if isinstance(line, TooLongLineError):
+        raise line
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValidationError:
+        text = line.decode(errors="replace")
+        return SessionMessage(jsonrpc_message_adapter.validate_json(text, by_name=False))
 
 
 async def _route(
