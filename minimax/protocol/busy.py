@@ -40,17 +40,18 @@ class BusyLimits:
     """How much may be under way at once on one connection.
 
     Attributes:
-        calls: Calls in progress, and likewise work that goes on for callers that are gone. A person
-            with many chats has a few dozen; each costs about 150 KB, and a second of a host's
-            cancelling ten thousand would otherwise cost gigabytes.
+        calls: Calls in progress, and likewise work that goes on, also for callers that are gone. A
+            person with many chats has a few dozen. At this number the server still answers at once
+            and holds some 20 MB more (`tests/scripts/load.py`).
         looks: Free looks, which have a number of their own so that one can see what goes on.
-        characters: In the arguments of all calls together, since a `data:` URI may hold 27 million;
-            the work keeps them until it ends, and handling them takes as much again.
+        characters: In the arguments of all calls together, since a `data:` URI may hold 27 million.
+            Their work keeps them until it ends, and handling takes three times as much. A call that
+            is alone may hold more.
     """
 
     calls: int = 250
-    looks: int = 50
-    characters: int = 128 * MEBI
+    looks: int = 250
+    characters: int = 64 * MEBI
 
 
 class RefuseWhenBusy:
@@ -114,7 +115,8 @@ class RefuseWhenBusy:
         work = sum(not task.done() for task in self._unfinished_work(state))
         if work >= self._limits.calls:
             return f"the work of {work} earlier calls"
-        if self._characters and self._characters + characters > self._limits.characters:
+        together = self._characters + characters
+        if characters and self._characters and together > self._limits.characters:
             return f"calls whose arguments hold {self._characters // MEBI} MiB"
         return ""
 

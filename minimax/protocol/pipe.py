@@ -12,6 +12,7 @@ import select
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -24,7 +25,7 @@ from mcp_types import JSONRPCNotification
 
 from minimax.protocol.lines import Line, LineSplitter
 
-__all__ = ["LineReader", "LineWriter", "open_pipe"]
+__all__ = ["LineReader", "LineWriter", "open_pipe", "wait_for_room"]
 
 STDIN: Final = 0
 STDOUT: Final = 1
@@ -203,21 +204,23 @@ async def open_pipe() -> AsyncIterator[tuple[AsyncIterator[Line], LineWriter]]:
         reader = LineReader(diverted.enter_context(_divert_stdin()))
         writer = LineWriter(diverted.enter_context(_divert(STDOUT, to=STDERR)))
 
-        async def has_room() -> bool:
-            while not await writer.wait_until_read(all_but_bytes=MOST_UNREAD_BYTES):
-                if reader.is_hung_up():
-                    log.warning("The host closed stdin while it was not reading any answers.")
-                    return False
-            return True
-
         async with anyio.create_task_group() as watching:
             watching.start_soon(writer.raise_when_broken)
             try:
-                yield reader.lines(has_room), writer
+                yield reader.lines(partial(wait_for_room, reader, writer)), writer
             finally:
                 with anyio.CancelScope(shield=True):
                     await writer.wait_until_read()
             watching.cancel_scope.cancel()
+
+
+async def wait_for_room(reader: LineReader, writer: LineWriter) -> bool:
+    """Wait until the host has read so much that it may send more; False if it has hung up."""
+    while not await writer.wait_until_read(all_but_bytes=MOST_UNREAD_BYTES):
+        if reader.is_hung_up():
+            log.warning("The host closed stdin while it was not reading any answers.")
+            return False
+    return True
 
 
 @contextmanager
