@@ -165,7 +165,7 @@ async def test_heavy_arguments_are_limited_together_and_a_single_one_never() -> 
         await turns()
         assert server.begun == 2
         server.ends.set()
-        assert await asyncio.gather(alone, light) == [HANDLED, HANDLED]
+        assert [await alone, await light] == [HANDLED, HANDLED]
         assert await server.start(audio=HEAVY) == HANDLED
 
 
