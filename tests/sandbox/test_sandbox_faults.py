@@ -54,7 +54,8 @@ class Client:
         reader, writer = await asyncio.open_connection(url.hostname, url.port)
         try:
             writer.write(
-                f"POST {CREATE_VIDEO} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer key\r\n"
+                f"POST {CREATE_VIDEO} HTTP/1.1\r\nHost: {url.netloc}\r\n"
+                "Authorization: Bearer key\r\n"
                 f"Content-Length: {len(VIDEO_REQUEST_BODY)}\r\n\r\n".encode()
                 + VIDEO_REQUEST_BODY
             )
