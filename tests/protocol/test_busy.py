@@ -11,7 +11,9 @@ from mcp.shared.exceptions import MCPError
 
 import minimax_server
 from minimax.protocol.busy import HEAVY_CHARACTERS, BusyLimits, RefuseWhenBusy
+from minimax.runtime import Runtime
 from minimax.sandbox import Sandbox, VideoStages, serve
+from minimax.settings import Settings
 from tests.conftest import KEY
 from tests.support.host import LIMIT_SECONDS, host
 
@@ -208,6 +210,18 @@ LOOKS = {
 @pytest.mark.parametrize(("tool", "arguments", "is_look"), LOOKS.values(), ids=LOOKS)
 def test_what_only_looks(tool: str, arguments: dict[str, Any], is_look: bool) -> None:
     assert minimax_server._only_looks(tool, arguments) is is_look
+
+
+async def test_the_servers_limits_know_its_background_work(settings: Settings) -> None:
+    opened = Runtime(lambda: settings)
+    opened.background.start("work", asyncio.Event().wait)
+    [limits] = [
+        each
+        for each in minimax_server.make_server()._lowlevel_server.middleware
+        if isinstance(each, RefuseWhenBusy)
+    ]
+    assert list(limits._unfinished_work(opened)) == opened.background.tasks != []
+    await opened.aclose()
 
 
 async def test_a_server_with_too_many_waits_refuses_the_newest_and_answers_looks_and_pings() -> (

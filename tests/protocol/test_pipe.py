@@ -241,3 +241,26 @@ def test_a_host_that_never_reads_is_not_read_on_and_does_not_keep_the_server_fro
         assert process.stderr is not None
         assert b"Traceback" not in process.stderr.read()
     assert taken < most_bytes
+
+
+GIVES_ANSWERS_AND_ENDS = """
+import asyncio
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCResponse
+from minimax.protocol.pipe import open_pipe
+
+async def main():
+    async with open_pipe() as (_, writer):
+        for number in range(100):
+            result = {"text": "x" * 50_000}
+            await writer.send(SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=number, result=result)))
+
+asyncio.run(main())
+"""
+
+
+def test_the_last_answers_are_written_before_the_end() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GIVES_ANSWERS_AND_ENDS], cwd=ROOT, capture_output=True, check=True
+    )
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == list(range(100))
