@@ -252,8 +252,8 @@ from minimax.protocol.pipe import open_pipe
 async def main():
     async with open_pipe() as (_, writer):
         for number in range(100):
-            result = {"text": "x" * 50_000}
-            await writer.send(SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=number, result=result)))
+            answer = JSONRPCResponse(jsonrpc="2.0", id=number, result={"text": "x" * 50_000})
+            await writer.send(SessionMessage(answer))
 
 asyncio.run(main())
 """
