@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -72,17 +73,19 @@ def serve(server: MCPServer[Any], *, closing_seconds: float) -> int:
 
 async def _serve_until_signal(server: MCPServer[Any], closing_seconds: float) -> int:
     signalled, closed = asyncio.Event(), asyncio.Event()
+    deadline = _Deadline(closing_seconds + LAST_WRITE_SECONDS)
     _on_signals(signalled.set)
-    serving = asyncio.create_task(_serve(server, closed))
+    serving = asyncio.create_task(_serve(server, closed, at_end_of_input=deadline.begin))
     events = [asyncio.create_task(event.wait()) for event in (signalled, closed)]
     await asyncio.wait({serving, *events}, return_when=ANY)
     if signalled.is_set() and not serving.done():
+        deadline.begin()
         serving.cancel()
         await asyncio.wait({serving, events[1]}, timeout=closing_seconds, return_when=ANY)
     await asyncio.wait({serving}, timeout=LAST_WRITE_SECONDS)
     if not serving.done():  # a thread that reads a slow disk can be neither woken nor joined
-        sys.stderr.flush()
-        os._exit(0)
+        _exit_at_once()
+    deadline.cancel()
     for event in events:
         event.cancel()
     if not serving.cancelled():
@@ -90,7 +93,35 @@ async def _serve_until_signal(server: MCPServer[Any], closing_seconds: float) ->
     return 0
 
 
-async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
+class _Deadline:
+    """Ends the process where its end takes too long, also while the event loop is held up.
+
+    Hundreds of jobs that end in doubt are as many writes to the disk. What is not written down by
+    then is in doubt all the same, since its process is gone.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, _exit_at_once)
+        self._timer.daemon = True
+        self._begun = False
+
+    def begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._timer.start()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
+def _exit_at_once() -> None:
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _serve(
+    server: MCPServer[Any], closed: asyncio.Event, *, at_end_of_input: Callable[[], None]
+) -> None:
     # There is no public way to a server's handlers with streams of one's own (mcp 2.3).
     low = server._lowlevel_server
     options = low.create_initialization_options()
@@ -108,6 +139,7 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event) -> None:
                 return feed
 
             await _route(_messages(lines, outgoing.send), open_session)
+            at_end_of_input()
     except* (BrokenPipeError, anyio.BrokenResourceError):
         log.warning("The host closed its end of the pipe; nothing more can be answered.")
 
