@@ -41,6 +41,7 @@ from minimax.catalog import (
 )
 from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.limits import ACCURACY, IMAGES, PITCH, SPEED, VOLUME
+from minimax.protocol.busy import RefuseWhenBusy
 from minimax.protocol.question import Answered, Form
 from minimax.protocol.strict_tool import Toolbox
 from minimax.runtime import Backend, Call, Runtime
@@ -114,6 +115,10 @@ LAST_PORT: Final = 65535
 MOST_TASKS_SHOWN: Final = 100
 MOST_COMPLETIONS: Final = 100
 """The protocol's limit for one completion."""
+
+WHILE_BUSY: Final = (
+    "Meanwhile list_video_tasks, and query_video_generation without wait_seconds, still work."
+)
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id; models like to write the digits as a number."""
@@ -776,13 +781,26 @@ def make_server(
         version=__version__,
         tools=toolbox.tools,
         lifespan=lifespan,
-        middleware=[_use_runtime_of_server],
         log_level="WARNING",
+        middleware=[
+            _use_runtime_of_server,
+            RefuseWhenBusy(
+                is_look=_only_looks,
+                unfinished_work=lambda opened: opened.background.tasks,
+                advice=WHILE_BUSY,
+            ),
+        ],
     )
     _add_prompts(server)
     _add_resources(server)
     server.completion()(_complete)  # type: ignore[no-untyped-call]
     return server
+
+
+def _only_looks(tool: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether a call costs nothing and does not wait for a job."""
+    read_only = {tool.name for tool in toolbox.tools if tool.annotations == READ_ONLY}
+    return tool in read_only and not arguments.get("wait_seconds")
 
 
 def _add_prompts(server: MCPServer[Runtime]) -> None:

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -56,15 +57,21 @@ def registry_entry(owner: str = PLACEHOLDER) -> dict[str, Any]:
 
 def fill_bundle(folder: Path) -> None:
     """Put into a folder what the bundle holds."""
-    (folder / "packaging").mkdir()
-    for name in BUNDLED:
+    for name in (*BUNDLED, *package_files(ROOT)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(
-        ROOT / "minimax", folder / "minimax", ignore=shutil.ignore_patterns("__pycache__")
-    )
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (folder / "pyproject.toml").write_text(_for_running(project), encoding="utf-8")
     _write(folder / "manifest.json", manifest())
+
+
+def package_files(root: Path) -> list[str]:
+    """The files of the package below `root`, by the same patterns that make the wheel."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["hatch"]["build"]["targets"]["wheel"]["include"]
+    found = {path for pattern in patterns for path in root.glob(pattern.removeprefix("/"))}
+    names = (path.relative_to(root) for path in found if path.is_file())
+    return sorted(name.as_posix() for name in names if not _is_hidden(name))
 
 
 def pack_bundle(into: Path, bundler: Sequence[str]) -> Path:
@@ -104,6 +111,10 @@ def main() -> int:
     _write(into / "server.json", registry_entry(options.owner))
     sys.stdout.write(f"\nBuilt in {into}: the wheel, the source, {bundle.name}, server.json\n")
     return 0
+
+
+def _is_hidden(name: Path) -> bool:
+    return any(part.startswith(".") for part in name.parts)
 
 
 def _for_running(project: str) -> str:

@@ -16,6 +16,17 @@ KEY = "sk-api-canary-0123456789"
 """Looked for wherever a key must never show up."""
 
 
+INSTALLING_SECONDS = 600
+"""Of a test that may have to get other people's packages first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests of other people's clients more time than the others have."""
+    for item in items:
+        if item.get_closest_marker("clients"):
+            item.add_marker(pytest.mark.timeout(INSTALLING_SECONDS))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

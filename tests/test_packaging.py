@@ -4,7 +4,10 @@ import importlib.util
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
+from pathspec import GitIgnoreSpec
 
 import minimax
 import minimax_server
@@ -28,6 +32,7 @@ from tests.clients.packages import (
     skipped_if_it_cannot_be_had,
     uv,
 )
+from tests.test_project import in_a_checkout
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGING = ROOT / "packaging"
@@ -54,6 +59,64 @@ build = load()
 def documented_settings() -> list[str]:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     return re.findall(r"(?m)^#? ?(MINIMAX_\w+)=", text)
+
+
+PATTERNS = {
+    target: GitIgnoreSpec.from_lines(
+        PROJECT["tool"]["hatch"]["build"]["targets"][target]["include"]
+    )
+    for target in ("wheel", "sdist")
+}
+STRAYS = (
+    ".env",
+    "notes.txt",
+    "LICENSE.bak",
+    "minimax/.env",
+    "minimax/.secret.py",
+    "minimax/x.bak",
+    "minimax/notes.txt",
+    "minimax/api/client.py.orig",
+    "minimax/api/client.py~",
+    "minimax/__pycache__/x.cpython-311.pyc",
+    "minimax/sandbox/media/mine.wav",
+    "minimax/ledger/ledger.db",
+    "packaging/notes.txt",
+    "packaging/token",
+    "tests/recording.mp3",
+    "tests/golden/notes.txt",
+    "docs/plan.txt",
+    "docs/LICENSE",
+    "docs/.draft.md",
+    "dist/old.whl",
+    "sub/minimax/x.py",
+)
+"""What may lie about in somebody's folder."""
+
+
+def plant_strays(folder: Path) -> None:
+    for name in STRAYS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("secret", encoding="utf-8")
+
+
+def copy_project(folder: Path) -> None:
+    """This project as a release has it, with stray files planted in it."""
+    for name in tracked_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    plant_strays(folder)
+
+
+def tracked_files() -> list[str]:
+    """What git knows; whatever is in the folder, where there is no git."""
+    done = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
 
 
 def own_files(folder: Path) -> set[str]:
@@ -151,6 +214,52 @@ def test_the_bundle_holds_what_running_needs_and_no_tests(tmp_path: Path) -> Non
     assert project["tool"] == {name: PROJECT["tool"][name] for name in ("hatch", "uv")}
 
 
+@pytest.mark.parametrize("target", PATTERNS)
+@pytest.mark.parametrize("name", [name for name in STRAYS if "/." not in f"/{name}"])
+def test_no_pattern_takes_a_stray_file(name: str, target: str) -> None:
+    assert not PATTERNS[target].match_file(name)
+
+
+def test_hidden_files_are_left_out_whatever_their_type() -> None:
+    hidden = GitIgnoreSpec.from_lines(PROJECT["tool"]["hatch"]["build"]["exclude"])
+    for name in STRAYS:
+        assert hidden.match_file(name) is ("/." in f"/{name}"), name
+
+
+@in_a_checkout
+def test_the_source_archive_has_everything_but_what_is_about_developing() -> None:
+    left_out = {name for name in tracked_files() if not PATTERNS["sdist"].match_file(name)}
+    assert {name.split("/")[0] for name in left_out} <= {
+        ".ci",
+        ".env.example",
+        ".github",
+        ".gitignore",
+        "pyproject.toml",  # always comes along
+    }
+
+
+def test_the_package_is_what_the_patterns_of_the_wheel_take(tmp_path: Path) -> None:
+    copy_project(tmp_path)
+    assert {*build.package_files(tmp_path), "minimax_server.py"} == own_files(ROOT)
+
+
+def test_everything_that_builds_names_the_version_of_its_tools() -> None:
+    image = (PACKAGING / "Dockerfile").read_text(encoding="utf-8")
+    bases = set(re.findall(r"(?m)^FROM (\S+)", image))
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", bases.pop())
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    [of_image], [of_script] = (
+        re.findall(r"pip install .*\buv(\S*)$", t, re.MULTILINE) for t in (image, script)
+    )
+    assert re.fullmatch(r"==\d+\.\d+\.\d+", of_image)
+    assert of_image == of_script
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    actions = re.findall(r"uses: \S+@(\S+)", workflow)
+    assert actions
+    assert all(re.fullmatch(r"v\d+\.\d+\.\d+|[0-9a-f]{40}", version) for version in actions)
+
+
 # --- built and started; needs npm, or an environment of its own --------------------------------
 
 
@@ -175,10 +284,33 @@ def as_here() -> tuple[list[str], str]:
 @pytest.mark.clients
 def test_the_wheel_holds_the_server_with_the_sandboxs_media_and_no_tests(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(build_wheel(tmp_path)).namelist())
-    packaged = own_files(ROOT) - {"minimax_server.py"}
-    packaged |= {"minimax_server/__init__.py", "minimax_server/py.typed"}
-    assert {name for name in names if ".dist-info/" not in name} == packaged
+    assert {name for name in names if ".dist-info/" not in name} == wheel_files()
     assert "minimax/sandbox/media/video.mp4" in names
+
+
+@pytest.mark.clients
+@in_a_checkout
+def test_stray_files_are_in_neither_archive(tmp_path: Path) -> None:
+    project, into = tmp_path / "project", tmp_path / "built"
+    copy_project(project)
+    with skipped_if_it_cannot_be_had():
+        command = [uv(), "build", "--out-dir", str(into), str(project)]
+    done = ran(command, cwd=tmp_path, env=ENVIRONMENT, limit_seconds=STARTING_SECONDS)
+    assert done.returncode == 0, done.stderr
+    [wheel], [source] = into.glob("*.whl"), into.glob("*.tar.gz")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == wheel_files()
+    with tarfile.open(source) as archive:
+        members = {name.partition("/")[2] for name in archive.getnames()}
+    assert members <= {*tracked_files(), "PKG-INFO"}
+    assert members >= own_files(ROOT) | {"README.md", "LICENSE", "tests/conftest.py"}
+    assert not members & set(STRAYS)
+
+
+def wheel_files() -> set[str]:
+    """What the wheel must hold, besides what is about the package."""
+    package = own_files(ROOT) - {"minimax_server.py"}
+    return package | {"minimax_server/__init__.py", "minimax_server/py.typed"}
 
 
 def build_wheel(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -97,3 +98,17 @@ def test_public_names_are_sorted_and_exist(name: str) -> None:
         module.__all__
     )
     assert all(hasattr(module, public) for public in module.__all__)
+
+
+def test_a_test_that_hangs_is_ended(tmp_path: Path) -> None:
+    assert 0 < float(PROJECT["tool"]["pytest"]["timeout"]) <= 300
+    hanging = tmp_path / "test_hanging.py"
+    hanging.write_text(
+        "import threading\n\ndef test_it():\n    threading.Event().wait()\n", "utf-8"
+    )
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-n", "0"]
+    done = subprocess.run(
+        [*command, "--timeout", "1", str(hanging)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "Timeout" in done.stdout + done.stderr

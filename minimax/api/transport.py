@@ -1,7 +1,9 @@
 """HTTP connections to MiniMax, and what a broken one says about the request."""
 
+import asyncio
 import ssl
-from typing import Final
+from collections.abc import AsyncIterator
+from typing import Any, Final
 
 import httpx
 
@@ -85,7 +87,7 @@ class ConnectionPools:
         limits = httpx.Limits(
             max_connections=MOST_CONNECTIONS, max_keepalive_connections=kept_alive
         )
-        return httpx.AsyncClient(
+        return _QueueingClient(
             verify=self._tls,
             trust_env=self.trust_env and uses_proxies,
             follow_redirects=False,
@@ -97,6 +99,62 @@ class ConnectionPools:
         """Close all connections."""
         while self._made:
             await self._made.popitem()[1].aclose()
+
+
+class _QueueingClient(httpx.AsyncClient):
+    """A client whose requests wait here until a connection may be used.
+
+    httpcore's own queue goes through all that wait at each change of any: with a thousand waiting
+    requests it takes the whole processor for minutes.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._free = asyncio.Semaphore(MOST_CONNECTIONS)
+
+    async def send(
+        self, request: httpx.Request, *, stream: bool = False, **options: Any
+    ) -> httpx.Response:
+        """Send a request; a streamed response keeps its connection until it is closed.
+
+        Raises:
+            httpx.PoolTimeout: No connection was free for too long; nothing was sent.
+        """
+        try:
+            async with asyncio.timeout(POOL_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("too many requests at once", request=request) from None
+        try:
+            response = await super().send(request, stream=stream, **options)
+        except BaseException:
+            self._free.release()
+            raise
+        if stream:
+            response.stream = _ReleasingStream(response.stream, self._free)
+        else:
+            self._free.release()
+        return response
+
+
+class _ReleasingStream(httpx.AsyncByteStream):
+    """A response's body that gives its place back when it is closed."""
+
+    def __init__(self, stream: Any, free: asyncio.Semaphore) -> None:
+        self._stream = stream
+        self._free: asyncio.Semaphore | None = free
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            yield chunk
+
+    async def aclose(self) -> None:
+        free, self._free = self._free, None
+        try:
+            await self._stream.aclose()
+        finally:
+            if free is not None:
+                free.release()
 
 
 def make_timeout(policy: Policy) -> httpx.Timeout:

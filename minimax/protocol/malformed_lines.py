@@ -7,29 +7,36 @@ from typing import Any, Final
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
+from minimax.protocol.lines import TooLongLineError
+
 __all__ = ["refusals"]
 
-TEXTS: Final = {
-    PARSE_ERROR: "This line is not JSON.",
-    INVALID_REQUEST: "This is not a JSON-RPC 2.0 message; batches are not part of MCP.",
-}
+NOT_JSON: Final = "This line is not JSON."
+NOT_A_MESSAGE: Final = "This is not a JSON-RPC 2.0 message; batches are not part of MCP."
+TOO_LONG: Final = (
+    "This line is longer than {mebibytes} MiB and was skipped; nothing was done. Give a file by "
+    "its path or an https URL, not as a data: URI."
+)
 
 
 def refusals(error: Exception) -> list[JSONRPCError]:
-    """What to answer to a line that the SDK could not read, as JSON-RPC 2.0 wants it.
+    """What to answer to a line that is no message, as JSON-RPC 2.0 wants it.
 
     Blank lines, broken notifications and broken answers await nothing.
     """
+    if isinstance(error, TooLongLineError):
+        text = TOO_LONG.format(mebibytes=error.limit_bytes >> 20)
+        return [_error(INVALID_REQUEST, error.ident, text)]
     if not isinstance(error, ValidationError):
         return []
     details = error.errors(include_url=False, include_context=False)
     if details[0]["type"] == "json_invalid":
-        return [_error(PARSE_ERROR, ident) for ident in _ids_of_text(details[0]["input"])]
-    return [_error(INVALID_REQUEST, ident) for ident in _ids_of(_whole(details))]
+        return [_error(PARSE_ERROR, ident, NOT_JSON) for ident in _ids_of_text(details[0]["input"])]
+    return [_error(INVALID_REQUEST, ident, NOT_A_MESSAGE) for ident in _ids_of(_whole(details))]
 
 
-def _error(code: int, ident: str | int | None) -> JSONRPCError:
-    return JSONRPCError(jsonrpc="2.0", id=ident, error=ErrorData(code=code, message=TEXTS[code]))
+def _error(code: int, ident: str | int | None, text: str) -> JSONRPCError:
+    return JSONRPCError(jsonrpc="2.0", id=ident, error=ErrorData(code=code, message=text))
 
 
 def _ids_of_text(text: Any) -> Iterator[str | int | None]:

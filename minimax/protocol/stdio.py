@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -17,16 +18,18 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server import MCPServer
 from mcp.server.runner import serve_dual_era_loop
-from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCRequest
+from mcp_types import JSONRPCRequest, jsonrpc_message_adapter
+from pydantic import ValidationError
 
+from minimax.protocol.lines import Line, TooLongLineError
 from minimax.protocol.malformed_lines import refusals
+from minimax.protocol.pipe import open_pipe
 
 __all__ = ["host_listener", "serve"]
 
-READER_SECONDS: Final = 0.3
-"""Once all is closed: how long the reader of stdin may take to notice that stdin has ended."""
+LAST_WRITE_SECONDS: Final = 0.3
+"""Once all is closed: how long the last answers may take to be read by the host."""
 ANY: Final = asyncio.FIRST_COMPLETED
 YOUNG_OBJECTS: Final = 20_000
 """New objects between two collections of the youngest (Python's own default is 700)."""
@@ -45,7 +48,7 @@ def host_listener() -> Callable[[], bool]:
     if os.name != "posix":
         return lambda: True
     poll = select.poll()
-    # While serving, the SDK points descriptor 1 elsewhere. Closed ends are reported unasked.
+    # While serving, descriptor 1 is stderr. Closed ends are reported unasked.
     poll.register(os.dup(1), 0)
     return lambda: not poll.poll(0)
 
@@ -79,17 +82,21 @@ async def _serve_until_signal(
     server: MCPServer[Any], closing_seconds: float, on_message: OnMessage
 ) -> int:
     signalled, closed = asyncio.Event(), asyncio.Event()
+    deadline = _Deadline(closing_seconds + LAST_WRITE_SECONDS)
     _on_signals(signalled.set)
-    serving = asyncio.create_task(_serve(server, closed, on_message))
+    serving = asyncio.create_task(
+        _serve(server, closed, on_message, at_end_of_input=deadline.begin)
+    )
     events = [asyncio.create_task(event.wait()) for event in (signalled, closed)]
     await asyncio.wait({serving, *events}, return_when=ANY)
     if signalled.is_set() and not serving.done():
+        deadline.begin()
         serving.cancel()
         await asyncio.wait({serving, events[1]}, timeout=closing_seconds, return_when=ANY)
-    await asyncio.wait({serving}, timeout=READER_SECONDS)
-    if not serving.done():  # the thread that reads stdin cannot be woken or joined
-        sys.stderr.flush()
-        os._exit(0)
+    await asyncio.wait({serving}, timeout=LAST_WRITE_SECONDS)
+    if not serving.done():  # a thread that reads a slow disk can be neither woken nor joined
+        _exit_at_once()
+    deadline.cancel()
     for event in events:
         event.cancel()
     if not serving.cancelled():
@@ -97,13 +104,45 @@ async def _serve_until_signal(
     return 0
 
 
-async def _serve(server: MCPServer[Any], closed: asyncio.Event, on_message: OnMessage) -> None:
+class _Deadline:
+    """Ends the process where its end takes too long, also while the event loop is held up.
+
+    Hundreds of jobs that end in doubt are as many writes to the disk. What is not written down by
+    then is in doubt all the same, since its process is gone.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, _exit_at_once)
+        self._timer.daemon = True
+        self._begun = False
+
+    def begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._timer.start()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
+def _exit_at_once() -> None:
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _serve(
+    server: MCPServer[Any],
+    closed: asyncio.Event,
+    on_message: OnMessage,
+    *,
+    at_end_of_input: Callable[[], None],
+) -> None:
     # There is no public way to a server's handlers with streams of one's own (mcp 2.3).
     low = server._lowlevel_server
     options = low.create_initialization_options()
     try:
         async with (
-            stdio_server() as (incoming, outgoing),
+            open_pipe() as (lines, outgoing),
             _close_in_any_case(low.lifespan(low), closed) as state,
             anyio.create_task_group() as sessions,
         ):
@@ -111,11 +150,11 @@ async def _serve(server: MCPServer[Any], closed: asyncio.Event, on_message: OnMe
             def open_session() -> MemoryObjectSendStream[Item]:
                 feed, received = anyio.create_memory_object_stream[Item](0)
                 run = partial(serve_dual_era_loop, lifespan_state=state, init_options=options)
-                sessions.start_soon(run, low, received, outgoing.clone())
+                sessions.start_soon(run, low, received, outgoing)
                 return feed
 
-            await _route(_messages(incoming, outgoing.send), open_session, on_message)
-            await outgoing.aclose()
+            await _route(_messages(lines, outgoing.send), open_session, on_message)
+            at_end_of_input()
     except* (BrokenPipeError, anyio.BrokenResourceError):
         log.warning("The host closed its end of the pipe; nothing more can be answered.")
 
@@ -135,15 +174,33 @@ async def _close_in_any_case(
 
 
 async def _messages(
-    incoming: AsyncIterable[Item], send: Callable[[SessionMessage], Awaitable[None]]
+    lines: AsyncIterable[Line], send: Callable[[SessionMessage], Awaitable[None]]
 ) -> AsyncIterator[SessionMessage]:
-    """The messages among the lines; other lines are answered here, where the SDK drops them."""
-    async for item in incoming:
-        if isinstance(item, SessionMessage):
-            yield item
-            continue
-        for refusal in refusals(item):
-            await send(SessionMessage(refusal))
+    """The messages among the lines; other lines are answered here."""
+    async for line in lines:
+        try:
+            message = _parse(line)
+        except (TooLongLineError, ValidationError) as error:
+            for refusal in refusals(error):
+                await send(SessionMessage(refusal))
+        else:
+            yield message
+
+
+def _parse(line: Line) -> SessionMessage:
+    """The message in a line; broken bytes inside its strings become replacement characters.
+
+    Raises:
+        TooLongLineError: The line was skipped.
+        ValidationError: The line is no message.
+    """
+    if isinstance(line, TooLongLineError):
+        raise line
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValidationError:
+        text = line.decode(errors="replace")
+        return SessionMessage(jsonrpc_message_adapter.validate_json(text, by_name=False))
 
 
 async def _route(

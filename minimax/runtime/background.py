@@ -19,6 +19,8 @@ Tick = Callable[[], Awaitable[None]]
 
 TICK_SECONDS: Final = 1.0
 """Between two reports of progress."""
+MOST_UNCLAIMED: Final = 500
+"""Results that nobody has joined and that are kept all the same; some 20 KB each, often less."""
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +46,18 @@ class _Running:
         outcome_known = isinstance(error, MiniMaxError) and error.outcome is not Outcome.UNKNOWN
         return error is not None and (outcome_known or not self.paid)
 
+    @property
+    def may_be_forgotten(self) -> bool:
+        """Whether it has ended, and what became of it is known: saved, or in the ledger."""
+        return self.may_start_again or (self.task.done() and self.task.exception() is None)
+
 
 class Background:
     """Running work by what it is about.
 
     A cancelled caller leaves its work running. Finished work that nobody has joined is kept, so
     that the next identical call gets its result instead of doing it again; a failure is kept only
-    where doing it again could be charged twice.
+    where doing it again could be charged twice. Of too many results the oldest are forgotten.
     """
 
     def __init__(self) -> None:
@@ -83,6 +90,7 @@ class Background:
         """
         running = self._running.get(key)
         if running is None or running.may_start_again:
+            self._forget_oldest()
             running = self._running[key] = _Running(work, self._begin(work, paid=paid), paid)
         return cast("WorkT", running.work)
 
@@ -127,6 +135,11 @@ class Background:
     def _forget(self, key: Hashable, task: "asyncio.Task[Any]") -> None:
         """Another caller may have joined it before, and begun new work under the same key."""
         if self.task(key) is task:
+            del self._running[key]
+
+    def _forget_oldest(self) -> None:
+        ended = [key for key, running in self._running.items() if running.may_be_forgotten]
+        for key in ended[: max(0, len(ended) - MOST_UNCLAIMED)]:
             del self._running[key]
 
     async def aclose(self) -> None:

@@ -1,6 +1,10 @@
 """The sandbox's clock: real time, which tests can advance."""
 
 import time
+from typing import Final
+
+LATEST_SECONDS: Final = 4_102_444_800
+"""The year 2100, as Unix time. Beyond 9999 dates cannot be written down, nor can infinity."""
 
 
 class Clock:
@@ -14,5 +18,11 @@ class Clock:
         return time.time() + self._offset_seconds
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward by `seconds`."""
+        """Move the clock forward by `seconds`.
+
+        Raises:
+            ValueError: It would not show a time between 1970 and 2100 then.
+        """
+        if not 0 <= self.now() + seconds <= LATEST_SECONDS:
+            raise ValueError("the clock shows times between 1970 and 2100")
         self._offset_seconds += seconds

@@ -222,6 +222,29 @@ async def test_a_second_signal_does_not_cut_the_wait_for_a_submission_short(
     assert states(place.settings) == ["accepted"]
 
 
+HELD_UP = """
+import sys, threading
+from contextlib import asynccontextmanager
+from mcp.server import MCPServer
+from minimax.protocol import stdio
+
+@asynccontextmanager
+async def lifespan(_):
+    yield
+    threading.Event().wait(600)
+
+sys.exit(stdio.serve(MCPServer("held up", lifespan=lifespan), closing_seconds=0.1))
+"""
+
+
+@ended_in_every_way
+async def test_a_server_whose_event_loop_is_held_up_ends_all_the_same(end: End) -> None:
+    async with host(code=HELD_UP) as running:
+        await running.handshake()
+        end(running)
+        assert await running.ended() == 0
+
+
 # --- a host that died --------------------------------------------------------------------------
 
 

@@ -54,7 +54,8 @@ class Client:
         reader, writer = await asyncio.open_connection(url.hostname, url.port)
         try:
             writer.write(
-                f"POST {CREATE_VIDEO} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer key\r\n"
+                f"POST {CREATE_VIDEO} HTTP/1.1\r\nHost: {url.netloc}\r\n"
+                "Authorization: Bearer key\r\n"
                 f"Content-Length: {len(VIDEO_REQUEST_BODY)}\r\n\r\n".encode()
                 + VIDEO_REQUEST_BODY
             )
@@ -367,7 +368,9 @@ async def test_a_client_that_disconnects_in_an_upload_is_ignored_silently(
     async with serve_with_faults() as (sandbox, client):
         url = urlsplit(client.base_url)
         _, writer = await asyncio.open_connection(url.hostname, url.port)
-        head = f"POST {CREATE_VIDEO} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer key\r\n"
+        head = (
+            f"POST {CREATE_VIDEO} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer key\r\n"
+        )
         writer.write(f"{head}Content-Length: 1000\r\n\r\n".encode() + VIDEO_REQUEST_BODY)
         while not sandbox.requests:
             await asyncio.sleep(0.01)

@@ -1,6 +1,7 @@
 """The sandbox's own routes: inspect its state, inject faults, advance its clock."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ Point a client's base URL here; any API key is good.
     POST   /sandbox/faults    {"path": "/v1/", "times": 2, "status": 502}: what shall go wrong
     DELETE /sandbox/faults    nothing shall go wrong any more
     POST   /sandbox/clock     {"advance_seconds": 3600}
+
+What is posted to /sandbox/ needs Content-Type: application/json.
 
 A video's prompt may hold [refuse input], [block output] or [fail]; an image's [block one].
 """
@@ -66,8 +69,10 @@ def build_control_routes(sandbox: Sandbox) -> list[Route]:
     async def advance_clock(request: Request) -> Response:
         try:
             sandbox.clock.advance(float((await request.json())["advance_seconds"]))
-        except (KeyError, TypeError, ValueError):
-            return PlainTextResponse("advance_seconds must be a number\n", 400)
+        except (KeyError, OverflowError, TypeError, ValueError):
+            return PlainTextResponse(
+                "advance_seconds must be a number, and end between 1970 and 2100\n", 400
+            )
         return JSONResponse({"now": sandbox.clock.now()})
 
     return [
@@ -110,4 +115,6 @@ def _parse_fault(fields: Any) -> Fault:
             raise ValueError(f"a fault has no {name}")
         if value is not None and not isinstance(value, _FAULT_FIELDS[name]):
             raise ValueError(f"{name} has the wrong type")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number")
     return Fault(**{**present, "body": present.get("body", "").encode()})

@@ -22,8 +22,9 @@ async def serve(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
     """
     from minimax.sandbox.http.routes import build_app
     from minimax.sandbox.http.sockets import listen
+    from minimax.sandbox.http.web_pages import WebPageGuard
 
-    async with listen(build_app(sandbox), host=HOST, port=port) as bound_port:
+    async with listen(WebPageGuard(build_app(sandbox)), host=HOST, port=port) as bound_port:
         sandbox.url = f"http://{HOST}:{bound_port}"
         try:
             yield sandbox.url
