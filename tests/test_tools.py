@@ -56,6 +56,7 @@ async def test_only_what_cannot_be_left_out_is_required() -> None:
         "generate_video": [],
         "query_video_generation": ["task_id"],
         "retrieve_video_file": ["file_id"],
+        "account_status": [],
         "list_video_tasks": [],
         "cancel_video_generation": ["task_id"],
         "text_to_audio": ["text"],
