@@ -143,9 +143,7 @@ async def test_the_tool_hands_over_and_refuses_what_0_1_0_bought_with_the_same_k
     """The fingerprint of 0.1.0 is still computed as 0.1.0 did."""
     async with (
         run_sandbox(settings) as (sandbox, settings),
-        open_server(
-            replace_state(settings, store), time, now=lambda: store.clock.wall
-        ) as running,
+        open_server(replace_state(settings, store), time, now=lambda: store.clock.wall) as running,
     ):
         video = await buy_video(running, prompt="an unanswered dog")
         assert (video["reused"], video["task_id"]) == (True, UNANSWERED_TASK)
