@@ -67,5 +67,5 @@ class Deliveries:
 
     async def note_use(self, value: str) -> None:
         """An id or a path was used in a call: the answer that held it has arrived."""
-        if self._told:
+        if self._keys:  # of calls whose cancellation may still come
             await self._ledger().receive_by_use(value)
