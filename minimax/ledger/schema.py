@@ -86,6 +86,11 @@ _INDEXES: Final = (
     "CREATE INDEX IF NOT EXISTS jobs_unsettled ON jobs (id) WHERE state = 'submitting'",
     "CREATE INDEX IF NOT EXISTS jobs_by_caller ON jobs (caller) WHERE caller IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS jobs_by_file ON jobs (file_id) WHERE file_id IS NOT NULL",
+    """CREATE INDEX IF NOT EXISTS jobs_by_kind ON jobs
+        (COALESCE(kind, 'video'), created_at, id) WHERE state != 'rejected'""",
+    """CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs
+        (COALESCE(kind, 'video'), status, created_at, id)
+        WHERE state != 'rejected' AND status IS NOT NULL""",
     "CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (created_at, id)",
     "CREATE INDEX IF NOT EXISTS jobs_by_boot ON jobs (boot, boot_seconds)",
     "CREATE INDEX IF NOT EXISTS jobs_open ON jobs (status, created_at) WHERE final_reply IS NULL",

@@ -88,7 +88,7 @@ class SqliteStore:
 
     def rows(self) -> list[dict[str, Any]]:
         """What is on disk, oldest first."""
-        with closing(sqlite3.connect(self.file)) as db:
+        with closing(sqlite3.connect(self.file, timeout=0)) as db:
             db.row_factory = sqlite3.Row
             return [dict(row) for row in db.execute("SELECT * FROM jobs ORDER BY id")]
 

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,6 @@ async def test_the_tool_hands_over_and_refuses_what_0_1_0_bought_with_the_same_k
 
 
 def replace_state(settings: Settings, store: SqliteStore) -> Settings:
-    from dataclasses import replace
-
     return replace(settings, state_dir=store.folder)
 
 

@@ -5,14 +5,17 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from minimax.errors import SpendingLimitError
 from minimax.ledger.base import Ledger
 from minimax.ledger.records import Decision, Kind, State
-from minimax.ledger.sqlite import FILE_NAME
+from minimax.ledger.sqlite import FILE_NAME, SqliteLedger
+from minimax.runtime import Runtime
 from minimax.settings import Settings
 from tests.ledger.processes import SqliteStore, execute_sql, open_store
 from tests.ledger.suite import (
@@ -285,6 +288,26 @@ async def test_a_process_that_starts_meanwhile_buys_within_what_it_can_know(
         assert (await begin(ledger, wanted, limit_usd=0.6)).decision is Decision.OVER_LIMIT
 
 
+async def test_a_tool_says_that_the_limit_cannot_be_checked_and_that_nothing_was_sent(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with run_sandbox(settings) as (sandbox, settings):
+        running = Runtime(
+            lambda: settings,
+            clock=time.clock,
+            open_ledger=lambda folder: SqliteLedger(folder, busy_seconds=0),
+        )
+        await buy_video(running)
+        with (
+            locked(settings.state_dir),
+            pytest.raises(SpendingLimitError, match=r"Nothing was sent: .* is not known"),
+        ):
+            await buy_video(running, prompt="a cat")
+        assert sandbox.count_charges("video") == 1
+        await buy_video(running, prompt="a cat")
+        await running.aclose()
+
+
 async def test_the_loop_goes_on_while_the_file_is_locked(store: SqliteStore) -> None:
     """The lock is released by the loop itself, so a loop that stood still would find no file."""
     ledger = await store.open(busy_seconds=10)
@@ -398,8 +421,6 @@ async def test_a_file_that_becomes_one_of_a_later_version_keeps_what_was_bought_
 async def test_a_tool_buys_without_a_ledger_and_its_result_says_so(
     make: Callable[[Path], None], settings: Settings, time: VirtualTime, home: Path
 ) -> None:
-    from dataclasses import replace
-
     settings = replace(settings, state_dir=home / "odd" / "state" / "minimax")
     make(settings.state_dir)
     async with run_sandbox(settings) as (sandbox, settings), open_server(settings, time) as running:
