@@ -133,7 +133,12 @@ class SqliteLedger:
             decision, record = found
             if decision is not Decision.REFUSE:  # a refused call waits for nothing
                 self._update(db, record.key, caller=self._owner.id, **self._caller_columns())
-            return Beginning(decision=decision, record=record, spending=Spending(spent_usd=spent))
+            return Beginning(
+                decision=decision,
+                record=record,
+                spending=Spending(spent_usd=spent),
+                doubt=bool(self._doubts(db, purchase.fingerprint)),
+            )
         over = limit_usd is not None and spent + purchase.counted_usd > limit_usd + CENT / 10
         if over:
             spending = self._room(db, spent, purchase.counted_usd, limit_usd or 0.0)
