@@ -37,7 +37,7 @@ NO_LIMIT = {LIMIT: "off"}
 posix_only = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
 
-def for_tools(tools: dict[str, PaidTool]) -> Any:
+def for_tools(tools: dict[str, PaidTool]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("tool", [pytest.param(t, id=name) for name, t in tools.items()])
 
 

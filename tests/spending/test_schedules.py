@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, given
@@ -15,14 +16,17 @@ from hypothesis import strategies as st
 import minimax_server
 from minimax import runtime
 from minimax.errors import MaybeChargedError, MiniMaxError
+from minimax.ledger.base import Ledger
+from minimax.ledger.clock import LedgerClock
 from minimax.ledger.records import Kind, Record, State
 from minimax.ledger.sqlite import SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
-from tests.spending.test_buy_once import KillableServer
+from tests.spending.test_buy_once import KillableLedger, SimulatedOwner
 from tests.support import samples
 from tests.support.paid_jobs import PAID_TOOLS, RECORDING, PaidTool
+from tests.support.virtual_time import VirtualTime
 
 NUMBER_OF_WISHES = 2
 """Different requests, told apart in the ledger by their prompt."""
@@ -95,13 +99,58 @@ INTENTS = st.builds(
 )
 
 
+class DeadProcessError(Exception):
+    """A process that was killed would have decided something."""
+
+
+class Server:
+    """A server of the user that a schedule may kill; the next one takes its place."""
+
+    def __init__(self, settings: Settings, alive: set[str]) -> None:
+        self._settings = settings
+        self._alive = alive
+        self.calls: set[asyncio.Task[Any]] = set()
+        self._start()
+
+    def _start(self) -> None:
+        self._owner = owner = SimulatedOwner(self._settings.state_dir, self._alive)
+
+        def tell_time() -> float:
+            """No transaction that needs the time is finished after the kill."""
+            if owner.is_gone(owner.id):
+                raise DeadProcessError
+            return time.time()
+
+        clock = LedgerClock(wall=tell_time)
+        self._ledger = KillableLedger(
+            SqliteLedger(self._settings.state_dir, clock=clock, owner=owner)
+        )
+        self.running = Runtime(
+            lambda: self._settings,
+            clock=VirtualTime().clock,
+            open_ledger=lambda _: cast("Ledger", self._ledger),
+        )
+        assert self.running.ledger is not None
+
+    async def kill(self) -> None:
+        """Kill -9: nothing that was under way gets to write another word."""
+        dead, calls, work = self.running, list(self.calls), self.running.background.tasks
+        self._owner.die()
+        self._ledger.killed = True
+        self._start()
+        for task in [*calls, *work]:
+            task.cancel()
+        await asyncio.gather(*calls, *work, return_exceptions=True)
+        await dead.aclose()
+
+
 async def call_tool(server: Runtime, tool: PaidTool, request: int) -> dict[str, Any]:
     with runtime.use(server):
         return dict(await getattr(minimax_server, tool.name)(**tool.vary(request)))
 
 
 async def call_until_settled(
-    intent: Intent, tool: PaidTool, servers: Sequence[KillableServer], sandbox: Sandbox
+    intent: Intent, tool: PaidTool, servers: Sequence[Server], sandbox: Sandbox
 ) -> Told:
     """Call until there is a result, or a doubt that only the person can settle."""
     told = Told()
@@ -141,14 +190,14 @@ async def play(intents: list[Intent], tool: PaidTool, settings: Settings) -> Non
     sandbox, alive = Sandbox(), set[str]()
     async with serve(sandbox) as url, asyncio.timeout(120):
         settings = replace(settings, api_host=url)
-        servers = [KillableServer(settings, alive) for _ in range(2)]
+        servers = [Server(settings, alive) for _ in range(2)]
         told = await asyncio.gather(
             *(call_until_settled(intent, tool, servers, sandbox) for intent in intents)
         )
         for server in servers:
             await finish_paid_work(server.running)
             await server.running.aclose()
-        ledger = SqliteLedger(settings.state_dir)
+        ledger = SqliteLedger(settings.state_dir, owner=SimulatedOwner(settings.state_dir, alive))
         found = await ledger.newest(1000, kinds=list(Kind))
         await ledger.aclose()
     check_promises(intents, told, tool, sandbox, found)
