@@ -182,7 +182,7 @@ class Beginning:
         decision: What the request gets.
         record: The row that it is about; None where the limit forbids a row.
         spending: How the limit stood.
-        doubt: Whether it is made again although an earlier attempt may have been charged.
+        doubt: Whether an earlier attempt, besides this one, may have been charged.
     """
 
     decision: Decision

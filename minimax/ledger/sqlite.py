@@ -144,7 +144,12 @@ class SqliteLedger:
             decision, record = found
             if decision is not Decision.REFUSE:  # a refused call waits for nothing
                 self._update(db, record.key, caller=self._owner.id, **self._caller_columns())
-            return Beginning(decision=decision, record=record, spending=Spending(spent_usd=spent))
+            return Beginning(
+                decision=decision,
+                record=record,
+                spending=Spending(spent_usd=spent),
+                doubt=bool(self._doubts(db, purchase.fingerprint)),
+            )
         if limit_usd is not None and db is self._memory and self._is_shared:
             spending = Spending(spent_usd=spent, is_known=False)
             return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)

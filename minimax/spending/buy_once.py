@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
+from weakref import WeakValueDictionary
 
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger.records import Beginning, Decision, Purchase, Record, State
@@ -81,7 +82,7 @@ class Bought(NamedTuple):
         task_id: Of a job.
         result: What `deliver` made of it.
         reused: An earlier call had bought it already.
-        doubt: It was made again although an earlier attempt may have been charged.
+        doubt: An earlier attempt may have been charged as well.
     """
 
     record: Record
@@ -208,20 +209,45 @@ async def _decide_and_start(
     second_charge_agreed: bool,  # noqa: FBT001 - an internal step
     opened: ExitStack,
 ) -> Beginning:
+    one_by_one = runtime.get_shared(_Decisions).lock(wanted.purchase.fingerprint)
     with opened:
-        beginning = await _begin_with_ours(runtime, wanted, second_charge_agreed)
-        record = beginning.record
-        if record is None or beginning.decision is Decision.REFUSE:
+        async with one_by_one:
+            return await _decide_alone(runtime, wanted, caller, second_charge_agreed, opened)
+
+
+class _Decisions:
+    """Identical requests are decided on one by one.
+
+    A caller that leaves meanwhile has left before the next one asks whether somebody waits.
+    """
+
+    def __init__(self, _: Runtime) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, fingerprint: str) -> asyncio.Lock:
+        return self._locks.setdefault(fingerprint, asyncio.Lock())
+
+
+async def _decide_alone(
+    runtime: Runtime,
+    wanted: PaidRequest,
+    caller: _Caller,
+    second_charge_agreed: bool,  # noqa: FBT001 - an internal step
+    opened: ExitStack,
+) -> Beginning:
+    beginning = await _begin_with_ours(runtime, wanted, second_charge_agreed)
+    record = beginning.record
+    if record is None or beginning.decision is Decision.REFUSE:
+        return beginning
+    if beginning.decision is Decision.BUY:
+        if caller.is_gone:  # nothing has been sent, and nobody would hear of it
+            await runtime.ledger.mark_ended(record.key, State.REJECTED)
             return beginning
-        if beginning.decision is Decision.BUY:
-            if caller.is_gone:  # nothing has been sent, and nobody would hear of it
-                await runtime.ledger.mark_ended(record.key, State.REJECTED)
-                return beginning
-            runtime.background.start(
-                _work_key(runtime, record.key),
-                partial(_send_and_deliver, runtime, wanted, record, opened.pop_all()),
-                paid=True,
-            )
+        runtime.background.start(
+            _work_key(runtime, record.key),
+            partial(_send_and_deliver, runtime, wanted, record, opened.pop_all()),
+            paid=True,
+        )
     # From here on the caller can leave it by itself; one that has gone already could not.
     caller.key = record.key
     if caller.is_gone:

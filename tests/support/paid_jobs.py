@@ -6,10 +6,12 @@ The shop is the sandbox: what it billed is what a person would pay.
 import asyncio
 import sqlite3
 import time as real_time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,7 +24,9 @@ from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
 from minimax.tool_results import SubmittedVideo
 from tests.conftest import KEY
+from tests.support import samples
 from tests.support.host import Host, host
+from tests.support.raw_server import CLOSED, Connection, Request, serve_raw
 from tests.support.virtual_time import VirtualTime
 
 SUBMIT = "/v1/video_generation"
@@ -102,12 +106,14 @@ def count_submissions(sandbox: Sandbox) -> int:
 
 
 @asynccontextmanager
-async def start_server(settings: Settings) -> AsyncIterator[Host]:
+async def start_server(settings: Settings, **more_env: str) -> AsyncIterator[Host]:
     """The real server on stdio, ready to be called."""
     env = {
         "MINIMAX_API_HOST": str(settings.api_host),
         "MINIMAX_API_KEY": KEY,
         "MINIMAX_MCP_STATE_DIR": str(settings.state_dir),
+        "MINIMAX_MCP_BASE_PATH": str(settings.base_path),
+        **more_env,
     }
     async with host(env=env) as started:
         await started.handshake()
@@ -117,3 +123,199 @@ async def start_server(settings: Settings) -> AsyncIterator[Host]:
 async def kill(running: Host) -> None:
     running.process.kill()
     await running.process.wait()
+
+
+# --- every paid tool ---------------------------------------------------------------------------
+
+RECORDING = "recording.wav"
+"""In the home folder of every test that clones a voice."""
+
+
+@dataclass(frozen=True)
+class PaidTool:
+    """A tool that buys, and how a test calls it.
+
+    Attributes:
+        name: Of the tool.
+        path: Of the request that is billed.
+        charge: How the sandbox's bill names it.
+        usd: Its list price.
+        arguments: Of the call; `varies` is the one by which two calls differ.
+        has_link: The reply links to what was made, so that a download follows.
+    """
+
+    name: str
+    path: str
+    charge: str
+    usd: float
+    arguments: Mapping[str, Any]
+    varies: str
+    has_link: bool
+
+    @property
+    def request(self) -> str:
+        return f"POST {self.path}"
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether it is made again where an earlier attempt is in doubt."""
+        return self.usd <= 0.05
+
+    def vary(self, number: int) -> dict[str, Any]:
+        """The arguments of another request of the same price."""
+        text = str(self.arguments[self.varies])
+        mark = f"{number:04d}"
+        return {**self.arguments, self.varies: mark + text[len(mark) :]}
+
+    def name_bought(self, result: Mapping[str, Any]) -> str:
+        """What tells two purchases apart in the tool's results."""
+        names = ("task_id", "path", "paths", "preview_path", "voice_id")
+        return str(next(result[name] for name in names if name in result))
+
+
+PAID_TOOLS = {
+    "generate_video": PaidTool("generate_video", SUBMIT, "video", 0.28, VIDEO, "prompt", False),
+    "text_to_audio": PaidTool(
+        "text_to_audio", "/v1/t2a_v2", "speech", 0.0011, {"text": "Hello there"}, "text", True
+    ),
+    "text_to_audio-long": PaidTool(
+        "text_to_audio",
+        "/v1/t2a_v2",
+        "speech",
+        0.1,
+        {"text": "Hello " * 166 + "all."},
+        "text",
+        True,
+    ),
+    "text_to_image": PaidTool(
+        "text_to_image",
+        "/v1/image_generation",
+        "image",
+        0.0035,
+        {"prompt": "a lake"},
+        "prompt",
+        True,
+    ),
+    "voice_design": PaidTool(
+        "voice_design",
+        "/v1/voice_design",
+        "speech",
+        0.0006,
+        {"prompt": "calm and deep", "preview_text": "Good day. "},
+        "prompt",
+        False,
+    ),
+    "voice_clone": PaidTool(
+        "voice_clone",
+        "/v1/voice_clone",
+        "speech",
+        0.001,
+        {"audio": f"~/{RECORDING}", "preview_text": "Good day. "},
+        "preview_text",
+        True,
+    ),
+    "voice_clone-long": PaidTool(
+        "voice_clone",
+        "/v1/voice_clone",
+        "speech",
+        0.1,
+        {"audio": f"~/{RECORDING}", "preview_text": "Good day. " * 100},
+        "preview_text",
+        True,
+    ),
+}
+SHORT_TOOLS = {name: tool for name, tool in PAID_TOOLS.items() if not name.endswith("-long")}
+
+
+@dataclass
+class Shop:
+    """The sandbox behind a door that can hold answers back.
+
+    Attributes:
+        settings: Lead to the door.
+        held: Answers that wait at the door.
+        passed: Answers that have been handed on.
+    """
+
+    sandbox: Sandbox
+    settings: Settings
+    held: int = 0
+    passed: int = 0
+    _path: str | None = None
+    _opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hold(self, path: str) -> None:
+        """Hold back the answers to requests whose path begins so."""
+        self._path = path
+        self._opened.clear()
+
+    def release(self) -> None:
+        self._opened.set()
+
+    async def wait_at_door(self, path: str) -> None:
+        if self._path is not None and path.startswith(self._path):
+            self.held += 1
+            try:
+                await self._opened.wait()
+            finally:
+                self.held -= 1
+
+    def count(self, tool: PaidTool) -> int:
+        """How often this kind of thing was charged."""
+        return self.sandbox.count_charges(tool.charge)
+
+    def list_rows(self) -> list[dict[str, Any]]:
+        return rows(self.settings)
+
+    def is_delivered(self) -> bool:
+        """Whether every purchase is in the ledger with all that its caller is to be told."""
+        found = self.list_rows()
+        return bool(found) and all(
+            row["state"] == "accepted" and (row["task_id"] or row["result"]) for row in found
+        )
+
+    def list_files(self) -> list[Path]:
+        return sorted(path for path in self.settings.base_path.rglob("*") if path.is_file())
+
+
+@asynccontextmanager
+async def open_shop(settings: Settings, home: Path, *faults: Fault) -> AsyncIterator[Shop]:
+    """A sandbox in which these things go wrong, a door before it, and a recording to clone."""
+    samples.put(home / RECORDING, samples.wav())
+    async with run_sandbox(settings, *faults) as (sandbox, direct):
+        shop = Shop(sandbox, settings)
+
+        async def forward(connection: Connection) -> Any:
+            request = door.requests[-1]
+            answer = await _ask(str(direct.api_host), request)
+            await shop.wait_at_door(request.target)
+            if answer:
+                await connection.send(answer)
+                shop.passed += 1
+            else:
+                connection.reset()
+            return CLOSED
+
+        async with serve_raw(forward) as door:
+            shop.settings = replace(settings, api_host=door.url)
+            yield shop
+
+
+async def _ask(url: str, request: Request) -> bytes:
+    """What the sandbox answers, as it comes; nothing where it breaks the connection."""
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    kept = {
+        k: v for k, v in request.headers.items() if k not in ("connection", "transfer-encoding")
+    }
+    headers = {**kept, "content-length": str(len(request.body)), "connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    try:
+        writer.write(f"{request.method} {request.target} HTTP/1.1\r\n{head}\r\n".encode())
+        writer.write(request.body)
+        await writer.drain()
+        return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
