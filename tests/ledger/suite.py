@@ -669,6 +669,7 @@ class LedgerSuite:
             return " ".join(str(record.prompt) for record in records)
 
         assert await prompts(9, list(Kind)) == "4 2 1 0"
+        assert await prompts(2, list(Kind)) == "4 2"
         assert await prompts(9, [Kind.VIDEO]) == "4 1 0"
         assert await prompts(2, [Kind.VIDEO]) == "4 1"
         assert await prompts(9, [Kind.IMAGE, Kind.SPEECH]) == "2"
