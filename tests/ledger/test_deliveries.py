@@ -29,7 +29,7 @@ class Connection:
 
     async def answer(self, call: str) -> None:
         key = await buy_accepted(self.ledger, make_purchase(), f"task-of-{call}")
-        self.deliveries.note_answer(call, key)
+        await self.deliveries.answer(call, key)
 
     async def play(self, messages: str) -> None:
         for message in messages.split():
@@ -85,7 +85,7 @@ async def test_calls_of_long_ago_are_forgotten(others: int, store: SqliteStore) 
     connection = Connection(await store.open())
     await connection.play("answer:1 request")
     for number in range(others):
-        connection.deliveries.note_answer(f"other {number}", "no key")
+        await connection.deliveries.answer(f"other {number}", "no key")
     connection.deliveries.note_cancellation("1")
     taken_back = others < MOST_CALLS
     await connection.deliveries.settle()

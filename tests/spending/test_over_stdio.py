@@ -62,7 +62,7 @@ def is_handed_over(result: dict[str, Any]) -> bool:
     """Whether the result says so, in its text and in `reused` where there is one."""
     said = HANDED_OVER in result["next_step"]
     assert result.get("reused", said) is said
-    return said
+    return bool(said)
 
 
 async def check_doubt(running: Host, shop: Shop, tool: PaidTool) -> None:
