@@ -60,7 +60,7 @@ async def call(running: Host, tool: PaidTool, **more: Any) -> dict[str, Any]:
 
 def is_handed_over(result: dict[str, Any]) -> bool:
     """Whether the result says so, in its text and in `reused` where there is one."""
-    said = HANDED_OVER in result["next_step"]
+    said = HANDED_OVER in str(result["next_step"])
     assert result.get("reused", said) is said
     return said
 
