@@ -148,7 +148,8 @@ class SqliteLedger:
                 decision=decision,
                 record=record,
                 spending=Spending(spent_usd=spent),
-                doubt=bool(self._doubts(db, purchase.fingerprint)),
+                doubt=decision is not Decision.REFUSE
+                and bool(self._doubts(db, purchase.fingerprint)),
             )
         if limit_usd is not None and db is self._memory and self._is_shared:
             spending = Spending(spent_usd=spent, is_known=False)

@@ -130,6 +130,7 @@ async def buy_once(
         await caller.leave()
         raise wanted.still_working_error() from None
     except asyncio.CancelledError:
+        caller.is_cancelled = True
         await caller.leave()
         raise
     if not runtime.host_listens():
@@ -153,6 +154,7 @@ class _Caller:
         self._runtime = runtime
         self.key: str | None = None
         self.is_gone = False
+        self.is_cancelled = False
 
     async def leave(self) -> None:
         """The purchase stays for the next identical request, and on stderr."""
@@ -240,7 +242,7 @@ async def _decide_alone(
     if record is None or beginning.decision is Decision.REFUSE:
         return beginning
     if beginning.decision is Decision.BUY:
-        if caller.is_gone:  # nothing has been sent, and nobody would hear of it
+        if caller.is_cancelled:  # nothing has been sent, and nobody would hear of it
             await runtime.ledger.mark_ended(record.key, State.REJECTED)
             return beginning
         runtime.background.start(

@@ -400,6 +400,21 @@ def test_a_default_of_the_settings_table_is_the_true_one(name: str, home: Path) 
     assert spelled_out == Settings.from_env(environ={}, env_file=nothing)
 
 
+def list_promised_tests() -> list[str]:
+    """The tests that SECURITY.md names, in both of its tables about money."""
+    document = ROOT / "docs" / "SECURITY.md"
+    named = [
+        code_spans(tests) for header in ("promise", "rule") for _, tests in rows(document, header)
+    ]
+    return [name for names in named for name in names]
+
+
+@pytest.mark.parametrize("name", list_promised_tests())
+def test_a_test_that_holds_a_promise_about_money_exists(name: str) -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sum(f"def {name}(" in source for source in sources) == 1
+
+
 # --- what the server is said to say, and where links lead --------------------------------------
 
 

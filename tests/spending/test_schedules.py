@@ -1,6 +1,7 @@
 """No schedule of faults, cancellations and kills buys twice or loses a purchase, for every tool."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import Sequence
@@ -141,7 +142,8 @@ class Server:
         for task in [*calls, *work]:
             task.cancel()
         await asyncio.gather(*calls, *work, return_exceptions=True)
-        await dead.aclose()
+        with contextlib.suppress(DeadProcessError):
+            await dead.aclose()
 
 
 async def call_tool(server: Runtime, tool: PaidTool, request: int) -> dict[str, Any]:

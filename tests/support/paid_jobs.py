@@ -287,7 +287,7 @@ async def open_shop(settings: Settings, home: Path, *faults: Fault) -> AsyncIter
 
         async def forward(connection: Connection) -> Any:
             request = door.requests[-1]
-            answer = await _ask(str(direct.api_host), request)
+            answer = await _ask(str(direct.api_host), request, seen_as=door.url)
             await shop.wait_at_door(request.target)
             if answer:
                 await connection.send(answer)
@@ -301,20 +301,22 @@ async def open_shop(settings: Settings, home: Path, *faults: Fault) -> AsyncIter
             yield shop
 
 
-async def _ask(url: str, request: Request) -> bytes:
-    """What the sandbox answers, as it comes; nothing where it breaks the connection."""
+async def _ask(url: str, request: Request, *, seen_as: str) -> bytes:
+    """What the sandbox answers, with links through the door; nothing where it breaks off."""
+    assert len(url) == len(seen_as), "the length of an answer must stay as it was announced"
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     kept = {
         k: v for k, v in request.headers.items() if k not in ("connection", "transfer-encoding")
     }
+    kept["host"] = address.netloc
     headers = {**kept, "content-length": str(len(request.body)), "connection": "close"}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     try:
         writer.write(f"{request.method} {request.target} HTTP/1.1\r\n{head}\r\n".encode())
         writer.write(request.body)
         await writer.drain()
-        return await reader.read()
+        return (await reader.read()).replace(url.encode(), seen_as.encode())
     except ConnectionError:
         return b""
     finally:
