@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
 from mcp.shared.message import SessionMessage
 from mcp_types import (
     Completion,
@@ -99,6 +100,10 @@ Never call generate_video again for the same video: the job goes on at MiniMax, 
 call is charged.
 A video of another chat or of yesterday is found with list_video_tasks.
 Clone only voices that the person may use: their own, or with the speaker's permission."""
+
+SANDBOX_NOTE: Final = """\
+Sandbox: nothing is charged and nothing is sent out; prices and time limits are MiniMax's.
+"""
 
 PAID: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
@@ -777,9 +782,9 @@ def make_server(
     server = MCPServer(
         "minimax",
         title="MiniMax",
-        instructions=INSTRUCTIONS,
+        instructions=INSTRUCTIONS if backend is None else SANDBOX_NOTE + INSTRUCTIONS,
         version=__version__,
-        tools=toolbox.tools,
+        tools=toolbox.tools if backend is None else _describe_for_sandbox(toolbox.tools),
         lifespan=lifespan,
         log_level="WARNING",
         middleware=[
@@ -795,6 +800,16 @@ def make_server(
     _add_resources(server)
     server.completion()(_complete)  # type: ignore[no-untyped-call]
     return server
+
+
+def _describe_for_sandbox(tools: Sequence[Tool]) -> list[Tool]:
+    """The tools with words that claim no charge."""
+    return [
+        tool.model_copy(update={"description": SANDBOX_NOTE + tool.description})
+        if tool.annotations == PAID
+        else tool
+        for tool in tools
+    ]
 
 
 def _only_looks(tool: str, arguments: Mapping[str, Any]) -> bool:

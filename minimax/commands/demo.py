@@ -89,9 +89,11 @@ async def _tour(server_file: Path, *, live: bool) -> None:
     async with Client(_server(settings, server_file, live=live)) as client:
         tools = (await client.list_tools()).tools
         print(f"It is up and offers {len(tools)} tools.\n")
+        spent_before_usd = await _read_spent(client)
         voice_id = await _clone(client, _put_recording(settings))
         await _speak(client, voice_id)
         await _make_video(client, await _make_images(client), live=live)
+        await _show_cost(client, spent_before_usd, live=live)
     if not live:
         print("\nThat was the sandbox: no key, no cost, nothing was sent out.")
         print("For your own: uv run minimax_server.py check")
@@ -103,6 +105,8 @@ def _server(settings: Settings, server_file: Path, *, live: bool) -> StdioServer
         "MINIMAX_API_RESOURCE_MODE": "local",
         "MINIMAX_MCP_INPUT_PATHS": str(settings.base_path),
     }
+    if not live:  # every tour counts, and a person may want many
+        needed["MINIMAX_MCP_DAILY_LIMIT_USD"] = "off"
     arguments = [str(server_file)] if live else [str(server_file), "--sandbox"]
     return StdioServerParameters(
         command=sys.executable, args=arguments, env={**os.environ, **needed}
@@ -150,6 +154,20 @@ async def _make_video(client: Client, frames: list[str], *, live: bool) -> None:
     print("6. Fetching the file")
     video = await _call(client, "retrieve_video_file", file_id=status["file_id"])
     print(f"   video:    {video['path']}")
+
+
+async def _read_spent(client: Client) -> float:
+    status = await _call(client, "account_status")
+    return float(sum(status["spent_24_hours_usd"].values()))
+
+
+async def _show_cost(client: Client, spent_before_usd: float, *, live: bool) -> None:
+    print("\n7. What it cost")
+    list_price_usd = await _read_spent(client) - spent_before_usd
+    if live:
+        print(f"   ${list_price_usd:.2f} at most, by MiniMax's list prices")
+    else:
+        print(f"   $0.00; at MiniMax it would have been ${list_price_usd:.2f} at most")
 
 
 async def _follow_job(client: Client, task_id: str, *, live: bool) -> dict[str, Any]:

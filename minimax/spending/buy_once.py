@@ -301,8 +301,12 @@ async def _can_be_handed_over(wanted: PaidRequest, record: Record) -> bool:
 
 def _check_decision(runtime: Runtime, wanted: PaidRequest, beginning: Beginning) -> Record:
     if beginning.decision is Decision.OVER_LIMIT or beginning.record is None:
-        limit_usd = runtime.settings.daily_limit_usd or 0.0
-        raise limit_error(beginning, wanted.purchase, limit_usd=limit_usd)
+        raise limit_error(
+            beginning,
+            wanted.purchase,
+            limit_usd=runtime.settings.daily_limit_usd or 0.0,
+            sandbox=runtime.settings.sandbox,
+        )
     if beginning.decision is Decision.REFUSE:
         raise wanted.refused_error(beginning.record)
     return beginning.record

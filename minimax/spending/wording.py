@@ -6,7 +6,14 @@ from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, Outcome, SpendingLimitError
 from minimax.ledger.records import Beginning, Purchase, Record
 
-__all__ = ["doubt_note", "estimate_text", "limit_error", "show_usd", "still_in_doubt_error"]
+__all__ = [
+    "doubt_note",
+    "estimate_text",
+    "limit_error",
+    "show_usd",
+    "still_in_doubt_error",
+    "unused_voice_text",
+]
 
 CENTS_FROM_USD = 0.095
 """Smaller amounts are shown with four decimals; two would round an image to nothing."""
@@ -27,10 +34,34 @@ def estimate_text(price_usd: float | None, *, sandbox: bool = False) -> str:
     return f"List price: {show_usd(price_usd)} ({PRICES_AS_OF})."
 
 
+def unused_voice_text(fee_usd: float, *, sandbox: bool) -> str:
+    """What becomes of a new voice, and what it costs to use it."""
+    if sandbox:
+        return (
+            "It lasts as long as this sandbox, for nothing. MiniMax would delete it unless it "
+            f"speaks within 7 days, and charge {show_usd(fee_usd)} when it first speaks."
+        )
+    return (
+        f"MiniMax deletes it unless it speaks within 7 days, charges {show_usd(fee_usd)} (list "
+        f"price, {PRICES_AS_OF}) when it first speaks, and lists it only from then on."
+    )
+
+
 def limit_error(
-    beginning: Beginning, purchase: Purchase, *, limit_usd: float
+    beginning: Beginning, purchase: Purchase, *, limit_usd: float, sandbox: bool = False
 ) -> SpendingLimitError:
     """What a purchase beyond the daily limit is told."""
+    error = _limit_error(beginning, purchase, limit_usd=limit_usd)
+    if not sandbox:
+        return error
+    return SpendingLimitError(
+        f"Sandbox: nothing is charged here, and the limit counts MiniMax's list prices. {error}"
+    )
+
+
+def _limit_error(
+    beginning: Beginning, purchase: Purchase, *, limit_usd: float
+) -> SpendingLimitError:
     if not limit_usd:
         return SpendingLimitError(
             "Nothing was sent: MINIMAX_MCP_DAILY_LIMIT_USD is 0, so nothing may be bought. Only "

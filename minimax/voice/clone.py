@@ -13,7 +13,7 @@ from minimax.api import policies
 from minimax.api.error_codes import INVALID_PARAMETER, SAMPLE_UNUSABLE, VOICE_ID_TAKEN
 from minimax.api.json_body import drop_none
 from minimax.api.replies import CloneReply
-from minimax.catalog import DEFAULT_SPEECH_MODEL
+from minimax.catalog import CLONE_PRICE_USD, DEFAULT_SPEECH_MODEL
 from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
@@ -26,6 +26,7 @@ from minimax.settings import Settings
 from minimax.spending.billed_result import BilledRequest, buy_result
 from minimax.spending.consent import Consent, Quote
 from minimax.spending.estimates import estimate_speech
+from minimax.spending.wording import unused_voice_text
 from minimax.tool_results import ClonedVoice
 from minimax.validation import check_length, check_range, is_http_url
 from minimax.voice.voice_ids import check_voice_id
@@ -375,8 +376,8 @@ async def _result(runtime: Runtime, reply: ClonedReply) -> ClonedVoice:
         demo_audio_url=reply.demo_audio or None,
         demo_audio_path=str(saved.path) if saved else None,
         next_step=runtime.write_next_step(
-            f"The voice {reply.voice_id} is ready. MiniMax deletes it unless it speaks within 7 "
-            "days, charges for the clone when it first speaks, and lists it only from then on."
+            f"The voice {reply.voice_id} is ready. "
+            f"{unused_voice_text(CLONE_PRICE_USD, sandbox=runtime.settings.sandbox)}"
             f"{delivery.saving_failed_text(problem, link='demo_audio_url')}"
         ),
     )

@@ -10,7 +10,7 @@ from typing import Any, cast
 from minimax import delivery
 from minimax.api.json_body import drop_none
 from minimax.api.replies import DesignReply
-from minimax.catalog import DESIGN_PRICE_USD, PRICES_AS_OF, VOICE_DESIGN_MODEL
+from minimax.catalog import DESIGN_PRICE_USD, VOICE_DESIGN_MODEL
 from minimax.files import paths
 from minimax.ledger.records import Kind
 from minimax.limits import DESIGN_PREVIEW_CHARACTERS
@@ -18,7 +18,7 @@ from minimax.runtime import Runtime
 from minimax.spending.billed_result import BilledRequest, buy_result, quote_result
 from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_preview
-from minimax.spending.wording import show_usd
+from minimax.spending.wording import unused_voice_text
 from minimax.tool_results import DesignedVoice
 from minimax.validation import check_length, is_http_url
 from minimax.voice.voice_ids import check_voice_id
@@ -110,8 +110,8 @@ async def _make_result(
         "voice_id": reply.voice_id,
         "preview_path": str(saved.path) if saved else None,
         "next_step": runtime.write_next_step(
-            f"The voice {reply.voice_id} is ready. MiniMax deletes it unless it speaks within 7 "
-            f"days, and charges {show_usd(DESIGN_PRICE_USD)} (list price, {PRICES_AS_OF}) when it "
-            f"first speaks.{delivery.saving_failed_text(problem)}"
+            f"The voice {reply.voice_id} is ready. "
+            f"{unused_voice_text(DESIGN_PRICE_USD, sandbox=runtime.settings.sandbox)}"
+            f"{delivery.saving_failed_text(problem)}"
         ),
     }
