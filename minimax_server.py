@@ -31,6 +31,8 @@ from minimax.catalog import (
 )
 from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.limits import ACCURACY, IMAGES, PITCH, SPEED, VOLUME
+from minimax.player import app as player
+from minimax.player.attach import attach
 from minimax.protocol.strict_tool import Toolbox
 from minimax.runtime import Backend, Runtime
 from minimax.settings import Settings
@@ -186,7 +188,7 @@ async def voice_clone(
     return await clone.clone(await runtime.current(), request, within_seconds=_answer_within(ctx))
 
 
-@toolbox.tool(title="Generate a video", annotations=PAID)
+@toolbox.tool(title="Generate a video", annotations=PAID, meta=player.META, attach=attach)
 async def generate_video(
     prompt: Annotated[
         str | None,
@@ -284,7 +286,7 @@ async def generate_video(
     )
 
 
-@toolbox.tool(title="Follow a video job", annotations=READ_ONLY)
+@toolbox.tool(title="Follow a video job", annotations=READ_ONLY, attach=attach)
 async def query_video_generation(
     task_id: Annotated[Id, Field(description="From generate_video.")],
     wait_seconds: Annotated[
@@ -312,7 +314,7 @@ async def query_video_generation(
     )
 
 
-@toolbox.tool(title="Fetch a video file", annotations=WRITES_FILES)
+@toolbox.tool(title="Fetch a video file", annotations=WRITES_FILES, meta=player.META, attach=attach)
 async def retrieve_video_file(
     file_id: Annotated[Id, Field(description="From query_video_generation.")],
     output_directory: Annotated[
@@ -377,7 +379,7 @@ async def cancel_video_generation(
     return await job.cancel(await runtime.current(), task_id)
 
 
-@toolbox.tool(title="Speak a text", annotations=PAID)
+@toolbox.tool(title="Speak a text", annotations=PAID, meta=player.META, attach=attach)
 async def text_to_audio(
     text: Annotated[
         str,
@@ -523,7 +525,7 @@ async def delete_voice(
     return await library.delete(await runtime.current(), voice_id, voice_type=voice_type)
 
 
-@toolbox.tool(title="Make images", annotations=PAID)
+@toolbox.tool(title="Make images", annotations=PAID, meta=player.META, attach=attach)
 async def text_to_image(
     prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
     aspect_ratio: Annotated[
@@ -609,10 +611,12 @@ def make_server(
         version=__version__,
         tools=toolbox.tools,
         lifespan=lifespan,
+        extensions=[player.make_extension()],
         log_level="WARNING",
     )
     _add_prompts(server)
     _add_resources(server)
+    player.add_files(server)
     server.completion()(_complete)  # type: ignore[no-untyped-call]
     return server
 

@@ -7,22 +7,30 @@ error result, and from Python, where it is an exception; the arguments are check
 import asyncio
 import functools
 import inspect
+import logging
 import types
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, ContentBlock, ToolAnnotations
 from pydantic import ConfigDict, PrivateAttr, ValidationError
 
 __all__ = ["Toolbox"]
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 AsyncFunction = Callable[P, Coroutine[Any, Any, R]]
 """What `async def` makes; tasks take its coroutine, and not any awaitable."""
+Attach = Callable[
+    [Mapping[str, Any], Context[Any, Any]],
+    Awaitable[tuple[Sequence[ContentBlock], Mapping[str, Any]]],
+]
+"""What a host is given beside a result: content blocks behind its text, and `_meta`."""
 
 CONTEXT: Final = "ctx"
 """The parameter that receives the MCP context; None when called from Python."""
@@ -50,12 +58,23 @@ class Toolbox:
         self.tools: list[Tool] = []
 
     def tool(
-        self, *, title: str, annotations: ToolAnnotations
+        self,
+        *,
+        title: str,
+        annotations: ToolAnnotations,
+        meta: dict[str, Any] | None = None,
+        attach: Attach | None = None,
     ) -> Callable[[AsyncFunction[P, R]], AsyncFunction[P, R]]:
         """Register a coroutine as a tool; its docstring is what a model reads.
 
         `T | None` parameters become plain, optional `T` in the schema; `null` and "" stand for
         "not given" everywhere. The returned coroutine checks its arguments in the same way.
+
+        Args:
+            title: Its name for people.
+            annotations: Whether it changes something, and what.
+            meta: Its `_meta` in tools/list.
+            attach: Adds to a result over MCP; a call never fails because this does.
         """
 
         def register(fn: AsyncFunction[P, R]) -> AsyncFunction[P, R]:
@@ -65,12 +84,14 @@ class Toolbox:
                 description=inspect.getdoc(fn),
                 context_kwarg=CONTEXT if CONTEXT in inspect.signature(fn).parameters else None,
                 annotations=annotations,
+                meta=meta,
             )
             tool = cast("_StrictTool", plain_tool)
             tool.make_strict(
                 user_error=self._user_error,
                 argument_error=self._argument_error,
                 longest_call_seconds=self._longest_call_seconds,
+                attach=attach,
             )
             self.tools.append(tool)
             return _as_plain_coroutine(fn, tool)
@@ -84,6 +105,7 @@ class _StrictTool(Tool):
     _user_error: type[Exception] = PrivateAttr(default=Exception)
     _argument_error: Callable[[str], Exception] = PrivateAttr(default=ValueError)
     _longest_call_seconds: float = PrivateAttr(default=0.0)
+    _attach: Attach | None = PrivateAttr(default=None)
 
     def make_strict(
         self,
@@ -91,9 +113,10 @@ class _StrictTool(Tool):
         user_error: type[Exception],
         argument_error: Callable[[str], Exception],
         longest_call_seconds: float,
+        attach: Attach | None,
     ) -> None:
         self._user_error, self._argument_error = user_error, argument_error
-        self._longest_call_seconds = longest_call_seconds
+        self._longest_call_seconds, self._attach = longest_call_seconds, attach
         model = self.fn_metadata.arg_model
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
@@ -112,7 +135,9 @@ class _StrictTool(Tool):
             extra = {self.context_kwarg: context} if self.context_kwarg else {}
             async with asyncio.timeout(self._longest_call_seconds) as limit:
                 result = await self.fn(**checked, **extra)
-            return self.fn_metadata.convert_result(result) if convert_result else result
+            if not convert_result:
+                return result
+            return await self._with_attachments(result, context)
         except self._user_error as error:
             raise ToolError(str(error)) from None
         except Exception as error:
@@ -125,6 +150,20 @@ class _StrictTool(Tool):
                 f"{self.name} met an error of this server's own. Its log (stderr) has the details; "
                 "what the call had begun may have gone on, so look before calling again."
             ) from error
+
+    async def _with_attachments(self, result: Any, context: Context[Any, Any]) -> Any:
+        answer = self.fn_metadata.convert_result(result)
+        if self._attach is None or not isinstance(answer, CallToolResult):
+            return answer
+        try:
+            content, meta = await self._attach(result, context)
+        except Exception:
+            log.warning("Nothing could be attached to a result of %s.", self.name, exc_info=True)
+            return answer
+        if not content and not meta:
+            return answer
+        more = {"content": [*answer.content, *content], "meta": {**(answer.meta or {}), **meta}}
+        return answer.model_copy(update=more)
 
     def check_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the tool takes them; what was not given is left out."""
