@@ -5,7 +5,7 @@ import itertools
 import json
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,21 +133,19 @@ class Tab:
         return found["value"]
 
 
-Script = Callable[[dict[str, Any]], Any | Awaitable[Any]]
-
-
 @dataclass
 class Host:
     """A host: a client of the server, and the pages that show the player.
 
     Attributes:
+        folder: Where the server saves files.
         scripted: What is answered instead of the server, by the name of a tool or by the method
             `resources/read`: a result, an exception, or a function that gives one of them.
     """
 
     client: Client
     browser: Browser
-    bundle: str
+    folder: Path
     port: int = 0
     scripted: dict[str, Any] = field(default_factory=dict)
 
@@ -280,11 +278,11 @@ class Player:
 
 
 @asynccontextmanager
-async def serve_host(client: Client, browser: Browser) -> AsyncIterator[Host]:
+async def serve_host(client: Client, browser: Browser, *, folder: Path) -> AsyncIterator[Host]:
     """The pages of a host for this client: two origins on one port, as SEP-1865 wants."""
     async with browser.tab() as tab:
         bundle = await tab.do("bundle", entry=str(FOLDER / "host_page.js"))
-    host = Host(client=client, browser=browser, bundle=bundle)
+    host = Host(client=client, browser=browser, folder=folder)
 
     async def proxy(request: Request) -> Response:
         policy = POLICIES[request.query_params["policy"]](["blob:", "data:"])

@@ -28,7 +28,7 @@ async function bundle(entry) {
 class Tab {
   constructor() { this.errors = []; }
   async open({ url, width, height, colorScheme, reducedMotion }) {
-    this.context = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion });
+    this.context = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion, permissions: ["clipboard-read", "clipboard-write"] });
     this.page = await this.context.newPage();
     this.page.on("pageerror", (error) => this.errors.push(String(error)));
     await this.page.goto(url);

@@ -42,6 +42,7 @@ window.mount = async ({ page, capabilities, context, width, proxy, input, result
   const frame = document.createElement("iframe");
   frame.style = `border: 0; display: block; width: ${width}px; height: 60px`;
   frame.setAttribute("sandbox", "allow-scripts allow-same-origin allow-forms");
+  frame.allow = "clipboard-write";
   listen(bridge, frame);
   const { csp, permissions } = page._meta.ui;
   bridge.onsandboxready = () => bridge.sendSandboxResourceReady({ html: page.text, csp, permissions });
