@@ -12,6 +12,7 @@ from mcp_types import CallToolResult
 
 import minimax_server
 from minimax import runtime
+from minimax.clock import Clock
 from minimax.runtime import Runtime
 from minimax.settings import Settings
 
@@ -23,7 +24,12 @@ SHOWS_APPS: Final = advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, sandbox: Any, *, era: str = "legacy", apps: bool = True
+    settings: Settings,
+    sandbox: Any,
+    *,
+    era: str = "legacy",
+    apps: bool = True,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Client]:
     """A client whose server speaks to the sandbox.
 
@@ -34,7 +40,7 @@ async def connect(
     server = minimax_server.make_server(lambda: at)
     extensions = [SHOWS_APPS] if apps else None
     async with (
-        runtime.host_runtime(Runtime(lambda: at)),
+        runtime.host_runtime(Runtime(lambda: at, clock=clock)),
         Client(server, mode=era, extensions=extensions) as client,
     ):
         yield client

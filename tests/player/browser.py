@@ -36,6 +36,8 @@ PACKAGES: Final = (
 )
 """The AppBridge with what it needs, what packs it for a browser, and what drives the browser."""
 CHROMIUM: Final = ("chromium", "chromium-browser")
+TAB_HEIGHT: Final = 1400
+"""So that a player is never taller than what is painted."""
 LONGEST_LINE_BYTES: Final = 1 << 26
 LONGEST_ANSWER_SECONDS: Final = 90.0
 
@@ -209,7 +211,7 @@ class Host:
                 "open",
                 url=f"http://127.0.0.1:{self.port}/",
                 width=width,
-                height=800,
+                height=TAB_HEIGHT,
                 colorScheme="light",
                 reducedMotion="reduce" if reduced_motion else "no-preference",
             )

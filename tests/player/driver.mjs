@@ -48,6 +48,13 @@ class Tab {
   press({ key }) { return this.page.keyboard.press(key); }
   roles() { return this.frame("player").locator("body").ariaSnapshot(); }
   screenshot({ path }) { return this.page.locator("iframe").screenshot({ path, animations: "disabled" }).then(() => null); }
+  /* What the player's own frame keeps in memory, typed arrays included, in bytes. */
+  async heap() {
+    const session = await this.context.newCDPSession(this.frame("player"));
+    await session.send("HeapProfiler.collectGarbage");
+    const { usedSize, backingStorageSize } = await session.send("Runtime.getHeapUsage");
+    return usedSize + backingStorageSize;
+  }
   failures() { return this.errors; }
   bundle({ entry }) { return bundle(entry); }
   close() { return this.context?.close(); }
