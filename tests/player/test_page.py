@@ -606,7 +606,9 @@ async def test_a_large_video_waits_for_a_click_and_is_read_in_pieces(host: Host)
         await player.click("Play here")
         await player.until_host(f"() => window.seen.reads === {MANY_READS + 3}")
         assert await player.text("title") == "Loading the video"
-        assert 90 < await player.run("() => Number(document.querySelector('#bar').ariaValueNow)") < 97
+        assert (
+            90 < await player.run("() => Number(document.querySelector('#bar').ariaValueNow)") < 97
+        )
         assert await player.tab.do("heap") < LARGEST_HEAP_BYTES
         released.set()
         await player.until("() => document.querySelector('video')")

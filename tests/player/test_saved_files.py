@@ -2,7 +2,6 @@
 
 import base64
 import os
-import resource
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +18,7 @@ from minimax.files import outputs, saved
 from minimax.sandbox import Sandbox
 from minimax.settings import Settings
 from tests.player.apps_host import ERAS, connect, player_meta
+from tests.support.host import host
 from tests.support.in_process import call
 
 pytestmark = pytest.mark.anyio
@@ -77,19 +77,36 @@ async def test_without_a_length_the_whole_file_comes_or_a_reason(
         assert len(rest) == saved.LARGEST_READ_BYTES
 
 
-def test_a_piece_of_a_huge_file_takes_the_memory_of_the_piece(folder: Path) -> None:
-    huge = folder / "video-huge.mp4"
-    with huge.open("wb") as file:
-        file.truncate(300 * 1024 * 1024)
-    before = peak_bytes()
-    for at in range(0, 300 * 1024 * 1024, 10 * 1024 * 1024):
-        assert len(saved.read_piece(huge, offset=at, length=saved.PIECE_BYTES)) == 512 * 1024
-    assert peak_bytes() - before < 8 * 1024 * 1024
+LARGE_BYTES = 300 * 1024 * 1024
+PIECES_READ = 40
+MOST_MORE_BYTES = 8 * 1024 * 1024
 
 
-def peak_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
+async def test_reading_a_huge_video_takes_the_server_no_more_memory(folder: Path) -> None:
+    (folder / "video-small.mp4").write_bytes(bytes(2 * saved.PIECE_BYTES))
+    with (folder / "video-huge.mp4").open("wb") as file:
+        file.truncate(LARGE_BYTES)
+    async with host("--sandbox", env={"MINIMAX_MCP_BASE_PATH": str(folder)}) as server:
+        await server.handshake()
+
+        async def read_all(name: str, offsets: range) -> None:
+            for offset in offsets:
+                uri = f"minimax://media/{name}?offset={offset}&length={saved.PIECE_BYTES}"
+                answer = await server.answer("resources/read", {"uri": uri})
+                [contents] = answer["result"]["contents"]
+                assert len(base64.b64decode(contents["blob"])) == saved.PIECE_BYTES
+
+        await read_all("video-small.mp4", range(0, 2 * saved.PIECE_BYTES, saved.PIECE_BYTES))
+        before = peak_bytes(server.process.pid)
+        await read_all("video-huge.mp4", range(0, LARGE_BYTES, LARGE_BYTES // PIECES_READ))
+        assert peak_bytes(server.process.pid) - before < MOST_MORE_BYTES
+
+
+def peak_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
 
 
 # --- what is refused ---------------------------------------------------------------------------
