@@ -119,7 +119,7 @@ def text_of(result: CallToolResult, settings: Settings) -> str:
     """A result as it is sent, without ids, signatures and the folder."""
     sent = result.model_dump_json(by_alias=True, exclude_none=True)
     text = sent.replace(str(settings.base_path), "FOLDER")
-    return re.sub(r"Signature=[^&\\"]+|[0-9a-f]{6,}", "#", text)
+    return re.sub(r"Signature=[\w%]+|[0-9a-f]{6,}", "#", text)
 
 
 async def test_nothing_is_attached_to_a_result_of_a_host_without_apps(
@@ -164,6 +164,22 @@ def test_an_image_that_compresses_badly_is_made_smaller_until_it_fits(settings: 
     assert jpeg is not None
     assert len(jpeg) <= 60_000
     assert saved.shrink_image(path, longest_side=768, most_bytes=100) is None
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+async def test_the_budget_holds_for_images_that_compress_badly(
+    settings: Settings, count: int
+) -> None:
+    from PIL import Image
+
+    settings.base_path.mkdir()
+    paths = [settings.base_path / f"image-noise-{number}.png" for number in range(count)]
+    for path in paths:
+        Image.effect_noise((1024, 1024), 200).save(path)
+    small = await attach_module._thumbnails(paths)
+    assert len(small) == count
+    total = sum(len(image.data) for image in small if isinstance(image, ImageContent))
+    assert total <= attach_module.THUMBNAILS_CHARACTERS
 
 
 async def test_images_can_be_turned_off_and_the_player_still_shows_them(

@@ -233,6 +233,19 @@ def test_the_door_itself_refuses_it(folder: Path, make: Callable[[Path], str]) -
         saved.read_piece(saved.find_in_folder(path, folder=folder))
 
 
+@pytest.mark.parametrize(
+    "make", [link_to_a_file, link_to_a_folder, link_inside], ids=lambda make: make.__name__
+)
+@pytest.mark.skipif(os.name == "nt", reason="makes links")
+def test_a_link_is_refused_before_anything_is_opened(
+    folder: Path, make: Callable[[Path], str]
+) -> None:
+    """Windows cannot refuse links while it opens them."""
+    path = make(folder)
+    with pytest.raises(InputError):
+        saved.find_in_folder(path, folder=folder)
+
+
 @pytest.mark.parametrize(("offset", "length"), [(-1, 1), (0, -1)])
 def test_a_piece_before_the_beginning_is_refused(folder: Path, offset: int, length: int) -> None:
     (folder / "video-1.mp4").write_bytes(b"x")
