@@ -36,6 +36,7 @@ def make_extension() -> Apps:
             uri=PAGE_URI,
             name="player",
             title="MiniMax in the chat",
+            description="The page that shows jobs, videos, speech and images in the chat.",
             mime_type=APP_MIME_TYPE,
             path=PAGE,
             meta={

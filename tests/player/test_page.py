@@ -161,10 +161,13 @@ async def test_an_old_job_is_shown_and_the_model_is_not_told_again(
 ) -> None:
     job = await host.call("generate_video", **FOX)
     slow_sandbox.clock.advance(5000)
+    in_words = {"updateModelContext": {"text": {}}}
     for _ in range(2):
-        async with host.player(job, input=FOX) as player:
+        async with host.player(job, input=FOX, capabilities=in_words) as player:
             await player.until_state("ready")
             assert (await media(player))["readyState"] == 4
+            await player.click("Full screen")  # comes behind what would have been told
+            await player.until_host("() => window.seen.modes.length > 0")
             assert (await player.seen())["told"] == []
 
 
