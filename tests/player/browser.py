@@ -35,7 +35,7 @@ PACKAGES: Final = (
     "playwright-core@1.64.1",
 )
 """The AppBridge with what it needs, what packs it for a browser, and what drives the browser."""
-CHROMIUM: Final = ("chromium", "chromium-browser")
+CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
 TAB_HEIGHT: Final = 1400
 """So that a player is never taller than what is painted."""
 LONGEST_LINE_BYTES: Final = 1 << 26

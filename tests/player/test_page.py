@@ -4,13 +4,15 @@ import asyncio
 import base64
 import itertools
 import json
+import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import MCPError
+from mcp import Client, MCPError, StdioServerParameters
 
 import minimax_server
 from minimax.files import saved
@@ -18,7 +20,7 @@ from minimax.runtime import Runtime
 from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from tests.conftest import KEY
-from tests.player.apps_host import ERAS, connect
+from tests.player.apps_host import ERAS, SHOWS_APPS, connect
 from tests.player.browser import Browser, Host, Player, serve_host
 from tests.player.policies import POLICIES, feeds
 from tests.player.results import (
@@ -78,6 +80,8 @@ async def media(player: Player) -> dict[str, Any]:
     return found
 
 
+A_LATER_TIMER = "() => new Promise((done) => setTimeout(done, 100))"
+"""Fires behind every pause between two questions that the page had begun before."""
 FOX = {"prompt": "A red fox runs through fresh snow"}
 SPEECH = {"text": "Hello. This is the sandbox's voice.", "subtitles": True}
 
@@ -161,7 +165,7 @@ async def test_an_old_job_is_shown_and_the_model_is_not_told_again(
 ) -> None:
     job = await host.call("generate_video", **FOX)
     slow_sandbox.clock.advance(5000)
-    in_words = {"updateModelContext": {"text": {}}}
+    in_words: dict[str, Any] = {"updateModelContext": {"text": {}}}
     for _ in range(2):
         async with host.player(job, input=FOX, capabilities=in_words) as player:
             await player.until_state("ready")
@@ -261,10 +265,8 @@ async def test_nothing_is_asked_while_nobody_looks(host: Host) -> None:
         await player.run(hide, argument=True)
         answering.set()
         await player.until_state("processing")
-        # Each of these is a turn of the page in which it could have asked again.
-        for _ in range(20):
-            await player.run("() => new Promise((done) => setTimeout(done, 10))")
-        assert len(asked) == 1
+        await player.run(A_LATER_TIMER)
+        assert len((await player.seen())["calls"]) == 1
         await player.run(hide, argument=False)
         await player.until_state("failed")
         assert [question["arguments"]["wait_seconds"] for question in asked] == [0, 20, 20]
@@ -377,6 +379,35 @@ async def test_a_piece_that_is_lost_on_the_way_is_read_again(host: Host) -> None
     async with host.player(result) as player:
         await player.until_state("ready")
         assert (await media(player))["readyState"] >= 2
+
+
+@pytest.mark.parametrize("form", ["mp3", "wav", "flac", "opus", "pcm"])
+async def test_every_format_that_browsers_know_is_played(host: Host, form: str) -> None:
+    result = await host.call("text_to_audio", text="Hello.", format=form)
+    async with host.player(result) as player:
+        await player.until_state("ready")
+        if form == "pcm":
+            assert await player.text("note") == "This host cannot play it here."
+        else:
+            assert (await media(player))["duration"] > 1
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_it_works_over_stdio_as_in_a_real_host(
+    browser: Browser, home: Path, era: str
+) -> None:
+    env = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    server = StdioServerParameters(
+        command=sys.executable, args=[minimax_server.__file__, "--sandbox"], env=env
+    )
+    async with (
+        Client(server, mode=era, extensions=[SHOWS_APPS]) as client,
+        serve_host(client, browser, folder=home / "MiniMax") as host,
+        host.player(await host.call("generate_video", **FOX), input=FOX) as player,
+    ):
+        await player.until_state("ready")
+        assert (await media(player))["readyState"] == 4
+        assert Path(await player.text("path")).parent == home / "MiniMax"
 
 
 async def test_a_host_without_sound_is_told_of(host: Host) -> None:
@@ -564,7 +595,18 @@ async def test_nothing_sticks_out_of_a_narrow_or_a_wide_host(
         )
 
 
-async def test_a_host_can_ping_it_and_end_it(host: Host) -> None:
+async def test_a_host_can_ping_it_and_gets_an_error_for_what_it_does_not_know(host: Host) -> None:
+    async with host.player(video(place_video(host.folder))) as player:
+        assert await player.in_host("() => window.bridge.request({ method: 'ping' })") == {}
+        code = "() => window.bridge.request({ method: 'tools/list' }).catch(({ code }) => code)"
+        assert await player.in_host(code) == -32601
+
+
+async def test_at_its_end_it_stops_to_ask_and_lets_go_of_the_media(host: Host) -> None:
+    async with host.player(video(place_video(host.folder))) as player:
+        await player.until_state("ready")
+        assert await player.in_host("() => window.bridge.teardownResource({})") == {}
+        assert await media(player) is None
     host.scripted["query_video_generation"] = status("processing")
     async with host.player(job_result(), input=FOX) as player:
         await player.until_state("processing")
@@ -572,9 +614,8 @@ async def test_a_host_can_ping_it_and_end_it(host: Host) -> None:
         assert player.app["capabilities"] == {"availableDisplayModes": ["inline", "fullscreen"]}
         assert await player.in_host("() => window.bridge.teardownResource({})") == {}
         asked = len((await player.seen())["calls"])
-        for _ in range(20):
-            await player.run("() => new Promise((done) => setTimeout(done, 10))")
-        assert len((await player.seen())["calls"]) <= asked + 1
+        await player.run(A_LATER_TIMER)
+        assert len((await player.seen())["calls"]) == asked
 
 
 async def test_messages_of_others_than_the_host_are_not_heard(host: Host) -> None:
