@@ -39,6 +39,7 @@ def make_extension() -> Apps:
             description="The page that shows jobs, videos, speech and images in the chat.",
             mime_type=APP_MIME_TYPE,
             path=PAGE,
+            encoding="utf-8",
             meta={
                 "ui": {
                     "csp": csp.model_dump(by_alias=True, exclude_none=True),

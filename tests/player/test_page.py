@@ -98,7 +98,7 @@ async def test_a_job_is_followed_to_the_video_without_any_call_of_the_model(
         assert await player.text("title") == "Waiting at MiniMax"
         slow_sandbox.clock.advance(2500)
         await player.until_state("processing")
-        await player.until("() => /says: Processing/.test(document.body.textContent)")
+        await player.until("() => /says: Processing/.test(document.body.innerText)")
         await player.until(
             "() => /^\\d+:\\d\\d$/.test(document.getElementById('time').textContent)"
         )
@@ -141,7 +141,7 @@ async def test_a_host_that_hands_on_no_files_gets_the_path(
 async def test_a_host_that_calls_no_tools_for_it_sends_the_person_to_the_chat(host: Host) -> None:
     job = await host.call("generate_video", **FOX)
     async with host.player(job, input=FOX, capabilities={"serverTools": None}) as player:
-        await player.until("() => /Ask in the chat/.test(document.body.textContent)")
+        await player.until("() => /Ask in the chat/.test(document.body.innerText)")
         assert await player.text("title") == "The video is ordered"
 
 
@@ -192,6 +192,18 @@ async def test_without_images_the_model_is_told_in_words(host: Host) -> None:
         await player.until_host("() => window.seen.told.length > 0")
         [text] = (await player.seen())["told"][0]["content"]
         assert text["type"] == "text"
+
+
+async def test_the_model_hears_of_a_video_that_cannot_be_played_here(host: Host) -> None:
+    answers = itertools.chain([status("processing"), status("completed")])
+    path = place_video(host.folder)
+    host.scripted["query_video_generation"] = lambda _: next(answers)
+    host.scripted["retrieve_video_file"] = video(path)
+    async with host.player(job_result(), input=FOX, policy="no media") as player:
+        await player.until_state("ready")
+        await player.until_host("() => window.seen.told.length > 0")
+        [text] = (await player.seen())["told"][0]["content"]
+        assert str(path) in text["text"]
 
 
 async def test_a_download_that_goes_on_is_joined(host: Host) -> None:
@@ -245,7 +257,7 @@ async def test_questions_that_fail_are_asked_again_and_then_by_hand(host: Host) 
         assert await player.text("title") == "The job could not be asked about"
         assert "MiniMax could not be reached." in await player.text("note")
         await player.click("Try again")
-        await player.until("() => /could not be made/.test(document.body.textContent)")
+        await player.until("() => /could not be made/.test(document.body.innerText)")
 
 
 async def test_nothing_is_asked_while_nobody_looks(host: Host) -> None:
@@ -322,7 +334,7 @@ async def image_widths(player: Player) -> list[int]:
 
 async def test_before_there_is_a_result_the_request_is_shown(host: Host) -> None:
     async with host.player(input=FOX) as player:
-        await player.until("() => /red fox/.test(document.body.textContent)")
+        await player.until("() => /red fox/.test(document.body.innerText)")
         assert await player.text("title") == "Asking MiniMax"
         await player.deliver(await host.call("generate_video", **FOX, dry_run=True))
         await player.until_state("ready")
@@ -442,6 +454,23 @@ async def test_several_images_stand_in_a_grid_each_with_its_buttons(host: Host) 
         assert copied == result["structuredContent"]["paths"][2]
 
 
+async def test_an_image_without_a_file_leaves_the_others_in_their_places(host: Host) -> None:
+    result = await host.call("text_to_image", prompt="An oak", n=3)
+    del result["_meta"]["minimax/player"]["files"][1]
+    result["content"] = result["content"][:1]
+    async with host.player(result) as player:
+        await player.until_state("ready")
+        assert await image_widths(player) == [1024, 0, 1024]
+
+
+async def test_images_that_only_have_paths_show_their_paths(host: Host) -> None:
+    result = await host.call("text_to_image", prompt="An oak", n=3)
+    result["content"], result["_meta"] = result["content"][:1], {}
+    async with host.player(result) as player:
+        await player.until_state("ready")
+        assert (await player.text("path")).split("\n") == result["structuredContent"]["paths"]
+
+
 # --- subtitles ---------------------------------------------------------------------------------
 
 LIT = "() => [...document.querySelectorAll('[aria-current=true]')].map((one) => one.textContent)"
@@ -474,7 +503,7 @@ async def test_the_path_is_copied(host: Host) -> None:
     async with host.player(video(place_video(host.folder))) as player:
         await player.until_state("ready")
         await player.click("Copy path")
-        await player.until("() => /Copied/.test(document.body.textContent)")
+        await player.until("() => /Copied/.test(document.body.innerText)")
         copied = await player.in_host("() => navigator.clipboard.readText()")
         assert copied == await player.text("path")
 
