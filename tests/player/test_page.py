@@ -151,12 +151,13 @@ async def test_a_job_that_fails_says_why_and_tells_the_model(
     order = {"prompt": "[block output] a storm"}
     async with host.player(await host.call("generate_video", **order), input=order) as player:
         await player.until_state("queued")
-        await player.until_host("() => window.seen.calls.length > 0")
+        await player.until("() => /MiniMax says/.test(document.body.innerText)")
         slow_sandbox.clock.advance(5000)
         await player.until_state("failed")
         assert await player.text("title") == "The video failed"
         reason = await player.text("note")
         assert "content" in reason
+        await player.until_host("() => window.seen.told.length > 0")
         assert reason in (await player.seen())["told"][0]["content"][0]["text"]
 
 
@@ -450,6 +451,8 @@ async def test_several_images_stand_in_a_grid_each_with_its_buttons(host: Host) 
         assert await player.run("() => document.querySelectorAll('main b').length") == 0
         assert (await player.buttons()).count("Copy path") == 4
         await player.click("Copy path of image 3")
+        await player.until("() => /Copied/.test(document.body.innerText)")
+        assert '- button "Copied"' in await player.tab.do("roles")
         copied = await player.in_host("() => navigator.clipboard.readText()")
         assert copied == result["structuredContent"]["paths"][2]
 
@@ -675,7 +678,7 @@ async def test_a_large_video_waits_for_a_click_and_is_read_in_pieces(host: Host)
     async with host.player(video(path), input=FOX) as player:
         await player.until_state("ready")
         assert (await player.seen())["reads"] == 0
-        assert "315 MB" in await player.text("note")
+        assert "314.6 MB" in await player.text("note")
         await player.click("Play here")
         await player.until_host(f"() => window.seen.reads === {MANY_READS + 3}")
         assert await player.text("title") == "Loading the video"
