@@ -42,6 +42,8 @@ from minimax.catalog import (
 )
 from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.limits import ACCURACY, IMAGES, PITCH, SPEED, VOLUME
+from minimax.player import app as player
+from minimax.player.attach import attach
 from minimax.protocol.busy import RefuseWhenBusy
 from minimax.protocol.question import Answered, Form
 from minimax.protocol.strict_tool import Toolbox
@@ -118,6 +120,8 @@ DESTRUCTIVE: Final = ToolAnnotations(
 )
 LAST_PORT: Final = 65535
 MOST_TASKS_SHOWN: Final = 100
+SHOWN: Final[Mapping[str, Any]] = {"meta": player.META, "attach": attach}
+"""For tools whose results the player shows."""
 MOST_COMPLETIONS: Final = 100
 """The protocol's limit for one completion."""
 
@@ -320,7 +324,7 @@ async def voice_clone(
     )
 
 
-@toolbox.tool(title="Generate a video", annotations=PAID, **_asking(_quote_video))
+@toolbox.tool(title="Generate a video", annotations=PAID, **_asking(_quote_video), **SHOWN)
 async def generate_video(
     prompt: Annotated[
         str | None,
@@ -418,7 +422,7 @@ async def generate_video(
     )
 
 
-@toolbox.tool(title="Follow a video job", annotations=READ_ONLY)
+@toolbox.tool(title="Follow a video job", annotations=READ_ONLY, attach=attach)
 async def query_video_generation(
     task_id: Annotated[Id, Field(description="From generate_video.")],
     wait_seconds: Annotated[
@@ -446,7 +450,7 @@ async def query_video_generation(
     )
 
 
-@toolbox.tool(title="Fetch a video file", annotations=WRITES_FILES)
+@toolbox.tool(title="Fetch a video file", annotations=WRITES_FILES, **SHOWN)
 async def retrieve_video_file(
     file_id: Annotated[Id, Field(description="From query_video_generation.")],
     output_directory: Annotated[
@@ -511,7 +515,7 @@ async def cancel_video_generation(
     return await job.cancel(await runtime.current(), task_id)
 
 
-@toolbox.tool(title="Speak a text", annotations=PAID, **_asking(_quote_speech))
+@toolbox.tool(title="Speak a text", annotations=PAID, **_asking(_quote_speech), **SHOWN)
 async def text_to_audio(
     text: Annotated[
         str,
@@ -685,7 +689,7 @@ async def account_status(ctx: Context[Any, Any] | None = None) -> AccountStatus:
     return await statement.make_statement(await runtime.current())
 
 
-@toolbox.tool(title="Make images", annotations=PAID, **_asking(_quote_images))
+@toolbox.tool(title="Make images", annotations=PAID, **_asking(_quote_images), **SHOWN)
 async def text_to_image(
     prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
     aspect_ratio: Annotated[
@@ -786,6 +790,7 @@ def make_server(
         version=__version__,
         tools=toolbox.tools if backend is None else _describe_for_sandbox(toolbox.tools),
         lifespan=lifespan,
+        extensions=[player.make_extension()],
         log_level="WARNING",
         middleware=[
             _use_runtime_of_server,
@@ -798,6 +803,7 @@ def make_server(
     )
     _add_prompts(server)
     _add_resources(server)
+    player.add_files(server)
     server.completion()(_complete)  # type: ignore[no-untyped-call]
     return server
 

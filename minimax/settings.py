@@ -70,6 +70,8 @@ class Settings:
     resource_mode: ResourceMode = "local"
     state_dir: Path
     video_model: str | None = None
+    images: bool = True
+    """Whether results have small images in them for the model to see."""
     log_level: str = "WARNING"
     daily_limit_usd: float | None = DEFAULT_DAILY_LIMIT_USD
     """Most that may be spent in any 24 hours; None: no limit."""
@@ -113,6 +115,7 @@ class Settings:
             resource_mode=_resource_mode(values),
             state_dir=_state_dir(values, api_host, sandbox=sandbox),
             video_model=values.get("MINIMAX_VIDEO_MODEL"),
+            images=_switch("MINIMAX_MCP_IMAGES", values, default=True),
             log_level=_log_level(values),
             daily_limit_usd=_dollars(
                 values, "MINIMAX_MCP_DAILY_LIMIT_USD", DEFAULT_DAILY_LIMIT_USD
@@ -207,6 +210,13 @@ def _resource_mode(values: Mapping[str, str]) -> ResourceMode:
     if mode is None:
         raise SettingsError("MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only).")
     return mode
+
+
+def _switch(name: str, values: Mapping[str, str], *, default: bool) -> bool:
+    switch = {"on": True, "off": False, "": default}.get(values.get(name, "").lower())
+    if switch is None:
+        raise SettingsError(f"{name} must be on or off.")
+    return switch
 
 
 def _log_level(values: Mapping[str, str]) -> str:

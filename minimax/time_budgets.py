@@ -11,6 +11,7 @@ from typing import Final
 __all__ = [
     "ANSWER_SECONDS",
     "ASK_GRACE_SECONDS",
+    "ATTACH_SECONDS",
     "CALL_SECONDS",
     "CLOSING_SECONDS",
     "HOST_LIMIT_SECONDS",
@@ -35,6 +36,8 @@ CALL_SECONDS: Final = 48.0
 """After this a call answers while its work goes on."""
 LONGEST_CALL_SECONDS: Final = 50.0
 """After this a call is answered in any case."""
+ATTACH_SECONDS: Final = 4.0
+"""How long an answer may then wait for the small images beside it; it goes without the rest."""
 HOST_LIMIT_SECONDS: Final = 60.0
 """When hosts give up on a call (the TypeScript SDK's default, which most hosts keep)."""
 

@@ -17,7 +17,7 @@ WORDS = {"errors", "clock", "safe_text", "catalog", "limits", "tool_results", "t
 BASE = WORDS | {"settings", "validation", "logs"}
 PILLARS = {"api", "files", "ledger"}
 SHARED = {"runtime", "spending", "delivery"}
-APART = {"protocol", "sandbox", "commands"}
+APART = {"protocol", "sandbox", "commands", "player"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{word: set() for word in WORDS},
     **dict.fromkeys(("settings", "validation", "logs"), WORDS),
@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": BASE | PILLARS,
     **{name: BASE | PILLARS | {"runtime"} for name in ("spending", "delivery")},
     **dict.fromkeys(("video", "voice", "image"), BASE | PILLARS | SHARED),
+    "player": BASE | {"files", "runtime"},
     "commands": BASE | {"api", "ledger", "sandbox"},
     **{name: set() for name in ("protocol", "sandbox")},
     "minimax_server": BASE | SHARED | {"video", "voice", "image", *APART},
@@ -128,7 +129,7 @@ def test_start_up_imports_nothing_that_only_a_call_needs() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     loaded = set(done.stdout.split())
-    late = {"httpx", "tenacity", "tinytag", "imagesize", "sqlite3", "httpx_secure"}
+    late = {"httpx", "tenacity", "tinytag", "imagesize", "sqlite3", "httpx_secure", "PIL"}
     late |= {f"minimax.{part}" for part in ("api", "files", "ledger", "sandbox", "commands")}
     late |= {"minimax.spending", "minimax.delivery", "minimax.image", "minimax.voice"}
     assert not loaded & late

@@ -29,6 +29,11 @@ def test_defaults_need_no_environment_at_all(tmp_path: Path, home: Path) -> None
     assert settings.log_level == "WARNING"
 
 
+@pytest.mark.parametrize(("given", "images"), [("on", True), ("OFF", False), ("", True)])
+def test_images_for_the_model_can_be_turned_off(tmp_path: Path, given: str, images: bool) -> None:
+    assert load(tmp_path, {"MINIMAX_MCP_IMAGES": given}).images is images
+
+
 def test_the_environment_beats_the_file_and_an_empty_variable_counts_as_unset(
     tmp_path: Path,
 ) -> None:
@@ -139,6 +144,7 @@ def test_a_host_that_is_odd_does_not_end_the_check_in_a_crash(
         ("MINIMAX_API_KEY", "sk with blanks"),
         ("MINIMAX_API_KEY", "<your key>"),
         ("MINIMAX_API_RESOURCE_MODE", "cloud"),
+        ("MINIMAX_MCP_IMAGES", "maybe"),
         ("MINIMAX_LOG_LEVEL", "loud"),
         ("MINIMAX_MCP_BASE_PATH", "relative/folder"),
         ("MINIMAX_MCP_INPUT_PATHS", "relative"),

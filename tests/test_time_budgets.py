@@ -12,6 +12,7 @@ ORDERS = {
         budget.CALL_SECONDS,
         budget.LONGEST_WAIT_SECONDS + budget.ASK_GRACE_SECONDS,
         budget.LONGEST_CALL_SECONDS,
+        budget.LONGEST_CALL_SECONDS + budget.ATTACH_SECONDS,
         budget.HOST_LIMIT_SECONDS,
     ],
     "a question in a call": [

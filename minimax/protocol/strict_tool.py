@@ -7,25 +7,33 @@ error result, and from Python, where it is an exception; the arguments are check
 import asyncio
 import functools
 import inspect
+import logging
 import types
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import InputRequiredResult, ToolAnnotations
+from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, ToolAnnotations
 from pydantic import ConfigDict, PrivateAttr, ValidationError
 
 from minimax.protocol.question import Answered, Ask, Hear, Question, can_ask
 
 __all__ = ["Toolbox"]
 
+log = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 AsyncFunction = Callable[P, Coroutine[Any, Any, R]]
 """What `async def` makes; tasks take its coroutine, and not any awaitable."""
+Attach = Callable[
+    [Mapping[str, Any], Context[Any, Any]],
+    Awaitable[tuple[Sequence[ContentBlock], Mapping[str, Any]]],
+]
+"""What a host is given beside a result: content blocks behind its text, and `_meta`."""
 
 CONTEXT: Final = "ctx"
 """The parameter that receives the MCP context; None when called from Python."""
@@ -74,11 +82,21 @@ class Toolbox:
         annotations: ToolAnnotations,
         ask: Ask | None = None,
         hear: Hear | None = None,
+        meta: dict[str, Any] | None = None,
+        attach: Attach | None = None,
     ) -> Callable[[AsyncFunction[P, R]], AsyncFunction[P, R]]:
         """Register a coroutine as a tool; its docstring is what a model reads.
 
         `T | None` parameters become plain, optional `T` in the schema; `null` and "" stand for
         "not given" everywhere. The returned coroutine checks its arguments in the same way.
+
+        Args:
+            title: Its name for people.
+            annotations: Whether it changes something, and what.
+            ask: Makes a question from the arguments, which is put before the person.
+            hear: Takes the answer.
+            meta: Its `_meta` in tools/list.
+            attach: Adds to a result over MCP; a call never fails because this does.
         """
 
         def register(fn: AsyncFunction[P, R]) -> AsyncFunction[P, R]:
@@ -88,6 +106,7 @@ class Toolbox:
                 description=inspect.getdoc(fn),
                 context_kwarg=CONTEXT if CONTEXT in inspect.signature(fn).parameters else None,
                 annotations=annotations,
+                meta=meta,
             )
             tool = cast("_StrictTool", plain_tool)
             tool.make_strict(
@@ -95,6 +114,7 @@ class Toolbox:
                 argument_error=self._argument_error,
                 longest_call_seconds=self._longest_call_seconds,
                 around_call=self._around_call,
+                attach=attach,
             )
             if ask is not None and hear is not None:
                 tool.ask_before(ask, hear, self._answer_seconds)
@@ -114,6 +134,7 @@ class _StrictTool(Tool):
     _question: Question | None = PrivateAttr(default=None)
     _hear: Hear | None = PrivateAttr(default=None)
     _answer_seconds: float = PrivateAttr(default=0.0)
+    _attach: Attach | None = PrivateAttr(default=None)
 
     def make_strict(
         self,
@@ -122,10 +143,11 @@ class _StrictTool(Tool):
         argument_error: Callable[[str], Exception],
         longest_call_seconds: float,
         around_call: AroundCall,
+        attach: Attach | None,
     ) -> None:
         self._user_error, self._argument_error = user_error, argument_error
         self._around_call = around_call
-        self._longest_call_seconds = longest_call_seconds
+        self._longest_call_seconds, self._attach = longest_call_seconds, attach
         model = self.fn_metadata.arg_model
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
@@ -177,7 +199,9 @@ class _StrictTool(Tool):
                 self._around_call(context, elapsed_seconds),
             ):
                 result = await self.fn(**checked, **extra)
-            return self.fn_metadata.convert_result(result) if convert_result else result
+            if not convert_result:
+                return result
+            return await self._with_attachments(result, context)
         except self._user_error as error:
             raise ToolError(str(error)) from None
         except Exception as error:
@@ -190,6 +214,20 @@ class _StrictTool(Tool):
                 f"{self.name} met an error of this server's own. Its log (stderr) has the details; "
                 "what the call had begun may have gone on, so look before calling again."
             ) from error
+
+    async def _with_attachments(self, result: Any, context: Context[Any, Any]) -> Any:
+        answer = self.fn_metadata.convert_result(result)
+        if self._attach is None or not isinstance(answer, CallToolResult):
+            return answer
+        try:
+            content, meta = await self._attach(result, context)
+        except Exception:
+            log.warning("Nothing could be attached to a result of %s.", self.name, exc_info=True)
+            return answer
+        if not content and not meta:
+            return answer
+        more = {"content": [*answer.content, *content], "meta": {**(answer.meta or {}), **meta}}
+        return answer.model_copy(update=more)
 
     def check_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the tool takes them; what was not given is left out."""

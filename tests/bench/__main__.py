@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.bench import bare, calls, drive, environments, polling, transfers
+from tests.bench import bare, calls, drive, environments, player, polling, transfers
 from tests.bench.api import Api
 from tests.bench.environments import Environment, NotToBeHad
 from tests.bench.rows import BARE, OFFICIAL, OURS, Bench, Commands, Row
@@ -23,6 +23,7 @@ MEASURED: Final = (
     transfers.upload,
     transfers.download,
     polling.asks,
+    player.first_frame,
 )
 HEADS: Final = ("what", "budget", "this server", f"official {environments.OFFICIAL}")
 

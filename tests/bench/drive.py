@@ -61,7 +61,7 @@ async def serving(command: Sequence[str], *, folder: Path, api_url: str) -> Asyn
         stdout=PIPE,
         stderr=PIPE,
         limit=LONGEST_LINE_BYTES,
-        env=_environment(folder, api_url),
+        env=environment(folder, api_url),
     )
     server = Server(process)
     try:
@@ -87,7 +87,7 @@ async def apis() -> AsyncIterator[Api]:
         await process.wait()
 
 
-def _environment(folder: Path, api_url: str) -> dict[str, str]:
+def environment(folder: Path, api_url: str) -> dict[str, str]:
     """What a host would set; the official server knows the same names.
 
     Bytecode goes to the run's own folder: written by the first start, used by all others.

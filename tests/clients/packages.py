@@ -1,5 +1,6 @@
 """Gets other people's packages into a cache folder outside of this tree."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ __all__ = [
     "ENVIRONMENT",
     "Unavailable",
     "npm_package",
+    "npm_packages",
     "npm_program",
     "program",
     "python_with",
@@ -38,13 +40,23 @@ class Unavailable(Exception):
 
 def npm_package(name: str, version: str) -> Path:
     """The folder in which this package of npm is installed, made on first use."""
-    npm = program("npm")
     box = CACHE / f"{name.strip('@').replace('/', '-')}-{version}"
+    return _npm_box(box, [f"{name}@{version}"])
+
+
+def npm_packages(name: str, packages: Sequence[str]) -> Path:
+    """The folder in which these packages of npm, and no peers of theirs, are installed."""
+    versions = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12]
+    return _npm_box(CACHE / f"{name}-{versions}", ["--legacy-peer-deps", *packages])
+
+
+def _npm_box(box: Path, arguments: Sequence[str]) -> Path:
+    npm = program("npm")
     if not box.is_dir():
         with tempfile.TemporaryDirectory(dir=_made(CACHE)) as folder:
             (Path(folder) / "package.json").write_text('{"private": true}', encoding="utf-8")
             options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-            _install([npm, "install", *options, f"{name}@{version}"], Path(folder))
+            _install([npm, "install", *options, *arguments], Path(folder))
             _keep(Path(folder), box)
     return box
 
