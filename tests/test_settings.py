@@ -1,6 +1,8 @@
 """Settings: argument > environment > .env > default; nothing unsafe is accepted."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from minimax.commands import check
 from minimax.errors import SettingsError
 from minimax.settings import Settings
+from tests.support.host import ROOT
 
 
 def load(tmp_path: Path, env: dict[str, str] | None = None, dotenv: str | None = None) -> Settings:
@@ -44,12 +47,19 @@ def test_the_environment_beats_the_file_and_an_empty_variable_counts_as_unset(
     assert settings.api_key.get_secret_value() == "sk-file"
 
 
-def test_an_env_file_in_the_working_directory_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_env_file_in_the_working_directory_is_not_read(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("MINIMAX_API_HOST=http://127.0.0.1:1", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    assert load(tmp_path).api_host is None
+    program = "from minimax.settings import Settings; print(Settings.from_env().api_host)"
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert found.strip() != "http://127.0.0.1:1"
 
 
 def test_the_key_is_not_shown_by_printing_the_settings(tmp_path: Path) -> None:
