@@ -62,13 +62,13 @@ async def make(
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
     with ExitStack() as opened:
-        bought = await buy_result(
+        result = await buy_result(
             runtime,
             await _prepare(runtime, request, opened),
             second_charge_agreed=second_charge_agreed,
             within_seconds=within_seconds,
         )
-    return cast("GeneratedImages", bought.result)
+    return cast("GeneratedImages", result)
 
 
 async def quote(runtime: Runtime, request: ImageRequest) -> Quote | None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from minimax.api import policies
 from minimax.api.replies import Reply
@@ -17,7 +17,7 @@ from minimax.spending.buy_once import Accepted, PaidRequest, buy_once
 from minimax.spending.consent import Consent, Quote
 from minimax.spending.wording import doubt_note, estimate_text, show_usd, still_in_doubt_error
 
-__all__ = ["BilledRequest", "BoughtResult", "buy_result", "quote_result"]
+__all__ = ["BilledRequest", "buy_result", "quote_result"]
 
 DEADLINE_MARGIN_SECONDS: Final = 10.0
 """Beyond the policy's own deadline, a request that still has no outcome has none."""
@@ -61,21 +61,13 @@ class BilledRequest:
     )
 
 
-class BoughtResult(NamedTuple):
-    """The tool's result, and the row of its purchase."""
-
-    key: str
-    result: dict[str, Any]
-
-
 async def buy_result(
     runtime: Runtime,
     request: BilledRequest,
     *,
     second_charge_agreed: bool,
     within_seconds: float | None,
-    receive: bool = True,
-) -> BoughtResult:
+) -> dict[str, Any]:
     """The result, bought now or by an earlier call whose answer was lost; arguments as `buy_once`.
 
     Raises:
@@ -111,7 +103,6 @@ async def buy_result(
         ),
         second_charge_agreed=second_charge_agreed,
         within_seconds=within_seconds,
-        receive=receive,
     )
     handed_over = (
         "This was made by an earlier call whose answer was lost; it is handed over and nothing "
@@ -124,8 +115,7 @@ async def buy_result(
     )
     if runtime.ledger.trouble:
         next_step += f" {runtime.ledger.trouble}"
-    result = {**bought.result, "reused": bought.reused, "next_step": next_step}
-    return BoughtResult(bought.record.key, result)
+    return {**bought.result, "reused": bought.reused, "next_step": next_step}
 
 
 async def quote_result(runtime: Runtime, request: BilledRequest, what: str) -> Quote | None:

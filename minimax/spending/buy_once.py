@@ -19,7 +19,7 @@ from minimax.ledger.records import Beginning, Decision, Purchase, Record, State
 from minimax.runtime import Runtime
 from minimax.spending.wording import limit_error
 
-__all__ = ["Accepted", "Bought", "PaidRequest", "buy_once", "receive_answer", "remaining_seconds"]
+__all__ = ["Accepted", "Bought", "PaidRequest", "buy_once", "remaining_seconds"]
 
 OTHER_PROCESS_PAUSE_SECONDS: Final = 0.5
 """Between looks at a request that another process of this user is making."""
@@ -103,7 +103,6 @@ async def buy_once(
     *,
     second_charge_agreed: bool,
     within_seconds: float | None,
-    receive: bool = True,
 ) -> Bought:
     """Buy it, join it, or hand over what was bought before.
 
@@ -112,7 +111,6 @@ async def buy_once(
         wanted: What is to be bought.
         second_charge_agreed: Buy although an earlier identical attempt ended in doubt.
         within_seconds: Answer after this long at the latest; what was begun goes on.
-        receive: Count the answer as given to this call; else the caller calls `receive_answer`.
 
     Raises:
         SpendingLimitError: It would exceed the daily limit; nothing was sent.
@@ -136,8 +134,7 @@ async def buy_once(
     if not runtime.host_listens():
         await caller.leave()
         raise wanted.still_working_error()
-    if receive:
-        await receive_answer(runtime, record.key)
+    await _receive_answer(runtime, record.key)
     return Bought(
         record=record,
         task_id=accepted.task_id,
@@ -163,7 +160,7 @@ class _Caller:
             await leave_purchase(self._runtime, self.key)
 
 
-async def receive_answer(runtime: Runtime, key: str) -> None:
+async def _receive_answer(runtime: Runtime, key: str) -> None:
     """This call is answered with a purchase; in plain Python the answer has arrived by that."""
     if runtime.call is not None:
         await runtime.deliveries.answer(runtime.call.id, key)

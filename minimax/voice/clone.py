@@ -155,7 +155,7 @@ class _CloneJob:
     ) -> ClonedVoice:
         """Make the voice with a preview, which is billed; errors as `clone`."""
         model = self._request.model or DEFAULT_SPEECH_MODEL
-        bought = await buy_result(
+        result = await buy_result(
             self._runtime,
             BilledRequest(
                 kind=Kind.CLONE_PREVIEW,
@@ -173,9 +173,8 @@ class _CloneJob:
             second_charge_agreed=second_charge_agreed,
             within_seconds=within_seconds,
         )
-        voice = dict(bought.result)
-        del voice["reused"]
-        return cast("ClonedVoice", voice)
+        del result["reused"]
+        return cast("ClonedVoice", result)
 
     async def _identify(self) -> dict[str, Any]:
         """What makes two clones identical: the recordings' content, and what was asked for."""

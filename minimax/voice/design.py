@@ -53,13 +53,13 @@ async def design(
         MaybeChargedError: It was sent, and whether it was made and charged is not known.
         MiniMaxError: MiniMax refused or could not be reached.
     """
-    bought = await buy_result(
+    result = await buy_result(
         runtime,
         await _prepare(runtime, request),
         second_charge_agreed=second_charge_agreed,
         within_seconds=within_seconds,
     )
-    return cast("DesignedVoice", bought.result)
+    return cast("DesignedVoice", result)
 
 
 async def quote(runtime: Runtime, request: DesignRequest) -> Quote | None:

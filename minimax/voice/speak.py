@@ -88,13 +88,13 @@ async def speak(
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
     await runtime.deliveries.note_use(request.voice_id)
-    bought = await buy_result(
+    result = await buy_result(
         runtime,
         await _prepare(runtime, request),
         second_charge_agreed=second_charge_agreed,
         within_seconds=within_seconds,
     )
-    return cast("Speech", bought.result)
+    return cast("Speech", result)
 
 
 async def quote(runtime: Runtime, request: SpeechRequest) -> Quote | None:
