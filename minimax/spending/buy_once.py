@@ -7,7 +7,7 @@ before anybody is told.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -262,7 +262,12 @@ async def _begin_with_ours(
     """The ledger's decision, with purchases of other accounts left out."""
     ignoring: list[str] = []
     while True:
-        beginning = await _begin(runtime, wanted, second_charge_agreed, ignoring)
+        beginning = await runtime.ledger.begin(
+            wanted.purchase,
+            second_charge_agreed=second_charge_agreed,
+            limit_usd=runtime.settings.daily_limit_usd,
+            ignoring=ignoring,
+        )
         record = beginning.record
         if beginning.decision is not Decision.HAND_OVER or record is None:
             return beginning
@@ -270,20 +275,6 @@ async def _begin_with_ours(
             return beginning
         await runtime.ledger.abandon(record.key)
         ignoring.append(record.key)
-
-
-async def _begin(
-    runtime: Runtime,
-    wanted: PaidRequest,
-    second_charge_agreed: bool,  # noqa: FBT001 - an internal step
-    ignoring: Sequence[str],
-) -> Beginning:
-    return await runtime.ledger.begin(
-        wanted.purchase,
-        second_charge_agreed=second_charge_agreed,
-        limit_usd=runtime.settings.daily_limit_usd,
-        ignoring=ignoring,
-    )
 
 
 async def _can_be_handed_over(wanted: PaidRequest, record: Record) -> bool:

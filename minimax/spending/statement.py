@@ -16,7 +16,7 @@ from minimax.settings import GLOBAL_HOST, MAINLAND_HOST
 from minimax.spending.wording import show_usd
 from minimax.tool_results import AccountStatus, PlanQuotaRow
 
-__all__ = ["kind_of_key", "make_statement", "read_spending", "summarize_quota"]
+__all__ = ["kind_of_key", "make_statement", "summarize_quota"]
 
 TOOLS: Final[Mapping[Kind, str]] = MappingProxyType(
     {
@@ -44,8 +44,10 @@ async def make_statement(runtime: Runtime) -> AccountStatus:
     """What a person asks about their money. Free; never fails for what MiniMax does not tell."""
     quota, note = await _read_quota(runtime)
     settings = runtime.settings
-    spending = await read_spending(runtime)
-    spent_usd = sum(spending["24 hours"].values())
+    spans = {
+        days: await _sum_by_tool(runtime, days) for days in (*range(1, SHOWN_DAYS + 1), MONTH_DAYS)
+    }
+    spent_usd = sum(spans[1].values())
     limit_usd = settings.daily_limit_usd
     trouble = await runtime.ledger.read_trouble()
     host = (await runtime.client()).host
@@ -58,10 +60,10 @@ async def make_statement(runtime: Runtime) -> AccountStatus:
         host="the sandbox on this computer" if settings.sandbox else host,
         region="sandbox" if settings.sandbox else REGIONS.get(host, "a host of your own"),
         key_kind="none needed" if settings.sandbox else kind_of_key(settings.api_key),
-        spent_24_hours_usd=spending["24 hours"],
-        spent_7_days_usd=spending["7 days"],
-        spent_30_days_usd=spending["30 days"],
-        spent_by_day_usd=await _sum_days(runtime),
+        spent_24_hours_usd=spans[1],
+        spent_7_days_usd=spans[SHOWN_DAYS],
+        spent_30_days_usd=spans[MONTH_DAYS],
+        spent_by_day_usd=_sum_by_day(spans),
         daily_limit_usd=limit_usd,
         left_of_limit_usd=None if limit_usd is None else round(max(limit_usd - spent_usd, 0.0), 4),
         ask_above_usd=settings.ask_above_usd,
@@ -71,22 +73,14 @@ async def make_statement(runtime: Runtime) -> AccountStatus:
     )
 
 
-async def read_spending(runtime: Runtime) -> dict[str, dict[str, float]]:
-    """List prices in dollars by tool, of the last 24 hours, 7 days and 30 days."""
-    spans = {"24 hours": 1, "7 days": SHOWN_DAYS, "30 days": MONTH_DAYS}
-    return {span: await _sum_by_tool(runtime, days) for span, days in spans.items()}
-
-
 async def _sum_by_tool(runtime: Runtime, days: int) -> dict[str, float]:
     sums = await runtime.ledger.sum_spending(days * DAY_SECONDS)
     return {TOOLS[kind]: round(usd, 4) for kind, usd in sums.items()}
 
 
-async def _sum_days(runtime: Runtime) -> list[float]:
-    totals = [0.0]
-    for days in range(1, SHOWN_DAYS + 1):
-        sums = await runtime.ledger.sum_spending(days * DAY_SECONDS)
-        totals.append(sum(sums.values()))
+def _sum_by_day(spans: Mapping[int, Mapping[str, float]]) -> list[float]:
+    """Each day's own sum, from the sums of ever longer spans."""
+    totals = [0.0, *(sum(spans[days].values()) for days in range(1, SHOWN_DAYS + 1))]
     return [round(max(late - early, 0.0), 4) for early, late in pairwise(totals)]
 
 
