@@ -1,7 +1,6 @@
 """Makes images from a prompt and saves them, also for use as frames of a video."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -74,8 +73,9 @@ async def make(
 async def quote(runtime: Runtime, request: ImageRequest) -> Quote | None:
     """The price to put before the person; None where none has to be agreed to."""
     what = "An image" if request.n == 1 else f"{request.n} images"
+    priced = Quote(f"{what} ({IMAGE_MODEL})", estimate_images(request.n))
     with ExitStack() as opened:
-        return await quote_result(runtime, await _prepare(runtime, request, opened), what)
+        return await quote_result(runtime, priced, partial(_prepare, runtime, request, opened))
 
 
 async def _prepare(runtime: Runtime, request: ImageRequest, opened: ExitStack) -> BilledRequest:
@@ -85,7 +85,7 @@ async def _prepare(runtime: Runtime, request: ImageRequest, opened: ExitStack) -
     folder = await asyncio.to_thread(
         paths.resolve_output_folder, request.output_directory, settings=runtime.settings
     )
-    body, identity = await asyncio.to_thread(_write_body, request, runtime.settings, opened)
+    body, description = await asyncio.to_thread(_write_body, request, runtime.settings, opened)
     return BilledRequest(
         kind=Kind.IMAGE,
         tool="text_to_image",
@@ -93,7 +93,7 @@ async def _prepare(runtime: Runtime, request: ImageRequest, opened: ExitStack) -
         model=IMAGE_MODEL,
         prompt=request.prompt,
         price_usd=estimate_images(request.n),
-        identity={**identity, "folder": str(folder)},
+        identity={"body": description, "folder": str(folder)},
         send=partial(_send, runtime, body),
         make_result=partial(_make_result, runtime, folder),
         opened=opened,
@@ -102,11 +102,11 @@ async def _prepare(runtime: Runtime, request: ImageRequest, opened: ExitStack) -
 
 def _write_body(
     request: ImageRequest, settings: Settings, opened: ExitStack
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[dict[str, Any], str]:
     """The request's body, and what makes it identical to another one."""
     subject = _parse_subject(request, settings)
     body = _body(request, subject, opened)
-    return body, json.loads(describe_body(body))
+    return body, describe_body(body)
 
 
 def _parse_subject(request: ImageRequest, settings: Settings) -> Source | None:

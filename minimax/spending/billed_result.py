@@ -11,13 +11,14 @@ from typing import Any, Final
 from minimax.api import policies
 from minimax.api.replies import Reply
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
-from minimax.ledger.records import CHEAP_USD, Kind, Purchase, Record, would_buy
+from minimax.ledger.records import CHEAP_USD, Kind, Purchase, Record
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import Accepted, PaidRequest, buy_once
-from minimax.spending.consent import Consent, Quote
+from minimax.spending.consent import Quote, quote_purchase
 from minimax.spending.wording import doubt_note, estimate_text, show_usd, still_in_doubt_error
+from minimax.validation import is_http_url
 
-__all__ = ["BilledRequest", "buy_result", "quote_result"]
+__all__ = ["BilledRequest", "buy_result", "keep_link", "quote_result"]
 
 DEADLINE_MARGIN_SECONDS: Final = 10.0
 """Beyond the policy's own deadline, a request that still has no outcome has none."""
@@ -118,14 +119,20 @@ async def buy_result(
     return {**bought.result, "reused": bought.reused, "next_step": next_step}
 
 
-async def quote_result(runtime: Runtime, request: BilledRequest, what: str) -> Quote | None:
-    """The price of `what`, to put before the person; None where none has to be agreed to."""
-    priced = Quote(f"{what} ({request.model})", request.price_usd)
-    if not runtime.get_shared(Consent).must_ask(priced):
-        return None
-    earlier = await runtime.ledger.peek(_purchase(runtime, request))
-    buys = would_buy(earlier, price_usd=request.price_usd, second_charge_agreed=True)
-    return priced if buys else None
+async def quote_result(
+    runtime: Runtime, priced: Quote, prepare: Callable[[], Awaitable[BilledRequest]]
+) -> Quote | None:
+    """The price to put before the person, as `quote_purchase` of what `prepare` makes."""
+
+    async def prepare_purchase() -> Purchase:
+        return _purchase(runtime, await prepare())
+
+    return await quote_purchase(runtime, priced, prepare_purchase)
+
+
+def keep_link(sound: str) -> str:
+    """What the ledger keeps of a sound in a reply: its link, but none that comes as hex."""
+    return sound if is_http_url(sound) else ""
 
 
 def _purchase(runtime: Runtime, request: BilledRequest) -> Purchase:

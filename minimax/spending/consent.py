@@ -1,18 +1,18 @@
 """Whether the person agrees to a price, where the host can ask and the price is worth asking."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
 from minimax.errors import DeclinedError
-from minimax.ledger.records import UNPRICED_USD
+from minimax.ledger.records import UNPRICED_USD, Purchase, would_buy
 from minimax.runtime import Runtime
 from minimax.spending.wording import show_usd
 
-__all__ = ["Consent", "PriceAnswer", "Quote"]
+__all__ = ["Consent", "PriceAnswer", "Quote", "quote_purchase"]
 
 STOP: Final = "Stop"
-BUY: Final = "Go on"
 BUY_AND_ASK_NO_MORE: Final = "Go on, and ask no more up to this price"
 
 
@@ -86,3 +86,21 @@ class Consent:
             )
         if choice == BUY_AND_ASK_NO_MORE:
             self._agreed_up_to_usd = max(self._agreed_up_to_usd, quote.counted_usd)
+
+
+async def quote_purchase(
+    runtime: Runtime, priced: Quote, prepare: Callable[[], Awaitable[Purchase]]
+) -> Quote | None:
+    """The price to put before the person; None where none has to be agreed to.
+
+    Args:
+        runtime: What the calls share.
+        priced: What the call would buy.
+        prepare: Makes the purchase; awaited only for a price that is worth asking about, since it
+            may read files.
+    """
+    if not runtime.get_shared(Consent).must_ask(priced):
+        return None
+    earlier = await runtime.ledger.peek(await prepare())
+    buys = would_buy(earlier, price_usd=priced.price_usd, second_charge_agreed=True)
+    return priced if buys else None

@@ -13,7 +13,7 @@ from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedErro
 from minimax.ledger.records import Kind, Purchase, Record, State, would_buy
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import Accepted, Bought, PaidRequest, buy_once, remaining_seconds
-from minimax.spending.consent import Consent, Quote
+from minimax.spending.consent import Quote, quote_purchase
 from minimax.spending.wording import doubt_note, estimate_text, still_in_doubt_error
 from minimax.tool_results import SubmittedVideo
 from minimax.video import apis
@@ -102,12 +102,11 @@ async def quote(runtime: Runtime, request: VideoRequest) -> Quote | None:
         video = await asyncio.to_thread(prepare, request, settings=runtime.settings, opened=opened)
         size = [video.model, video.resolution, video.duration and f"{video.duration} s"]
         what = f"A video ({', '.join(str(part) for part in size if part)})"
-        priced = Quote(what, video.list_price_usd)
-        if not runtime.get_shared(Consent).must_ask(priced):
-            return None
-        purchase = await asyncio.to_thread(_purchase, runtime, video)
-    buys = await _would_buy(runtime, purchase, second_charge_agreed=True)
-    return priced if buys else None
+        return await quote_purchase(
+            runtime,
+            Quote(what, video.list_price_usd),
+            partial(asyncio.to_thread, _purchase, runtime, video),
+        )
 
 
 async def _would_buy(runtime: Runtime, purchase: Purchase, *, second_charge_agreed: bool) -> bool:

@@ -23,12 +23,12 @@ from minimax.limits import ACCURACY, CLONE_PREVIEW_CHARACTERS, TEXT_VALIDATION_C
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.settings import Settings
-from minimax.spending.billed_result import BilledRequest, buy_result
-from minimax.spending.consent import Consent, Quote
+from minimax.spending.billed_result import BilledRequest, buy_result, keep_link, quote_result
+from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_speech
 from minimax.spending.wording import unused_voice_text
 from minimax.tool_results import ClonedVoice
-from minimax.validation import check_length, check_range, is_http_url
+from minimax.validation import check_length, check_range
 from minimax.voice.voice_ids import check_voice_id
 
 __all__ = ["CloneRequest", "clone", "quote"]
@@ -80,11 +80,14 @@ async def clone(
     recordings = await asyncio.to_thread(_parse_recordings, request, runtime.settings)
     job = _CloneJob(runtime, request, recordings)
     if request.preview_text is not None:
-        return await job.buy_with_preview(
-            request.preview_text,
+        result = await buy_result(
+            runtime,
+            await job.prepare_preview(),
             second_charge_agreed=second_charge_agreed,
             within_seconds=within_seconds,
         )
+        del result["reused"]
+        return cast("ClonedVoice", result)
     identities = [await asyncio.to_thread(identify, source) for source in recordings]
     # A recording may be a data: URI of 28 MB, which must not be kept for as long as the result.
     key = runtime.work_key("clone", replace(request, audio="", prompt_audio=None), *identities)
@@ -102,8 +105,13 @@ async def quote(runtime: Runtime, request: CloneRequest) -> Quote | None:
         return None
     model = request.model or DEFAULT_SPEECH_MODEL
     price_usd = estimate_speech(model, request.preview_text)
+
+    async def prepare() -> BilledRequest:
+        recordings = await asyncio.to_thread(_parse_recordings, request, runtime.settings)
+        return await _CloneJob(runtime, request, recordings).prepare_preview()
+
     priced = Quote(f"The preview of a cloned voice ({model})", price_usd)
-    return priced if runtime.get_shared(Consent).must_ask(priced) else None
+    return await quote_result(runtime, priced, prepare)
 
 
 class _Recordings(NamedTuple):
@@ -150,31 +158,23 @@ class _CloneJob:
         """Make the voice, without a preview."""
         return await _result(self._runtime, await self._send())
 
-    async def buy_with_preview(
-        self, preview_text: str, *, second_charge_agreed: bool, within_seconds: float | None
-    ) -> ClonedVoice:
-        """Make the voice with a preview, which is billed; errors as `clone`."""
+    async def prepare_preview(self) -> BilledRequest:
+        """The clone with its preview, which is billed."""
         model = self._request.model or DEFAULT_SPEECH_MODEL
-        result = await buy_result(
-            self._runtime,
-            BilledRequest(
-                kind=Kind.CLONE_PREVIEW,
-                tool="voice_clone",
-                noun=f"The voice {self.voice_id} with a preview",
-                model=model,
-                prompt=preview_text,
-                price_usd=estimate_speech(model, preview_text),
-                identity=await self._identify(),
-                send=self._send,
-                make_result=self._make_result,
-                without_content=_without_preview,
-                deadline_seconds=CLONE_DEADLINE_SECONDS,
-            ),
-            second_charge_agreed=second_charge_agreed,
-            within_seconds=within_seconds,
+        text = self._request.preview_text or ""
+        return BilledRequest(
+            kind=Kind.CLONE_PREVIEW,
+            tool="voice_clone",
+            noun=f"The voice {self.voice_id} with a preview",
+            model=model,
+            prompt=text,
+            price_usd=estimate_speech(model, text),
+            identity=await self._identify(),
+            send=self._send,
+            make_result=self._make_result,
+            without_content=_without_preview,
+            deadline_seconds=CLONE_DEADLINE_SECONDS,
         )
-        del result["reused"]
-        return cast("ClonedVoice", result)
 
     async def _identify(self) -> dict[str, Any]:
         """What makes two clones identical: the recordings' content, and what was asked for."""
@@ -327,7 +327,7 @@ async def _request_clone(
 
 def _without_preview(reply: dict[str, Any]) -> dict[str, Any]:
     """The reply as the ledger keeps it: a link, but no sound as hex."""
-    return reply if is_http_url(reply["demo_audio"]) else {**reply, "demo_audio": ""}
+    return {**reply, "demo_audio": keep_link(reply["demo_audio"])}
 
 
 def _digest(source: Source, field: str, requirements: MediaRequirements) -> str:

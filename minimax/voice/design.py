@@ -15,12 +15,12 @@ from minimax.files import paths
 from minimax.ledger.records import Kind
 from minimax.limits import DESIGN_PREVIEW_CHARACTERS
 from minimax.runtime import Runtime
-from minimax.spending.billed_result import BilledRequest, buy_result, quote_result
+from minimax.spending.billed_result import BilledRequest, buy_result, keep_link, quote_result
 from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_preview
 from minimax.spending.wording import unused_voice_text
 from minimax.tool_results import DesignedVoice
-from minimax.validation import check_length, is_http_url
+from minimax.validation import check_length
 from minimax.voice.voice_ids import check_voice_id
 
 __all__ = ["DesignRequest", "design", "quote"]
@@ -64,7 +64,10 @@ async def design(
 
 async def quote(runtime: Runtime, request: DesignRequest) -> Quote | None:
     """The price to put before the person; None where none has to be agreed to."""
-    return await quote_result(runtime, await _prepare(runtime, request), "A designed voice")
+    priced = Quote(
+        f"A designed voice ({VOICE_DESIGN_MODEL})", estimate_preview(request.preview_text)
+    )
+    return await quote_result(runtime, priced, partial(_prepare, runtime, request))
 
 
 async def _prepare(runtime: Runtime, request: DesignRequest) -> BilledRequest:
@@ -96,7 +99,7 @@ async def _send(runtime: Runtime, body: Mapping[str, Any]) -> DesignReply:
 
 def _without_preview(reply: dict[str, Any]) -> dict[str, Any]:
     """The reply as the ledger keeps it: the voice, but no sound as hex."""
-    return reply if is_http_url(reply["trial_audio"]) else {**reply, "trial_audio": ""}
+    return {**reply, "trial_audio": keep_link(reply["trial_audio"])}
 
 
 async def _make_result(

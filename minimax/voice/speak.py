@@ -35,7 +35,7 @@ from minimax.limits import (
     VOLUME,
 )
 from minimax.runtime import Runtime
-from minimax.spending.billed_result import BilledRequest, buy_result, quote_result
+from minimax.spending.billed_result import BilledRequest, buy_result, keep_link, quote_result
 from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_speech
 from minimax.tool_results import Speech
@@ -99,8 +99,13 @@ async def speak(
 
 async def quote(runtime: Runtime, request: SpeechRequest) -> Quote | None:
     """The price to put before the person; None where none has to be agreed to."""
-    what = f"Speech of {len(request.text):,} characters"
-    return await quote_result(runtime, await _prepare(runtime, request), what)
+    speech = await _prepare(runtime, request)  # its price depends on what the voice has done
+
+    async def prepare() -> BilledRequest:
+        return speech
+
+    what = f"Speech of {len(request.text):,} characters ({request.model})"
+    return await quote_result(runtime, Quote(what, speech.price_usd), prepare)
 
 
 async def _prepare(runtime: Runtime, request: SpeechRequest) -> BilledRequest:
@@ -168,7 +173,7 @@ async def _send(runtime: Runtime, request: SpeechRequest) -> SpeechReply:
 def _without_audio(reply: dict[str, Any]) -> dict[str, Any]:
     """The reply as the ledger keeps it: a link, but no sound as hex."""
     data = reply["data"]
-    return reply if is_http_url(data["audio"]) else {**reply, "data": {**data, "audio": ""}}
+    return {**reply, "data": {**data, "audio": keep_link(data["audio"])}}
 
 
 def _body(request: SpeechRequest) -> dict[str, Any]:

@@ -22,8 +22,11 @@ from minimax.runtime import Runtime
 from minimax.sandbox import Sandbox
 from minimax.settings import Settings
 from minimax.spending.consent import Consent, PriceAnswer, Quote
+from minimax.voice import clone
 from tests.support import samples
-from tests.support.in_process import call, failure
+from tests.support.in_process import call, failure, use_runtime
+from tests.support.paid_jobs import wait_until
+from tests.support.virtual_time import VirtualTime
 
 pytestmark = pytest.mark.anyio
 
@@ -229,6 +232,21 @@ async def test_a_clone_asks_for_its_preview_and_not_without_one(
         assert not any(seen.path == "/v1/files/upload" for seen in sandbox.requests)
         await call(client, "voice_clone", audio=str(recording))
     assert len(person.questions) == 1
+
+
+async def test_a_clone_whose_answer_was_lost_is_handed_over_without_a_question(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
+) -> None:
+    recording = str(samples.put(home / "me.wav", samples.wav()))
+    request = clone.CloneRequest(audio=recording, preview_text="Hello.")
+    asking = replace(settings, ask_above_usd=0.0)
+    async with use_runtime(asking, sandbox, time) as running:
+        assert await clone.quote(running, request) is not None
+        leaving = asyncio.create_task(clone.clone(running, request))
+        await wait_until(lambda: running.background.tasks)
+        leaving.cancel()
+        await asyncio.wait({leaving, *running.background.tasks})
+        assert await clone.quote(running, request) is None
 
 
 # --- a host that promises to ask and never answers ---------------------------------------------
