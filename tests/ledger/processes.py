@@ -17,26 +17,9 @@ from minimax.ledger.owners import Owner
 from minimax.ledger.sqlite import FILE_NAME, SqliteLedger
 from tests.ledger.suite import ManualClock
 from tests.support.host import ROOT
+from tests.support.killable import SimulatedOwner
 
 __all__ = ["LegacyProcesses", "SqliteStore", "execute_sql", "open_store", "start_process"]
-
-
-class ListedOwner(Owner):
-    """Its life is a name in a set."""
-
-    def __init__(self, folder: Path, alive: set[str]) -> None:
-        super().__init__(folder)
-        self._alive = alive
-        alive.add(self.id)
-
-    def show_life(self) -> None:
-        """It is in the set."""
-
-    def is_gone(self, owner_id: str) -> bool | None:
-        return owner_id not in self._alive
-
-    def close(self) -> None:
-        self._alive.discard(self.id)
 
 
 class LegacyProcesses(Processes):
@@ -66,7 +49,7 @@ class SqliteStore:
     ledgers: list[tuple[SqliteLedger, Owner]] = field(default_factory=list)
 
     async def open(self, **options: Any) -> SqliteLedger:
-        owner = ListedOwner(self.folder, self.alive)
+        owner = SimulatedOwner(self.folder, self.alive)
         ledger = SqliteLedger(
             self.folder,
             clock=self.clock.ledger_clock,

@@ -10,19 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given
-from hypothesis import settings as effort
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import minimax_server
 from minimax import runtime
 from minimax.errors import MaybeChargedError, MiniMaxError, RefusedError, UnansweredError
-from minimax.ledger.base import Ledger
-from minimax.ledger.owners import Owner
 from minimax.ledger.records import Kind, Record, State
 from minimax.ledger.sqlite import SqliteLedger
 from minimax.runtime import Runtime
@@ -31,6 +28,14 @@ from minimax.settings import Settings
 from minimax.tool_results import SubmittedVideo
 from tests.conftest import KEY
 from tests.support import samples
+from tests.support.killable import (
+    BEFORE_OR_AFTER,
+    INSTANT,
+    LONGER,
+    KillableServer,
+    attempt_call,
+    try_schedules,
+)
 from tests.support.paid_jobs import (
     LOST,
     SLOW,
@@ -759,75 +764,6 @@ async def test_who_joined_a_server_that_is_then_killed_is_told_of_the_doubt(
 # --- whatever happens --------------------------------------------------------------------------
 
 
-class SimulatedOwner(Owner):
-    """A process that can be killed without ending this one."""
-
-    def __init__(self, folder: Path, alive: set[str]) -> None:
-        super().__init__(folder)
-        self._alive = alive
-        alive.add(self.id)
-
-    def show_life(self) -> None:
-        pass
-
-    def is_gone(self, owner_id: str) -> bool:
-        return owner_id not in self._alive
-
-    def die(self) -> None:
-        self._alive.discard(self.id)
-
-
-class KillableLedger:
-    """A ledger that a killed process can no longer write to."""
-
-    def __init__(self, ledger: SqliteLedger) -> None:
-        self._ledger = ledger
-        self.killed = False
-
-    def __getattr__(self, name: str) -> Any:
-        return write_nothing if self.killed else getattr(self._ledger, name)
-
-
-async def write_nothing(*args: object, **kwargs: object) -> None:
-    """What a dead process would have written."""
-
-
-class KillableServer:
-    """A server of the user that a schedule may kill; the next one takes its place."""
-
-    def __init__(self, settings: Settings, alive: set[str]) -> None:
-        self._settings = settings
-        self._alive = alive
-        self.calls: set[asyncio.Task[Any]] = set()
-        self._start()
-
-    def _start(self) -> None:
-        self._owner = SimulatedOwner(self._settings.state_dir, self._alive)
-        ledger = SqliteLedger(self._settings.state_dir, owner=self._owner)
-        self._ledger = KillableLedger(ledger)
-        self.running = Runtime(
-            lambda: self._settings,
-            clock=VirtualTime().clock,
-            open_ledger=lambda _: cast("Ledger", self._ledger),
-        )
-        assert self.running.ledger is not None
-
-    async def call(self, prompt: str) -> SubmittedVideo:
-        return await buy(self.running, prompt=prompt)
-
-    async def kill(self) -> None:
-        """Kill -9: nothing that was under way gets to write another word."""
-        dead, calls = self.running, list(self.calls)
-        work = dead.background.tasks
-        self._owner.die()
-        self._ledger.killed = True
-        self._start()
-        for task in [*calls, *work]:
-            task.cancel()
-        await asyncio.gather(*calls, *work, return_exceptions=True)
-        await dead.aclose()
-
-
 @dataclass(frozen=True)
 class Attempt:
     """One call: what goes wrong on its way, and when its caller goes away (None: never)."""
@@ -847,9 +783,6 @@ class Intent:
     attempts: tuple[Attempt, ...]
 
 
-BEFORE_OR_AFTER: Any = st.sampled_from(["before", "after"])
-INSTANT = st.sampled_from([0.0, 0.002, 0.005, 0.01, 0.02])
-LONGER: Any = st.sampled_from([0.015, 0.03])
 REFUSALS: Any = st.sampled_from([{"status": 429}, {"code": 1002}, {"code": 1008}])
 """MiniMax says that it did nothing, and that is true."""
 DOUBTS: Any = st.sampled_from(
@@ -902,12 +835,7 @@ async def call_until_settled(
         if attempt.fault is not None:
             sandbox.faults.add(attempt.fault)
         server = servers[intent.server]
-        call = asyncio.create_task(server.call(intent.prompt))
-        server.calls.add(call)
-        await asyncio.wait({call}, timeout=attempt.gone_after_seconds)
-        if not call.done():
-            await (server.kill() if attempt.killed else cancel_and_wait(call))
-        server.calls.discard(call)
+        call = await attempt_call(server, buy(server.running, prompt=intent.prompt), attempt)
         try:
             return str((await call)["task_id"])
         except MaybeChargedError:
@@ -915,11 +843,6 @@ async def call_until_settled(
         except (MiniMaxError, asyncio.CancelledError):
             continue  # nothing was charged, or nobody was told: call again with the same words
     raise AssertionError
-
-
-async def cancel_and_wait(call: asyncio.Task[Any]) -> None:
-    call.cancel()
-    await asyncio.wait({call})
 
 
 async def play(intents: list[Intent], settings: Settings) -> None:
@@ -931,17 +854,11 @@ async def play(intents: list[Intent], settings: Settings) -> None:
             *(call_until_settled(intent, servers, sandbox) for intent in intents)
         )
         for server in servers:
-            await asyncio.wait(paid_work(server.running))
-            await server.running.aclose()
+            await server.finish()
         ledger = SqliteLedger(settings.state_dir)
         jobs = await ledger.newest(1000, kinds=[Kind.VIDEO])
         await ledger.aclose()
     check_promises(intents, got, sandbox, jobs)
-
-
-def paid_work(running: Runtime) -> list["asyncio.Task[Any]"]:
-    """What is still under way; never empty, which `asyncio.wait` would not take."""
-    return [*running.background.paid_tasks, asyncio.create_task(asyncio.sleep(0))]
 
 
 def check_promises(
@@ -963,15 +880,7 @@ def check_promises(
     assert [job for job in jobs if job.state is State.SUBMITTING] == []
 
 
-@pytest.mark.filterwarnings(
-    "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
-)  # a killed server closes nothing; its system does
-@effort(
-    max_examples=40,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@try_schedules(40)
 @given(intents=st.lists(INTENTS, min_size=1, max_size=4))
 def test_no_schedule_of_faults_cancellations_and_kills_buys_a_video_twice_or_loses_one(
     intents: list[Intent], settings: Settings, tmp_path_factory: pytest.TempPathFactory

@@ -1,34 +1,36 @@
 """No schedule of faults, cancellations and kills buys twice or loses a purchase, for every tool."""
 
 import asyncio
-import contextlib
 import gc
 import itertools
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given
-from hypothesis import settings as effort
+from hypothesis import given
 from hypothesis import strategies as st
 
 import minimax_server
 from minimax import runtime
 from minimax.errors import MaybeChargedError, MiniMaxError
-from minimax.ledger.base import Ledger
-from minimax.ledger.clock import LedgerClock
 from minimax.ledger.records import Kind, Record, State
 from minimax.ledger.sqlite import SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
-from tests.spending.test_buy_once import KillableLedger, SimulatedOwner
 from tests.support import samples
+from tests.support.killable import (
+    BEFORE_OR_AFTER,
+    INSTANT,
+    LONGER,
+    KillableServer,
+    SimulatedOwner,
+    attempt_call,
+    try_schedules,
+)
 from tests.support.paid_jobs import PAID_TOOLS, RECORDING, PaidTool
-from tests.support.virtual_time import VirtualTime
 
 NUMBER_OF_WISHES = 2
 """Different requests, told apart in the ledger by their prompt."""
@@ -68,9 +70,6 @@ class Told:
     of_doubt: bool = False
 
 
-BEFORE_OR_AFTER: Any = st.sampled_from(["before", "after"])
-INSTANT = st.sampled_from([0.0, 0.002, 0.005, 0.01, 0.02])
-LONGER: Any = st.sampled_from([0.015, 0.03])
 ENDS: Any = st.one_of(
     st.builds(lambda when, delay: {"when": when, "delay_seconds": delay}, BEFORE_OR_AFTER, LONGER),
     st.sampled_from([{"status": 429}, {"code": 1002}, {"code": 1008}]),
@@ -101,59 +100,13 @@ INTENTS = st.builds(
 )
 
 
-class DeadProcessError(Exception):
-    """A process that was killed would have decided something."""
-
-
-class Server:
-    """A server of the user that a schedule may kill; the next one takes its place."""
-
-    def __init__(self, settings: Settings, alive: set[str]) -> None:
-        self._settings = settings
-        self._alive = alive
-        self.calls: set[asyncio.Task[Any]] = set()
-        self._start()
-
-    def _start(self) -> None:
-        self._owner = owner = SimulatedOwner(self._settings.state_dir, self._alive)
-
-        def tell_time() -> float:
-            """No transaction that needs the time is finished after the kill."""
-            if owner.is_gone(owner.id):
-                raise DeadProcessError
-            return time.time()
-
-        clock = LedgerClock(wall=tell_time)
-        self._ledger = KillableLedger(
-            SqliteLedger(self._settings.state_dir, clock=clock, owner=owner)
-        )
-        self.running = Runtime(
-            lambda: self._settings,
-            clock=VirtualTime().clock,
-            open_ledger=lambda _: cast("Ledger", self._ledger),
-        )
-        assert self.running.ledger is not None
-
-    async def kill(self) -> None:
-        """Kill -9: nothing that was under way gets to write another word."""
-        dead, calls, work = self.running, list(self.calls), self.running.background.tasks
-        self._owner.die()
-        self._ledger.killed = True
-        self._start()
-        for task in [*calls, *work]:
-            task.cancel()
-        await asyncio.gather(*calls, *work, return_exceptions=True)
-        with contextlib.suppress(DeadProcessError):
-            await dead.aclose()
-
-
 async def call_tool(server: Runtime, tool: PaidTool, request: int) -> dict[str, Any]:
     with runtime.use(server):
         return dict(await getattr(minimax_server, tool.name)(**tool.vary(request)))
 
 
 async def call_until_settled(
-    intent: Intent, tool: PaidTool, servers: Sequence[Server], sandbox: Sandbox
+    intent: Intent, tool: PaidTool, servers: Sequence[KillableServer], sandbox: Sandbox
 ) -> Told:
     """Call until there is a result, or a doubt that only the person can settle."""
     told = Told()
@@ -164,12 +117,7 @@ async def call_until_settled(
             path = "/download/" if at_download else tool.path
             sandbox.faults.add(Fault(path, **attempt.fault))
         server = servers[intent.server]
-        call = asyncio.create_task(call_tool(server.running, tool, intent.request))
-        server.calls.add(call)
-        await asyncio.wait({call}, timeout=attempt.gone_after_seconds)
-        if not call.done():
-            await (server.kill() if attempt.killed else cancel_and_wait(call))
-        server.calls.discard(call)
+        call = await attempt_call(server, call_tool(server.running, tool, intent.request), attempt)
         try:
             told.result = await call
         except MaybeChargedError:
@@ -184,31 +132,20 @@ async def call_until_settled(
     raise AssertionError
 
 
-async def cancel_and_wait(call: "asyncio.Task[Any]") -> None:
-    call.cancel()
-    await asyncio.wait({call})
-
-
 async def play(intents: list[Intent], tool: PaidTool, settings: Settings) -> None:
     sandbox, alive = Sandbox(), set[str]()
     async with serve(sandbox) as url, asyncio.timeout(120):
         settings = replace(settings, api_host=url)
-        servers = [Server(settings, alive) for _ in range(2)]
+        servers = [KillableServer(settings, alive) for _ in range(2)]
         told = await asyncio.gather(
             *(call_until_settled(intent, tool, servers, sandbox) for intent in intents)
         )
         for server in servers:
-            await finish_paid_work(server.running)
-            await server.running.aclose()
+            await server.finish()
         ledger = SqliteLedger(settings.state_dir, owner=SimulatedOwner(settings.state_dir, alive))
         found = await ledger.newest(1000, kinds=list(Kind))
         await ledger.aclose()
     check_promises(intents, told, tool, sandbox, found)
-
-
-async def finish_paid_work(running: Runtime) -> None:
-    while running.background.paid_tasks:
-        await asyncio.wait(running.background.paid_tasks)
 
 
 def check_promises(
@@ -235,15 +172,7 @@ def check_promises(
             assert any(told[i].of_doubt for i in of_request), "perhaps paid, and nobody was told"
 
 
-@pytest.mark.filterwarnings(
-    "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
-)  # a killed server closes nothing; its system does
-@effort(
-    max_examples=15,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@try_schedules(15)
 @given(intents=st.lists(INTENTS, min_size=1, max_size=4))
 @pytest.mark.parametrize("tool", [pytest.param(t, id=name) for name, t in PAID_TOOLS.items()])
 def test_no_schedule_buys_more_than_was_wanted_without_a_word_or_loses_what_was_bought(

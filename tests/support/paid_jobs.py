@@ -169,7 +169,7 @@ class PaidTool:
 
     def name_bought(self, result: Mapping[str, Any]) -> str:
         """What tells two purchases apart in the tool's results."""
-        names = ("task_id", "path", "paths", "preview_path", "voice_id")
+        names = ("task_id", "path", "paths", "voice_id")  # a preview may be lost with its process
         return str(next(result[name] for name in names if name in result))
 
 

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from minimax.sandbox.http.sockets import stop_accepting
+
 Behaviour = Callable[["Connection"], Awaitable[Any]]
 
 
@@ -114,22 +116,9 @@ async def serve_connection(
 
 
 async def close_server(server: asyncio.Server) -> None:
-    """Stop accepting, then close.
-
-    `Server.close` alone loses a connection that was accepted in this very turn of the loop: it has
-    no transport yet, cannot get one any more, and leaves an unclosed one behind.
-    """
-    loop = asyncio.get_running_loop()
-    for listening in server.sockets:
-        with suppress(NotImplementedError):  # Windows' proactor accepts in another way
-            loop.remove_reader(listening)
-    for _ in range(TURNS_TO_A_HANDLER):
-        await asyncio.sleep(0)
+    """Close, and lose no connection that was accepted a moment ago."""
+    await stop_accepting(server)
     server.close()
-
-
-TURNS_TO_A_HANDLER = 3
-"""Accepted; transport made; handler called."""
 
 
 CLOSED = object()

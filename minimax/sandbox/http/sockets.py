@@ -31,13 +31,13 @@ async def listen(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[int]:
         bound_port: int = server.sockets[0].getsockname()[1]
         yield bound_port
     finally:
-        await _stop_accepting(server)
+        await stop_accepting(server)
         server.close()
         await _close_connections(state)
         await server.wait_closed()
 
 
-async def _stop_accepting(server: asyncio.Server) -> None:
+async def stop_accepting(server: asyncio.Server) -> None:
     """Let connections that were accepted a moment ago become known to the server.
 
     `Server.close` alone loses them: they have no transport yet, and would leave an unclosed one.
