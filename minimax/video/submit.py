@@ -17,6 +17,7 @@ from minimax.spending.consent import Quote, quote_purchase
 from minimax.spending.wording import doubt_note, estimate_text, still_in_doubt_error
 from minimax.tool_results import SubmittedVideo
 from minimax.video import apis
+from minimax.video.job import follow_accepted
 from minimax.video.next_steps import POLL_AFTER_SECONDS, waiting_call
 from minimax.video.prepare import PreparedVideo, prepare
 from minimax.video.request import VideoRequest
@@ -89,6 +90,7 @@ async def submit(
             second_charge_agreed=second_charge_agreed,
             within_seconds=remaining_seconds(within_seconds, runtime.clock.now() - started),
         )
+        follow_accepted(runtime, str(bought.task_id))
         return _result_of_purchase(runtime, bought, None if bought.reused else twin)
 
 

@@ -571,7 +571,7 @@ async def test_a_file_that_is_never_named_is_an_error_that_keeps_the_job(
         _,
         api,
     ):
-        with pytest.raises(UnansweredError, match="The video is not lost") as caught:
+        with pytest.raises(UnansweredError, match="What was made is not lost") as caught:
             await query()
         assert caught.value.task_id == "7"
         assert "job 7 " in str(caught.value)

@@ -582,7 +582,9 @@ class LedgerSuite:
 
     async def _deliver(self, ledger: Ledger) -> str:
         key = await buy_accepted(ledger, make_purchase())
-        await ledger.record_status("task-1", status="completed", file_id="file-7", reply="{}")
+        await ledger.record_status(
+            "task-1", status="completed", file_id="file-7", reply="{}", is_final=True
+        )
         await ledger.record_result(key, self.RESULT)
         return key
 
@@ -662,7 +664,9 @@ class LedgerSuite:
                 await reject(ledger, key, kind)
             else:
                 await accept(ledger, key, kind, f"task-{number}")
-        await ledger.record_status("task-1", status="completed", file_id=None, reply="{}")
+        await ledger.record_status(
+            "task-1", status="completed", file_id=None, reply="{}", is_final=True
+        )
 
         async def prompts(limit: int, kinds: Sequence[Kind], status: str | None = None) -> str:
             records = await ledger.newest(limit, kinds=kinds, status=status)
@@ -689,10 +693,14 @@ class LedgerSuite:
     ) -> None:
         await buy_accepted(ledger, make_purchase())
         other = await store.open()
-        await other.record_status("task-1", status="processing", file_id="file-7", reply=None)
+        await other.record_status(
+            "task-1", status="processing", file_id="file-7", reply="{}", is_final=False
+        )
         assert (await reload_task(ledger)).finished_at is None
         store.clock.advance(SOON)
-        await other.record_status("task-1", status="completed", file_id=None, reply='{"a": 1}')
+        await other.record_status(
+            "task-1", status="completed", file_id=None, reply='{"a": 1}', is_final=True
+        )
         await other.record_path("file-7", Path("/videos/dog.mp4"))
         record = await reload_task(ledger)
         assert (record.status, record.file_id) == ("completed", "file-7")
@@ -708,8 +716,12 @@ class LedgerSuite:
         await buy_accepted(ledger, make_purchase(Kind.SPEECH))
         await buy(ledger, make_purchase(name="under way"))
         assert await ledger.count_open_jobs() == 3
-        await ledger.record_status("task-0", status="processing", file_id=None, reply=None)
-        await ledger.record_status("task-1", status="failed", file_id=None, reply="{}")
+        await ledger.record_status(
+            "task-0", status="processing", file_id=None, reply="{}", is_final=False
+        )
+        await ledger.record_status(
+            "task-1", status="failed", file_id=None, reply="{}", is_final=True
+        )
         assert await (await store.open()).count_open_jobs() == 2
         store.clock.advance(KEPT_SECONDS[Kind.VIDEO] + 1)
         assert await ledger.count_open_jobs() == 0

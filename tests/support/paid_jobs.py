@@ -113,6 +113,7 @@ async def start_server(settings: Settings, **more_env: str) -> AsyncIterator[Hos
         "MINIMAX_API_KEY": KEY,
         "MINIMAX_MCP_STATE_DIR": str(settings.state_dir),
         "MINIMAX_MCP_BASE_PATH": str(settings.base_path),
+        "MINIMAX_MCP_AUTO_SAVE": "on" if settings.auto_save else "off",
         **more_env,
     }
     async with host(env=env) as started:
