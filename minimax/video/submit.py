@@ -78,7 +78,7 @@ async def submit(
             PaidRequest(
                 purchase=purchase,
                 send=partial(_send, runtime, video),
-                deliver=_deliver_nothing,
+                deliver=partial(_deliver, runtime),
                 is_intact=_is_task_enough,
                 is_ours=partial(_is_ours, runtime),
                 find_again=partial(_find_again, runtime, video),
@@ -124,8 +124,9 @@ async def _send(runtime: Runtime, video: PreparedVideo) -> Accepted:
     return Accepted(task_id=await video.api.submit(await runtime.client(), video.body))
 
 
-async def _deliver_nothing(_: Accepted) -> Mapping[str, Any]:
-    """A video's result is its task id."""
+async def _deliver(runtime: Runtime, accepted: Accepted) -> Mapping[str, Any]:
+    """A video's result is its task id; its job is followed even if nobody waits for the answer."""
+    follow_accepted(runtime, str(accepted.task_id))
     return {}
 
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from minimax.ledger.records import Kind
 from minimax.sandbox import Fault
 from tests.jobs.conftest import QUERY, Server, World
+from tests.support.paid_jobs import SUBMIT, cancel_call
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +111,20 @@ async def test_a_video_that_the_person_fetched_is_not_saved_again(open_world: An
         await other.take_up()
         await world.time.run(world.time.sleep(60))
         assert world.downloads == 1
+
+
+async def test_a_job_whose_answer_was_lost_is_saved_and_still_handed_over(
+    open_world: Any,
+) -> None:
+    async with open_world(job_seconds=10) as world:
+        server = world.start()
+        world.sandbox.faults.add(Fault(SUBMIT, when="after", delay_seconds=0.1))
+        await cancel_call(server.generate(), once=lambda: world.sandbox.count_charges("video") == 1)
+        await world.time.run(world.time.sleep(60))
+        assert world.downloads == 1
+        task_id = await server.generate()
+        assert world.sandbox.count_charges("video") == 1
+        assert (await server.row(task_id)).path is not None
 
 
 # --- faults ------------------------------------------------------------------------------------

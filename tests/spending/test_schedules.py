@@ -40,12 +40,16 @@ EARLIER_IN_DOUBT = "may have been charged as well"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One call: what goes wrong on its way, and when its caller goes away (None: never)."""
+    """One call: what goes wrong on its way, and when its caller goes away (None: never).
+
+    After a pause the next one begins.
+    """
 
     fault: dict[str, Any] | None = None
     is_at_download: bool = False
     gone_after_seconds: float | None = None
     killed: bool = False
+    pause_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ ATTEMPTS = st.builds(
     st.sampled_from([False, False, True]),
     st.none() | INSTANT | LONGER,
     st.sampled_from([False, False, True]),
+    st.sampled_from([0.0, 0.0, 0.05]),
 )
 INTENTS = st.builds(
     Intent,
@@ -126,7 +131,8 @@ async def call_until_settled(
             if not tool.is_cheap:
                 return told
         except (MiniMaxError, asyncio.CancelledError):
-            continue  # nothing was charged, or nobody was told: call again with the same words
+            # Nothing was charged, or nobody was told: call again with the same words.
+            await asyncio.sleep(attempt.pause_seconds)
         else:
             told.of_doubt |= EARLIER_IN_DOUBT in told.result["next_step"]
             return told
