@@ -100,7 +100,7 @@ __all__ = [
 INSTRUCTIONS: Final = """\
 MiniMax makes videos and voices; most calls cost money, so act on what the person asked for.
 Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) again and again \
-until completed or failed, then retrieve_video_file(file_id).
+until failed or completed; it is saved by itself and path tells where, else retrieve_video_file.
 Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, voice_id).
 Never call generate_video again for the same video: the job goes on at MiniMax, and each accepted \
 call is charged.
@@ -410,8 +410,8 @@ async def generate_video(
 
     Makes a video from a prompt, from a first frame, from a first and a last frame, or of a subject.
     Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with many
-    images; dry_run tells. It takes minutes: go on with
-    query_video_generation(task_id, wait_seconds=45). Call this once per video; each accepted call
+    images; dry_run tells. It takes minutes, is followed by this server and saved by itself: go on
+    with query_video_generation(task_id, wait_seconds=45), or later. Call this once per video; each accepted call
     is a video of its own. When it fails with "may have accepted and charged", tell the person and
     do not call it again by yourself. A job whose answer was lost is handed over by the next
     identical call (reused) instead of being bought twice.
@@ -455,10 +455,11 @@ async def query_video_generation(
 ) -> VideoStatus:
     """Tell how a video job stands; free.
 
-    status is queued, processing, completed (with file_id for retrieve_video_file) or failed (with
-    the reason in error). With wait_seconds=45 the call returns when the job ends or after 45
-    seconds, whichever is first; still processing is normal, so call again. An error of this call
-    means that MiniMax could not be asked: the job itself is not affected.
+    status is queued, processing, completed (path: where the video was saved by itself; without one,
+    give file_id to retrieve_video_file) or failed (the reason is in error). With wait_seconds=45
+    the call returns when the job ends or after 45 seconds, whichever is first; still processing is
+    normal, so call again. An error of this call means that MiniMax could not be asked: the job
+    itself is not affected.
     """
     from minimax.video import job
 
