@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import threading
+import wave
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -145,8 +146,13 @@ def test_a_recording_that_minimax_would_refuse_is_refused_here_with_the_reason(
 
 
 def test_a_recording_of_21_mb_is_refused(settings: Settings, home: Path) -> None:
-    path = put(home / "long.wav", samples.wav(12))
-    os.truncate(path, 21_000_000)
+    """It lasts less than two minutes, so that nothing but its size is wrong."""
+    path = home / "large.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(bytes(21_000_000))
     with pytest.raises(InputError, match="larger than 20 MB"):
         audio(path, settings)
 
@@ -489,6 +495,19 @@ def test_a_folder_swapped_for_a_link_never_lets_the_outside_file_out(
         stop.set()
         thread.join()
     assert leaks == 0
+
+
+@posix_only
+@pytest.mark.parametrize("swapped", ["swap/canary.wav", "swap"], ids=["file", "folder"])
+def test_what_became_a_link_after_the_check_is_refused(
+    swapped: str, outside: Path, settings: Settings, home: Path
+) -> None:
+    inside = put(home / "swap" / "canary.wav", samples.wav(11))
+    source = parse_source(str(inside), field="audio", settings=settings)
+    os.rename(home / swapped, home / "aside")
+    (home / swapped).symlink_to(outside if swapped.endswith(".wav") else outside.parent)
+    with pytest.raises(InputError, match="not a regular file"):
+        inputs.open_input(source, field="audio", requirements=CLONE_AUDIO)
 
 
 def is_opened(path: Path, secret: bytes, settings: Settings) -> bool:

@@ -1,7 +1,7 @@
-"""The fault table: what goes wrong, what is promised, and how each promise is removed from the code.
+"""The fault table: what goes wrong, what is promised, and how each promise is removed again.
 
-A mutation edits the source so that a promised behaviour is gone; its tests must fail then. Where two
-defences hold one promise, the mutation removes both. `fault_table` applies them.
+A mutation edits the source so that a promised behaviour is gone; its tests must fail then. Where
+two defences hold one promise, the mutation removes both. `fault_table` applies them.
 """
 
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ class Mutation:
         edits: The change.
     """
 
-    def __init__(self, what: str, tests: str | tuple[str, ...], *edits: Edit) -> None:
+    def __init__(self, what: str, tests: tuple[str, ...], *edits: Edit) -> None:
         self.what = what
-        self.tests = (tests,) if isinstance(tests, str) else tests
+        self.tests = tests
         self.edits = edits
 
 
@@ -62,10 +62,17 @@ class Row:
         return list(dict.fromkeys(test for mutation in self.mutations for test in mutation.tests))
 
 
+def name_tests(file: str, function: str, *cases: str) -> tuple[str, ...]:
+    """Node ids of some cases of a test; without cases that of the test, one of which must fail."""
+    whole = f"tests/{file}::{function}"
+    return tuple(f"{whole}[{case}]" for case in cases) or (whole,)
+
+
 ANSWERS: Final = "minimax/api/answers.py"
 BACKGROUND: Final = "minimax/runtime/background.py"
 BUY_ONCE: Final = "minimax/spending/buy_once.py"
 CLIENT: Final = "minimax/api/client.py"
+CLOCK: Final = "minimax/clock.py"
 CLONE: Final = "minimax/voice/clone.py"
 CODES: Final = "minimax/api/error_codes.py"
 DELIVERY: Final = "minimax/delivery.py"
@@ -73,6 +80,7 @@ DESCRIPTORS: Final = "minimax/files/descriptors.py"
 DOWNLOAD: Final = "minimax/video/download.py"
 INPUTS: Final = "minimax/files/inputs.py"
 JOB: Final = "minimax/video/job.py"
+LEDGER: Final = "minimax/ledger/sqlite.py"
 LINKS: Final = "minimax/api/signed_links.py"
 LOGS: Final = "minimax/logs.py"
 OUTPUTS: Final = "minimax/files/outputs.py"
@@ -84,40 +92,72 @@ REPLIES: Final = "minimax/api/replies.py"
 REQUIREMENTS: Final = "minimax/files/requirements.py"
 RESPONSES: Final = "minimax/api/responses.py"
 RETRY: Final = "minimax/api/retry.py"
+RUNTIME: Final = "minimax/runtime/per_loop.py"
 SAFE_TEXT: Final = "minimax/safe_text.py"
 SETTINGS: Final = "minimax/settings.py"
-SQLITE: Final = "minimax/ledger/sqlite.py"
 STRICT_TOOL: Final = "minimax/protocol/strict_tool.py"
 TRANSPORT: Final = "minimax/api/transport.py"
 
-FAULTS: Final = "tests/api/test_faults.py::"
-IN_CLIENT: Final = "tests/api/test_client.py::"
-IN_FILES: Final = "tests/files/test_inputs_and_outputs.py::"
-IN_LINKS: Final = "tests/api/test_links.py::"
-IN_TOOLS: Final = "tests/test_tools.py::"
+IN_ANSWERS: Final = "api/test_answers.py"
+IN_CLIENT: Final = "api/test_client.py"
+IN_FAULTS: Final = "api/test_faults.py"
+IN_FILES: Final = "files/test_inputs_and_outputs.py"
+IN_LINKS: Final = "api/test_links.py"
+IN_TOOLS: Final = "test_tools.py"
 
-DOUBT: Final = f"{FAULTS}test_a_submission_of_unknown_outcome_is_sent_once_and_the_doubt_is_told"
-REFUSAL: Final = f"{FAULTS}test_a_refusal_is_one_try_and_says_what_to_do"
-NO_SENSE: Final = f"{FAULTS}test_a_wait_that_makes_no_sense_is_ignored"
+CERTIFICATE: Final = "test_a_certificate_that_cannot_be_verified_is_an_error_at_once"
+DOUBT: Final = "test_a_submission_of_unknown_outcome_is_sent_once_and_the_doubt_is_told"
+THROTTLED: Final = "test_a_throttled_submission_waits_as_asked_and_buys_one_video"
+REFUSAL: Final = "test_a_refusal_is_one_try_and_says_what_to_do"
+GIVEN_UP: Final = "test_an_id_that_comes_after_the_host_gave_up_is_in_the_ledger_and_on_stderr"
+KILLED: Final = "test_a_server_killed_between_send_and_reply_is_remembered_as_submitting"
+OWN_CONNECTION: Final = "test_every_submission_has_a_connection_of_its_own"
+TEN_WAITS: Final = "test_ten_waits_that_are_throttled_for_half_a_minute_all_recover"
+EXPIRED: Final = "test_an_expired_link_is_renewed_once"
+CUT: Final = "test_a_download_that_is_cut_begins_again_and_only_the_whole_file_is_saved"
+DRIP: Final = "test_a_download_that_drips_is_ended_by_its_deadline_and_leaves_nothing_behind"
+CHECKED_SIZE: Final = "test_the_bytes_that_leave_are_those_of_the_checked_size"
+QUOTED: Final = "test_what_minimax_says_is_quoted_as_one_harmless_line"
+SECRETS: Final = "test_neither_key_nor_signature_gets_out_of_a_failure"
+ARGUMENT: Final = "test_a_wrong_argument_is_named_in_our_own_words_and_nothing_is_sent"
 
-NEVER_SENT: Final = (
+UNLINK_PART: Final = Edit(
+    OUTPUTS, "os.unlink(self._at(self._name), dir_fd=self._folder_fd)", "pass"
+)
+"""What came of a file stays beside its place."""
+FOLLOW_FOLDERS: Final = Edit(DESCRIPTORS, '    | getattr(os, "O_NOFOLLOW", 0)\n', "")
+FOLLOW_FILES: Final = Edit(DESCRIPTORS, "os.O_RDONLY | os.O_NOFOLLOW | ", "os.O_RDONLY | ")
+"""Links are followed where a file is opened; the other one: where a folder on the way is."""
+LOG_EVERYTHING: Final = Edit(LOGS, ".setLevel(logging.WARNING)", ".setLevel(logging.DEBUG)")
+NOTHING_REDACTED: Final = Edit(
+    LOGS,
+    "self._key_filter.scrub(redact(super().format(record)))",
+    "super().format(record)",
+)
+
+ROWS: Final = (
+    # --- a submission that was not sent --------------------------------------------------------
     Row(
         1,
         "The connection for a submission is refused twice.",
         "The third try is accepted, and one video is bought.",
         Mutation(
             "gives up after a connection that was refused",
-            f"{FAULTS}test_a_connection_refused_twice_is_tried_again_and_buys_one_video",
+            name_tests(
+                IN_FAULTS, "test_a_connection_refused_twice_is_tried_again_and_buys_one_video"
+            ),
             Edit(POLICIES, '"submit", retries_on=_SAFE', '"submit", retries_on=frozenset()'),
         ),
     ),
     Row(
         2,
-        "The API host's name cannot be looked up.",
+        "The name of the API host cannot be looked up.",
         "After three tries and less than 15 seconds, an error names the setting.",
         Mutation(
             "tries thirty times",
-            f"{FAULTS}test_a_name_that_cannot_be_resolved_ends_soon_and_names_the_setting",
+            name_tests(
+                IN_FAULTS, "test_a_name_that_cannot_be_resolved_ends_soon_and_names_the_setting"
+            ),
             Edit(
                 POLICIES,
                 '"submit", retries_on=_SAFE, attempts=3',
@@ -131,30 +171,32 @@ NEVER_SENT: Final = (
         "Nothing is sent, and it is not tried again.",
         Mutation(
             "connects without verification",
-            f"{FAULTS}test_a_certificate_that_cannot_be_verified_is_an_error_at_once",
+            name_tests(IN_FAULTS, CERTIFICATE),
             Edit(TRANSPORT, "verify=self._tls", "verify=False"),
         ),
         Mutation(
-            "tries again as after any connection that failed",
-            f"{FAULTS}test_a_certificate_that_cannot_be_verified_is_an_error_at_once",
-            Edit(TRANSPORT, "if has_cause(error, ssl.SSLCertVerificationError):", "if False:"),
+            "tries again, as after any connection that failed",
+            name_tests(IN_FAULTS, CERTIFICATE),
+            Edit(
+                TRANSPORT,
+                'proxy in between.",\n            outcome=Outcome.REJECTED,',
+                'proxy in between.",\n            outcome=Outcome.NOT_SENT,',
+            ),
         ),
     ),
-)
-
-IN_DOUBT: Final = (
+    # --- a submission whose outcome is not known -----------------------------------------------
     Row(
         4,
         "The connection is reset after a submission was sent.",
         "It is not sent again, and the ledger says that it is in doubt.",
         Mutation(
             "sends a submission in doubt again",
-            (f"{DOUBT}[04-reset]", f"{DOUBT}[04-closed]"),
+            name_tests(IN_FAULTS, DOUBT, "04-reset", "04-closed"),
             Edit(POLICIES, '"submit", retries_on=_SAFE', '"submit", retries_on=_ALL'),
         ),
         Mutation(
             "writes down that it was refused",
-            f"{DOUBT}[04-reset]",
+            name_tests(IN_FAULTS, DOUBT, "04-reset"),
             Edit(
                 BUY_ONCE,
                 "State.UNKNOWN)\n            probable =",
@@ -168,7 +210,7 @@ IN_DOUBT: Final = (
         "It is not sent again, and the error says that it may have been charged.",
         Mutation(
             "takes silence for a connection that failed, and sends again",
-            f"{DOUBT}[05-silence]",
+            name_tests(IN_FAULTS, DOUBT, "05-silence"),
             Edit(
                 TRANSPORT,
                 "httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout",
@@ -182,7 +224,7 @@ IN_DOUBT: Final = (
         "It is not sent again, and the error says that it may have been charged.",
         Mutation(
             "takes an answer that cannot be read for none, and sends again",
-            (f"{DOUBT}[06-cut-without-length]", f"{DOUBT}[06-no-JSON]", f"{DOUBT}[06-no-object]"),
+            name_tests(IN_FAULTS, DOUBT, "06-cut-without-length", "06-no-JSON", "06-no-object"),
             Edit(
                 RESPONSES,
                 'should hold. Call again.",\n        outcome=Outcome.UNKNOWN,',
@@ -190,8 +232,8 @@ IN_DOUBT: Final = (
             ),
         ),
         Mutation(
-            "lets the parser's error out",
-            f"{DOUBT}[06-cut-without-length]",
+            "lets the error of the JSON parser out",
+            name_tests(IN_FAULTS, DOUBT, "06-cut-without-length", "06-no-JSON"),
             Edit(
                 RESPONSES,
                 "except ValueError:\n            return None\n        return _Scrubber",
@@ -205,7 +247,7 @@ IN_DOUBT: Final = (
         "It is not sent again, and the error says that it may have been charged.",
         Mutation(
             "takes an answer without a task id for an acceptance",
-            (f"{DOUBT}[07-no-task-id]", f"{DOUBT}[07-empty-task-id]", f"{DOUBT}[07-null-task-id]"),
+            name_tests(IN_FAULTS, DOUBT, "07-no-task-id", "07-empty-task-id", "07-null-task-id"),
             Edit(REPLIES, "return bool(self.task_id)", "return True"),
         ),
     ),
@@ -215,7 +257,7 @@ IN_DOUBT: Final = (
         "It is not sent again, and the error says that it may have been charged.",
         Mutation(
             "sends again after a server error",
-            tuple(f"{DOUBT}[08-{status}]" for status in (500, 502, 503, 504)),
+            name_tests(IN_FAULTS, DOUBT, "08-500", "08-502", "08-503", "08-504"),
             Edit(
                 RESPONSES,
                 "    if status == HTTPStatus.TOO_MANY_REQUESTS:\n",
@@ -224,28 +266,25 @@ IN_DOUBT: Final = (
         ),
         Mutation(
             "says that nothing was charged",
-            tuple(f"{DOUBT}[08-{status}]" for status in (500, 502, 503, 504)),
+            name_tests(IN_FAULTS, DOUBT, "08-500", "08-502", "08-503", "08-504"),
             Edit(RESPONSES, " or status >= HTTPStatus.INTERNAL_SERVER_ERROR", ""),
         ),
     ),
-)
-
-NO: Final = (
+    # --- a submission that is refused ----------------------------------------------------------
     Row(
         9,
         "A submission is throttled, with Retry-After.",
         "It waits as long as it was asked to, is sent three times at most, and buys one video.",
         Mutation(
             "does not wait as asked",
-            tuple(
-                f"{FAULTS}test_a_throttled_submission_waits_as_asked_and_buys_one_video[{kind}]"
-                for kind in ("HTTP-429", "1002")
-            ),
+            name_tests(IN_FAULTS, THROTTLED, "HTTP-429", "1002"),
             Edit(RETRY, "if error.retry_after_seconds is not None:", "if False:"),
         ),
         Mutation(
             "tries until the deadline",
-            f"{FAULTS}test_a_submission_that_stays_throttled_is_given_up_after_three_tries",
+            name_tests(
+                IN_FAULTS, "test_a_submission_that_stays_throttled_is_given_up_after_three_tries"
+            ),
             Edit(RETRY, "state.attempt_number >= self._policy.attempts", "False"),
         ),
     ),
@@ -255,26 +294,28 @@ NO: Final = (
         "An hour is told and not waited for; what makes no sense is ignored.",
         Mutation(
             "sleeps for an hour",
-            f"{FAULTS}test_a_wait_of_an_hour_is_told_and_not_slept_through",
+            name_tests(IN_FAULTS, "test_a_wait_of_an_hour_is_told_and_not_slept_through"),
             Edit(RETRY, "return too_long or ", "return "),
         ),
         Mutation(
             "believes any number",
-            (f"{NO_SENSE}[-1]", f"{NO_SENSE}[1{'0' * 40}]"),
-            Edit(
-                RESPONSES,
-                " and 0 < seconds <= LONGEST_BELIEVED_WAIT_SECONDS",
-                "",
+            name_tests(
+                IN_FAULTS,
+                "test_a_wait_that_makes_no_sense_is_ignored",
+                "-1",
+                "1" + "0" * 40,
+                "1e999",
             ),
+            Edit(RESPONSES, " and 0 < seconds <= LONGEST_BELIEVED_WAIT_SECONDS", ""),
         ),
     ),
     Row(
         11,
-        "A submission is refused: no balance, or the key.",
+        "A submission is refused: no balance, or not this key.",
         "It is sent once, and each error says its own next step.",
         Mutation(
             "tries again without a balance",
-            f"{REFUSAL}[11-balance]",
+            name_tests(IN_FAULTS, REFUSAL, "11-balance"),
             Edit(
                 CODES,
                 'nothing was started and nothing charged.",\n            _REJECTED,',
@@ -283,7 +324,7 @@ NO: Final = (
         ),
         Mutation(
             "does not tell a refused key from other refusals",
-            (f"{REFUSAL}[11-key-1004]", f"{REFUSAL}[11-key-2049]"),
+            name_tests(IN_FAULTS, REFUSAL, "11-key-1004", "11-key-2049"),
             Edit(RESPONSES, "return code in KEY_CODES or (", "return ("),
         ),
     ),
@@ -293,7 +334,7 @@ NO: Final = (
         "It is sent once, and the error says to change the prompt.",
         Mutation(
             "tries again with the same prompt",
-            f"{REFUSAL}[12-input]",
+            name_tests(IN_FAULTS, REFUSAL, "12-input"),
             Edit(
                 CODES,
                 'content check refused the input.",\n            _REJECTED,',
@@ -302,7 +343,7 @@ NO: Final = (
         ),
         Mutation(
             "calls it a doubt",
-            f"{REFUSAL}[12-output]",
+            name_tests(IN_FAULTS, REFUSAL, "12-output"),
             Edit(
                 CODES,
                 'content check blocked the result.",\n            _REJECTED,',
@@ -310,21 +351,19 @@ NO: Final = (
             ),
         ),
     ),
-)
-
-CALLER_IS_GONE: Final = (
+    # --- a caller or a server that is gone -----------------------------------------------------
     Row(
         13,
         "The host cancels a call while its submission is on the way.",
         "The submission goes on; the task id is in the ledger and on stderr.",
         Mutation(
             "cancels the submission with its call",
-            f"{FAULTS}test_an_id_that_comes_after_the_host_gave_up_is_in_the_ledger_and_on_stderr",
+            name_tests(IN_FAULTS, GIVEN_UP),
             Edit(BACKGROUND, "await _wait_for_end(task, tick)", "await task"),
         ),
         Mutation(
             "does not write the task id to stderr",
-            f"{FAULTS}test_an_id_that_comes_after_the_host_gave_up_is_in_the_ledger_and_on_stderr",
+            name_tests(IN_FAULTS, GIVEN_UP),
             Edit(BUY_ONCE, "task.add_done_callback(_log_late_acceptance)", "pass"),
         ),
     ),
@@ -334,52 +373,49 @@ CALLER_IS_GONE: Final = (
         "After a doubt it is refused; what was accepted is handed over.",
         Mutation(
             "buys again after a doubt",
-            f"{FAULTS}test_after_a_doubt_the_same_call_is_refused_and_names_the_attempt",
+            name_tests(
+                IN_FAULTS, "test_after_a_doubt_the_same_call_is_refused_and_names_the_attempt"
+            ),
             Edit(RECORDS, "return Decision.REFUSE", "return None"),
         ),
         Mutation(
             "buys again what nobody was told of",
-            "tests/spending/test_buy_once.py::"
-            "test_a_job_whose_call_was_cancelled_goes_to_the_next_identical_call",
+            name_tests(
+                "spending/test_buy_once.py",
+                "test_a_job_whose_call_was_cancelled_goes_to_the_next_identical_call",
+            ),
             Edit(RECORDS, "State.ACCEPTED: Decision.HAND_OVER, ", ""),
         ),
     ),
     Row(
         15,
         "The server is killed between a submission and its answer.",
-        "The next server knows of it and refuses the same request.",
+        "The ledger knows of it, and the next server refuses the same request.",
+        Mutation(
+            "writes nothing down before it sends",
+            name_tests(IN_FAULTS, KILLED),
+            Edit(LEDGER, '"state": State.SUBMITTING.value,', '"state": State.REJECTED.value,'),
+        ),
         Mutation(
             "takes what a killed server was sending for refused",
-            f"{FAULTS}test_a_server_killed_between_send_and_reply_is_remembered_as_submitting",
-            Edit(
-                SQLITE,
-                '"UPDATE jobs SET state = ? WHERE key = ?", (State.UNKNOWN.value, row["key"])',
-                '"UPDATE jobs SET state = ? WHERE key = ?", (State.REJECTED.value, row["key"])',
-            ),
+            name_tests(IN_FAULTS, KILLED),
+            Edit(LEDGER, '(State.UNKNOWN.value, row["key"])', '(State.REJECTED.value, row["key"])'),
         ),
     ),
-)
-
-CONNECTION: Final = (
+    # --- the connection ------------------------------------------------------------------------
     Row(
         16,
-        "The server has closed the connection that was kept open.",
+        "MiniMax has closed a connection that was kept open.",
         "A submission has a connection of its own and is accepted once.",
         Mutation(
             "submits over a connection that was kept open",
-            (
-                f"{FAULTS}test_a_connection_that_went_stale_is_not_used_for_a_submission",
-                f"{FAULTS}test_every_submission_has_a_connection_of_its_own",
-            ),
-            Edit(
-                CLIENT,
-                "pool = self._pools.submissions if endpoint.fresh_connection else self._pools.api",
-                "pool = self._pools.api",
-            ),
+            name_tests(IN_FAULTS, "test_a_connection_that_went_stale_is_not_used_for_a_submission")
+            + name_tests(IN_FAULTS, OWN_CONNECTION),
+            Edit(CLIENT, "self._pools.submissions if endpoint.fresh_connection else ", ""),
         ),
         Mutation(
             "keeps the connections of submissions open",
-            f"{FAULTS}test_every_submission_has_a_connection_of_its_own",
+            name_tests(IN_FAULTS, OWN_CONNECTION),
             Edit(TRANSPORT, '"submissions", kept_alive=0', '"submissions", kept_alive=20'),
         ),
     ),
@@ -389,23 +425,22 @@ CONNECTION: Final = (
         "It is an error, and nothing goes anywhere else.",
         Mutation(
             "follows redirects",
-            tuple(
-                f"{FAULTS}test_a_redirect_is_an_error_and_the_key_goes_nowhere_else[{status}]"
-                for status in (301, 302, 307, 308)
+            name_tests(
+                IN_FAULTS,
+                "test_a_redirect_is_an_error_and_the_key_goes_nowhere_else",
+                *("301", "302", "307", "308"),
             ),
             Edit(TRANSPORT, "follow_redirects=False", "follow_redirects=True"),
         ),
     ),
-)
-
-ASKING: Final = (
+    # --- asking about a job --------------------------------------------------------------------
     Row(
         18,
         "Three questions about a job are answered with 502.",
         "The wait goes on to the end of the job.",
         Mutation(
             "ends the wait at the first failure",
-            f"{FAULTS}test_three_bad_gateways_do_not_end_a_wait",
+            name_tests(IN_FAULTS, "test_three_bad_gateways_do_not_end_a_wait"),
             Edit(POLICIES, '"status", retries_on=_ALL', '"status", retries_on=_SAFE'),
             Edit(JOB, "TOLERATED_FAILURES: Final = 5", "TOLERATED_FAILURES: Final = 0"),
         ),
@@ -416,7 +451,9 @@ ASKING: Final = (
         "It counts as under way and is shown as it came.",
         Mutation(
             "takes a word that it does not know for the end of the job",
-            f"{FAULTS}test_a_word_never_seen_counts_as_running_and_is_shown_as_it_came",
+            name_tests(
+                IN_FAULTS, "test_a_word_never_seen_counts_as_running_and_is_shown_as_it_came"
+            ),
             Edit(REPLIES, 'word.lower(), "processing")', 'word.lower(), "failed")'),
         ),
     ),
@@ -426,19 +463,12 @@ ASKING: Final = (
         "That is told at once with its reason, and the job is not asked about again.",
         Mutation(
             "goes on asking about a job that has failed",
-            tuple(
-                f"{FAULTS}test_the_end_of_a_job_is_told_at_once_and_never_asked_for_again[{case}]"
-                for case in (
-                    "Fail-0-MiniMax gave no reason",
-                    "cancelled-0-cancelled",
-                    "EXPIRED-0-expired",
-                )
+            name_tests(
+                IN_FAULTS,
+                "test_the_end_of_a_job_is_told_at_once_and_never_asked_for_again",
+                *("Fail-0-MiniMax gave no reason", "cancelled-0-cancelled", "EXPIRED-0-expired"),
             ),
-            Edit(
-                REPLIES,
-                'self.job_status in ("completed", "failed")',
-                'self.job_status == "completed"',
-            ),
+            Edit(REPLIES, 'in ("completed", "failed")', 'in ("completed",)'),
         ),
     ),
     Row(
@@ -447,8 +477,10 @@ ASKING: Final = (
         "The call is answered normally before 50 seconds.",
         Mutation(
             "waits until the host gives up",
-            f"{FAULTS}test_a_job_that_never_ends_is_a_normal_answer_before_50_seconds",
-            Edit(JOB, "left = self._wait_seconds - self", "left = 600 - self"),
+            name_tests(
+                IN_FAULTS, "test_a_job_that_never_ends_is_a_normal_answer_before_50_seconds"
+            ),
+            Edit(JOB, "left = self._wait_seconds - ", "left = 600 - "),
             Edit(JOB, "asyncio.timeout(wait_seconds + ASK_GRACE_SECONDS)", "asyncio.timeout(600)"),
         ),
     ),
@@ -458,28 +490,21 @@ ASKING: Final = (
         "They are asked less often, and all waits go on to the end.",
         Mutation(
             "ends a wait that is throttled",
-            "tests/video/test_job.py::"
-            "test_ten_waits_that_are_throttled_for_half_a_minute_all_recover",
+            name_tests("video/test_job.py", TEN_WAITS),
             Edit(
                 JOB,
-                "error.outcome is Outcome.REJECTED or self",
-                "error.outcome is not Outcome.UNKNOWN or self",
+                "if error.outcome is Outcome.REJECTED or self",
+                "if error.outcome is not Outcome.UNKNOWN or self",
             ),
         ),
         Mutation(
-            "asks again without a pause",
-            "tests/video/test_job.py::"
-            "test_ten_waits_that_are_throttled_for_half_a_minute_all_recover",
+            "asks again and again without a pause",
+            name_tests("video/test_job.py", TEN_WAITS),
             Edit(
-                RETRY,
-                "return self._clock.jitter(0, min(cap",
-                "return 0 * self._clock.jitter(0, min(cap",
+                RETRY, "return self._clock.jitter(0, min(", "return self._clock.jitter(0, 0 * min("
             ),
-            Edit(
-                JOB,
-                "self.due_at = self.clock.now() + self._next_pause()",
-                "self.due_at = self.clock.now() + 0.5",
-            ),
+            Edit(JOB, "self.clock.now() + self._next_pause()", "self.clock.now() + 0.5"),
+            Edit(JOB, "TOLERATED_FAILURES: Final = 5", "TOLERATED_FAILURES: Final = 1000"),
         ),
     ),
     Row(
@@ -488,7 +513,9 @@ ASKING: Final = (
         "It ends at once, and nothing is left running.",
         Mutation(
             "swallows the cancellation and answers",
-            f"{FAULTS}test_a_cancelled_wait_ends_within_a_tick_and_leaves_nothing_running",
+            name_tests(
+                IN_FAULTS, "test_a_cancelled_wait_ends_within_a_tick_and_leaves_nothing_running"
+            ),
             Edit(
                 JOB,
                 "            await self._clock.sleep(max(0.0, min(pause, left)))\n",
@@ -499,8 +526,8 @@ ASKING: Final = (
             ),
         ),
         Mutation(
-            "repeats what was cancelled",
-            "tests/api/test_retry.py::test_cancellation_is_never_swallowed_nor_repeated",
+            "takes a cancellation for a failure that may be repeated",
+            name_tests("api/test_retry.py", "test_cancellation_is_never_swallowed_nor_repeated"),
             Edit(
                 RETRY,
                 "return isinstance(error, MiniMaxError) and error",
@@ -514,34 +541,41 @@ ASKING: Final = (
         "It is asked again for a while; then an error keeps the task id.",
         Mutation(
             "gives up when no file is named",
-            f"{FAULTS}test_a_file_that_is_named_a_moment_later_is_found",
+            name_tests(IN_FAULTS, "test_a_file_that_is_named_a_moment_later_is_found"),
             Edit(JOB, "FILE_ID_TRIES: Final = 3", "FILE_ID_TRIES: Final = 1"),
         ),
         Mutation(
             "gives up when the file is not known",
-            f"{FAULTS}test_a_file_that_is_not_found_for_20_seconds_is_waited_for",
+            name_tests(IN_FAULTS, "test_a_file_that_is_not_found_for_20_seconds_is_waited_for"),
             Edit(DOWNLOAD, "FILE_SETTLES_SECONDS: Final = 30.0", "FILE_SETTLES_SECONDS: Final = 0"),
         ),
+        Mutation(
+            "forgets which job it was",
+            name_tests(IN_FAULTS, "test_a_file_that_is_never_named_is_an_error_that_keeps_the_job"),
+            Edit(
+                JOB,
+                'same task_id.",\n            outcome=Outcome.UNKNOWN,\n            task_id=self.task_id,',
+                'same task_id.",\n            outcome=Outcome.UNKNOWN,',
+            ),
+        ),
     ),
-)
-
-DOWNLOADS: Final = (
+    # --- downloading ---------------------------------------------------------------------------
     Row(
         25,
         "The link to a video has expired.",
         "One other link is requested; nothing is generated again.",
         Mutation(
             "uses the expired link again",
-            f"{IN_TOOLS}test_an_expired_link_is_renewed_once",
+            name_tests(IN_TOOLS, EXPIRED),
             Edit(DELIVERY, "    link.forget()\n", ""),
         ),
         Mutation(
             "tries the expired link three times",
-            f"{IN_TOOLS}test_an_expired_link_is_renewed_once",
+            name_tests(IN_TOOLS, EXPIRED),
             Edit(
                 LINKS,
-                '"The download link is over.",\n            outcome=Outcome.REJECTED,',
-                '"The download link is over.",\n            outcome=Outcome.UNKNOWN,',
+                'download link is over.",\n            outcome=Outcome.REJECTED,',
+                'download link is over.",\n            outcome=Outcome.UNKNOWN,',
             ),
         ),
     ),
@@ -551,21 +585,31 @@ DOWNLOADS: Final = (
         "It begins again, three times at most, and only a whole file gets its name.",
         Mutation(
             "publishes a part of a video",
-            (
-                "tests/files/test_hostile_files.py::"
-                "test_a_video_needs_its_index_its_content_and_its_end[cut-in-a-box]",
-                f"{FAULTS}test_a_download_that_is_cut_begins_again_and_only_the_whole_file_is_saved[without-length]",
+            name_tests(IN_FAULTS, CUT, "without-length")
+            + name_tests(
+                "files/test_hostile_files.py",
+                "test_a_video_needs_its_index_its_content_and_its_end",
+                "cut-in-a-box",
             ),
             Edit(PROBE, "if length is None or at + length > size:", "if length is None:"),
             Edit(PROBE, "if at == size:", "if at >= size:"),
         ),
         Mutation(
             "does not begin again",
-            (
-                f"{FAULTS}test_a_download_that_is_cut_begins_again_and_only_the_whole_file_is_saved[with-length]",
-                f"{FAULTS}test_a_download_that_is_cut_begins_again_and_only_the_whole_file_is_saved[without-length]",
-            ),
+            name_tests(IN_FAULTS, CUT, "with-length", "without-length"),
             Edit(POLICIES, '"download", retries_on=_ALL', '"download", retries_on=_SAFE'),
+        ),
+        Mutation(
+            "begins again thirty times",
+            name_tests(
+                IN_FAULTS,
+                "test_a_download_that_is_cut_every_time_is_given_up_after_three_and_leaves_nothing",
+            ),
+            Edit(
+                POLICIES,
+                '"download", retries_on=_ALL, attempts=3',
+                '"download", retries_on=_ALL, attempts=30',
+            ),
         ),
     ),
     Row(
@@ -574,16 +618,10 @@ DOWNLOADS: Final = (
         "Its deadline ends it, and no part of it is left.",
         Mutation(
             "waits without a deadline",
-            f"{IN_LINKS}"
-            "test_a_download_that_drips_is_ended_by_its_deadline_and_leaves_nothing_behind",
+            name_tests(IN_LINKS, DRIP),
             Edit(RETRY, "asyncio.timeout(policy.deadline_seconds)", "asyncio.timeout(None)"),
         ),
-        Mutation(
-            "leaves the part that came",
-            f"{IN_LINKS}"
-            "test_a_download_that_drips_is_ended_by_its_deadline_and_leaves_nothing_behind",
-            Edit(OUTPUTS, "os.unlink(self._at(self._name), dir_fd=self._folder_fd)", "pass"),
-        ),
+        Mutation("leaves the part that came", name_tests(IN_LINKS, DRIP), UNLINK_PART),
     ),
     Row(
         28,
@@ -591,15 +629,16 @@ DOWNLOADS: Final = (
         "It is left at the limit.",
         Mutation(
             "takes everything that comes",
-            (
-                f"{IN_LINKS}test_a_download_is_left_when_it_is_too_large[unannounced]",
-                f"{IN_LINKS}test_a_download_is_left_when_it_is_too_large[in-chunks]",
+            name_tests(
+                IN_LINKS,
+                "test_a_download_is_left_when_it_is_too_large",
+                *("unannounced", "in-chunks"),
             ),
             Edit(LINKS, "if received > LARGEST_VIDEO_BYTES:", "if False:"),
         ),
         Mutation(
             "reads what announces too much",
-            f"{IN_LINKS}test_what_announces_too_much_is_not_read",
+            name_tests(IN_LINKS, "test_what_announces_too_much_is_not_read"),
             Edit(LINKS, "if (content_length(response) or 0) > LARGEST_VIDEO_BYTES:", "if False:"),
         ),
     ),
@@ -609,7 +648,9 @@ DOWNLOADS: Final = (
         "The download is refused before it is decoded; the answer is decoded up to its bound.",
         Mutation(
             "takes compressed downloads",
-            f"{IN_CLIENT}test_a_bad_download_is_an_error_without_the_link_in_it[compressed]",
+            name_tests(
+                IN_CLIENT, "test_a_bad_download_is_an_error_without_the_link_in_it", "compressed"
+            ),
             Edit(
                 LINKS,
                 'if response.headers.get("Content-Encoding", "identity").lower() != "identity":',
@@ -618,8 +659,7 @@ DOWNLOADS: Final = (
         ),
         Mutation(
             "decodes a chunk of an answer as a whole",
-            "tests/api/test_answers.py::"
-            "test_a_bomb_is_inflated_in_pieces_and_never_beyond_its_bound",
+            name_tests(IN_ANSWERS, "test_a_bomb_is_inflated_in_pieces_and_never_beyond_its_bound"),
             Edit(ANSWERS, "decompress(chunk, INFLATED_BYTES)", "decompress(chunk)"),
         ),
     ),
@@ -629,10 +669,7 @@ DOWNLOADS: Final = (
         "It is not saved.",
         Mutation(
             "saves whatever came",
-            tuple(
-                f"{IN_FILES}test_what_is_no_whole_video_is_not_published[{what}]"
-                for what in ("html", "a-image")
-            ),
+            name_tests(IN_FILES, "test_what_is_no_whole_video_is_not_published", "html", "a-image"),
             Edit(OUTPUTS, 'raise not_media("is not a media file")', "return next(iter(types))"),
             Edit(OUTPUTS, "return probe.is_complete_mp4(file, size=size)", "return size > 0"),
         ),
@@ -643,7 +680,7 @@ DOWNLOADS: Final = (
         "The error says so, and no part of the file is left.",
         Mutation(
             "publishes what fitted on the disk",
-            f"{IN_FILES}test_a_file_size_limit_leaves_no_leftover",
+            name_tests(IN_FILES, "test_a_file_size_limit_leaves_no_leftover"),
             Edit(
                 DESCRIPTORS,
                 "    while left:\n        left = left[file.write(left) :]\n",
@@ -652,8 +689,8 @@ DOWNLOADS: Final = (
         ),
         Mutation(
             "leaves the part that fitted",
-            f"{IN_FILES}test_trouble_while_writing_is_said_and_leaves_nothing",
-            Edit(OUTPUTS, "os.unlink(self._at(self._name), dir_fd=self._folder_fd)", "pass"),
+            name_tests(IN_FILES, "test_trouble_while_writing_is_said_and_leaves_nothing"),
+            UNLINK_PART,
         ),
     ),
     Row(
@@ -662,21 +699,17 @@ DOWNLOADS: Final = (
         "It is downloaded once, and both get the path.",
         Mutation(
             "downloads it for each call",
-            f"{IN_TOOLS}test_two_fetches_at_once_share_one_download",
-            Edit(
-                DOWNLOAD,
-                'runtime.work_key("download", file_id, folder)',
-                'runtime.work_key("download", id(self))',
-            ),
+            name_tests(IN_TOOLS, "test_two_fetches_at_once_share_one_download"),
+            Edit(DOWNLOAD, 'work_key("download", file_id, folder)', "work_key(id(self))"),
         ),
     ),
     Row(
         33,
-        "A file's name is taken, or is a link that leads elsewhere.",
-        "Nothing is overwritten, and no link is followed.",
+        "The name of a file is taken, or is a link that leads elsewhere.",
+        "Nothing is overwritten, no link is followed, and a whole file is not fetched again.",
         Mutation(
             "writes through a link",
-            f"{IN_FILES}test_a_link_under_the_final_name_is_not_written_through",
+            name_tests(IN_FILES, "test_a_link_under_the_final_name_is_not_written_through"),
             Edit(
                 OUTPUTS,
                 "os.link(self._at(self._name), self._at(name), src_dir_fd=fd, dst_dir_fd=fd)",
@@ -685,57 +718,64 @@ DOWNLOADS: Final = (
         ),
         Mutation(
             "replaces a file of the same name",
-            f"{IN_FILES}test_an_existing_file_is_never_overwritten",
-            Edit(
-                OUTPUTS,
-                "os.link(self._at(self._name), self._at(name), src_dir_fd=fd, dst_dir_fd=fd)",
-                "os.replace(self._at(self._name), self._at(name), src_dir_fd=fd, dst_dir_fd=fd)",
-            ),
+            name_tests(IN_FILES, "test_an_existing_file_is_never_overwritten"),
+            Edit(OUTPUTS, "os.link(self._at(", "os.replace(self._at("),
         ),
         Mutation(
             "hands over what a link leads to",
-            f"{IN_FILES}test_a_link_under_the_first_name_does_not_hide_the_file_under_the_second",
-            Edit(DESCRIPTORS, "os.O_RDONLY | os.O_NOFOLLOW | ", "os.O_RDONLY | "),
+            name_tests(
+                IN_FILES,
+                "test_a_link_under_the_first_name_does_not_hide_the_file_under_the_second",
+            ),
+            FOLLOW_FILES,
+        ),
+        Mutation(
+            "fetches again what is there",
+            name_tests(IN_TOOLS, "test_the_whole_journey_ends_in_a_file"),
+            Edit(DOWNLOAD, "await asyncio.to_thread(download.find_saved)", "None"),
         ),
     ),
-)
-
-FILES_TO_SEND: Final = (
+    # --- files to send -------------------------------------------------------------------------
     Row(
         34,
-        "An input leads outside: by dots, a link, a prefix, a swap; or it is no regular file.",
+        "An input leads outside by dots, a link, a like name or a swap, or is no regular file.",
         "It is refused at once, and nothing of it is read.",
         Mutation(
-            "takes a folder whose name begins alike for the allowed one",
-            f"{IN_FILES}test_a_sibling_with_the_same_prefix_is_outside",
+            "takes any path that begins like an allowed folder",
+            name_tests(IN_FILES, "test_a_sibling_with_the_same_prefix_is_outside"),
             Edit(
                 PATHS,
-                "for folder in settings.input_paths if path.is_relative_to(folder)]",
-                "for folder in settings.input_paths if str(path).startswith(str(folder))]",
+                "in settings.input_paths if path.is_relative_to(folder)]",
+                "in settings.input_paths if str(path).startswith(str(folder))]",
+            ),
+            Edit(
+                PATHS,
+                "for part in path.relative_to(folder).parts]",
+                "for part in PurePath(str(path).removeprefix(str(folder))).parts]",
             ),
         ),
         Mutation(
             "follows links",
-            tuple(
-                f"{IN_FILES}test_a_link_that_leads_outside_is_refused[{place}]"
-                for place in ("link.wav", "folder/canary.wav")
+            name_tests(
+                IN_FILES,
+                "test_a_link_that_leads_outside_is_refused",
+                *("link.wav", "folder/canary.wav"),
             ),
-            Edit(
-                PATHS,
-                "return Path(os.path.realpath(path))\n",
-                "return Path(os.path.abspath(path))\n",
-            ),
-            Edit(DESCRIPTORS, "os.O_RDONLY | os.O_NOFOLLOW | ", "os.O_RDONLY | "),
-            Edit(DESCRIPTORS, '    | getattr(os, "O_NOFOLLOW", 0)\n', ""),
+            Edit(PATHS, "Path(os.path.realpath(path))", "Path(os.path.abspath(path))"),
+            FOLLOW_FILES,
+            FOLLOW_FOLDERS,
         ),
         Mutation(
-            "follows a folder that became a link after the check",
-            f"{IN_FILES}test_a_folder_swapped_for_a_link_never_lets_the_outside_file_out",
-            Edit(DESCRIPTORS, '    | getattr(os, "O_NOFOLLOW", 0)\n', ""),
+            "follows what became a link after the check",
+            name_tests(
+                IN_FILES, "test_what_became_a_link_after_the_check_is_refused", "file", "folder"
+            ),
+            FOLLOW_FILES,
+            FOLLOW_FOLDERS,
         ),
         Mutation(
             "waits for somebody to write into a pipe",
-            f"{IN_FILES}test_a_pipe_is_refused_though_nobody_writes_into_it",
+            name_tests(IN_FILES, "test_a_pipe_is_refused_though_nobody_writes_into_it"),
             Edit(DESCRIPTORS, " | os.O_NONBLOCK", ""),
         ),
     ),
@@ -744,17 +784,37 @@ FILES_TO_SEND: Final = (
         "A file grows, shrinks or is replaced while it is sent.",
         "What was checked is sent, at the size that was checked.",
         Mutation(
-            "sends what an image has grown by",
-            f"{IN_FILES}test_the_bytes_that_leave_are_those_of_the_checked_size[in-a-request]",
+            "sends in a request what a file has grown by",
+            name_tests(IN_FILES, CHECKED_SIZE, "in-a-request"),
             Edit(INPUTS, "self._file.read(min(left, chunk_bytes))", "self._file.read(chunk_bytes)"),
         ),
         Mutation(
-            "sends what a recording has grown by",
-            f"{IN_FILES}test_the_bytes_that_leave_are_those_of_the_checked_size[as-an-upload]",
+            "uploads what a file has grown by",
+            name_tests(IN_FILES, CHECKED_SIZE, "as-an-upload"),
             Edit(
                 INPUTS,
                 "self._file.read(max(0, min(left, len(buffer))))",
                 "self._file.read(len(buffer))",
+            ),
+        ),
+        Mutation(
+            "reads by its path what it has checked by its descriptor",
+            name_tests(IN_FILES, "test_a_replaced_file_is_not_what_is_read"),
+            Edit(
+                INPUTS,
+                "    return _check_or_close("
+                "file, name=name, field=field, requirements=requirements)\n",
+                "    opened = _check_or_close("
+                "file, name=name, field=field, requirements=requirements)\n"
+                "    opened.path = source.path\n"
+                "    return opened\n",
+            ),
+            Edit(
+                INPUTS,
+                "        self._file.seek(0)\n        left =",
+                "        self._file.close()\n"
+                "        self._file = self.path.open('rb')\n"
+                "        left =",
             ),
         ),
     ),
@@ -764,9 +824,9 @@ FILES_TO_SEND: Final = (
         "It is sent again, whole.",
         Mutation(
             "does not send it again",
-            (
-                f"{IN_CLIENT}test_an_upload_is_resent_whole_after_502_and_a_cut",
-                f"{IN_TOOLS}test_two_503s_then_a_success_are_three_requests[/v1/files/upload]",
+            name_tests(IN_CLIENT, "test_an_upload_is_resent_whole_after_502_and_a_cut")
+            + name_tests(
+                IN_TOOLS, "test_two_503s_then_a_success_are_three_requests", "/v1/files/upload"
             ),
             Edit(POLICIES, '"upload", retries_on=_ALL', '"upload", retries_on=_SAFE'),
         ),
@@ -776,15 +836,18 @@ FILES_TO_SEND: Final = (
         "An upload is refused by its size before it has been sent.",
         "Files that are too large are refused here; otherwise it is given up after three tries.",
         Mutation(
-            "sends a recording of any size",
-            f"{IN_FILES}test_a_recording_of_21_mb_is_refused",
+            "uploads a recording of any size",
+            name_tests(IN_FILES, "test_a_recording_of_21_mb_is_refused"),
             Edit(REQUIREMENTS, "if size > requirements.most_bytes:", "if False:"),
         ),
         Mutation(
-            "tries for as long as the deadline allows",
-            f"{IN_CLIENT}"
-            "test_an_upload_that_is_cut_off_or_refused_by_size_asks_whether_the_file_is_too_large"
-            "[reset]",
+            "tries thirty times",
+            name_tests(
+                IN_CLIENT,
+                "test_an_upload_that_is_cut_off_or_refused_by_size_asks_whether_"
+                "the_file_is_too_large",
+                *("reset", "closed"),
+            ),
             Edit(
                 POLICIES,
                 '"upload", retries_on=_ALL, attempts=3',
@@ -798,25 +861,23 @@ FILES_TO_SEND: Final = (
         "That is a success where the id was made here.",
         Mutation(
             "says that the id is taken",
-            f"{IN_TOOLS}test_a_lost_answer_to_a_clone_is_success_where_the_id_was_ours",
+            name_tests(IN_TOOLS, "test_a_lost_answer_to_a_clone_is_success_where_the_id_was_ours"),
             Edit(CLONE, "return _handle_taken_id(request, refusal)", "raise"),
         ),
     ),
-)
-
-TEXTS_AND_SETTINGS: Final = (
+    # --- texts, settings, clocks, the end ------------------------------------------------------
     Row(
         39,
-        "MiniMax's message holds instructions, control characters or 10 KB.",
+        "A message of MiniMax holds instructions, control characters or 10 KB.",
         "It is one quoted line without them, of 300 characters at most.",
         Mutation(
             "passes the message on as it came",
-            f"{IN_CLIENT}test_what_minimax_says_is_quoted_as_one_harmless_line",
+            name_tests(IN_CLIENT, QUOTED),
             Edit(SAFE_TEXT, "plain(text).replace(", "text.replace("),
         ),
         Mutation(
             "passes on all of it",
-            f"{IN_CLIENT}test_what_minimax_says_is_quoted_as_one_harmless_line",
+            name_tests(IN_CLIENT, QUOTED),
             Edit(
                 SAFE_TEXT,
                 'return shorten(redact(" ".join(visible.split())), SHOWN_CHARACTERS)',
@@ -826,39 +887,35 @@ TEXTS_AND_SETTINGS: Final = (
     ),
     Row(
         40,
-        "Anything fails at log level DEBUG, and the other side repeats the key.",
-        "Key and signed links are in no result, no log and not in the ledger.",
+        "Something fails at log level DEBUG, and the other side repeats the key.",
+        "Key and signed links are in no result, in no log and not in the ledger.",
         Mutation(
-            "logs what it is told to",
-            f"{FAULTS}test_neither_key_nor_signature_gets_out_of_a_failure",
-            Edit(
-                LOGS,
-                "self._key_filter.scrub(redact(super().format(record)))",
-                "super().format(record)",
-            ),
-            Edit(LOGS, ".setLevel(logging.WARNING)", ".setLevel(logging.DEBUG)"),
+            "logs whatever the libraries log",
+            name_tests(IN_FAULTS, SECRETS),
+            NOTHING_REDACTED,
+            LOG_EVERYTHING,
         ),
         Mutation(
-            "logs the key in a disguise",
-            "tests/test_safe_text.py::test_no_log_line_holds_the_key",
-            Edit(
-                LOGS,
-                "self._key_filter.scrub(redact(super().format(record)))",
-                "redact(super().format(record))",
-            ),
+            "logs the key",
+            name_tests("test_safe_text.py", "test_no_log_line_holds_the_key", "as it is", "base64"),
+            NOTHING_REDACTED,
         ),
         Mutation(
             "repeats the key to the model",
-            "tests/api/test_answers.py::test_a_key_that_is_echoed_is_in_no_error_and_no_result[as it is]",
+            name_tests(
+                IN_ANSWERS,
+                "test_a_key_that_is_echoed_is_in_no_error_and_no_result",
+                "as it is",
+            ),
             Edit(RESPONSES, "_Scrubber(key_filter).scrub(found) if", "found if"),
         ),
         Mutation(
             "writes the key into the ledger",
-            f"{FAULTS}test_neither_key_nor_signature_gets_out_of_a_failure",
+            name_tests(IN_FAULTS, SECRETS),
             Edit(
-                "minimax/runtime/per_loop.py",
-                "return hashlib.sha256(key.get_secret_value().encode()).hexdigest() if key",
-                "return key.get_secret_value() if key",
+                RUNTIME,
+                "return hashlib.sha256(key.get_secret_value().encode()).hexdigest() if",
+                "return key.get_secret_value() if",
             ),
         ),
     ),
@@ -868,22 +925,13 @@ TEXTS_AND_SETTINGS: Final = (
         "The error names the argument, and nothing is sent.",
         Mutation(
             "drops arguments that it does not know",
-            f"{IN_TOOLS}"
-            "test_a_wrong_argument_is_named_in_our_own_words_and_nothing_is_sent[unknown-name]",
+            name_tests(IN_TOOLS, ARGUMENT, "unknown-name"),
             Edit(STRICT_TOOL, '"extra": "forbid"', '"extra": "ignore"'),
         ),
         Mutation(
             "takes values as they come",
-            tuple(
-                f"{IN_TOOLS}"
-                f"test_a_wrong_argument_is_named_in_our_own_words_and_nothing_is_sent[{case}]"
-                for case in ("over-range", "wrong-type")
-            ),
-            Edit(
-                STRICT_TOOL,
-                "checked = self.fn_metadata.validate_arguments(present)",
-                "checked = present",
-            ),
+            name_tests(IN_TOOLS, ARGUMENT, "over-range", "wrong-type"),
+            Edit(STRICT_TOOL, "self.fn_metadata.validate_arguments(present)", "present"),
         ),
     ),
     Row(
@@ -892,19 +940,15 @@ TEXTS_AND_SETTINGS: Final = (
         "The file is not read, and the host is refused: the key does not go there.",
         Mutation(
             "reads .env from the working directory",
-            "tests/test_settings.py::test_an_env_file_in_the_working_directory_is_not_read",
-            Edit(
-                SETTINGS,
-                'Path(__file__).resolve().parent.parent / ".env"',
-                'Path.cwd() / ".env"',
-            ),
+            name_tests("test_settings.py", "test_an_env_file_in_the_working_directory_is_not_read"),
+            Edit(SETTINGS, "Path(__file__).resolve().parent.parent / ", "Path.cwd() / "),
         ),
         Mutation(
             "sends the key to any host",
-            tuple(
-                f"tests/test_settings.py::"
-                f"test_a_host_that_must_not_get_the_key_is_refused_by_name[{host}]"
-                for host in ("https://evil.example", "https://api.minimax.io.evil.example")
+            name_tests(
+                "test_settings.py",
+                "test_a_host_that_must_not_get_the_key_is_refused_by_name",
+                *("https://evil.example", "https://api.minimax.io.evil.example"),
             ),
             Edit(SETTINGS, 'parts.scheme == "https" and allowed', 'parts.scheme == "https"'),
         ),
@@ -915,7 +959,7 @@ TEXTS_AND_SETTINGS: Final = (
         "The error names the proxy; names that lead inside are refused all the same.",
         Mutation(
             "does not judge where a name leads behind a proxy",
-            f"{IN_LINKS}test_a_name_that_leads_inside_is_refused_behind_a_proxy_as_well",
+            name_tests(IN_LINKS, "test_a_name_that_leads_inside_is_refused_behind_a_proxy_as_well"),
             Edit(
                 LINKS,
                 "addresses = await _addresses_of(target.host)",
@@ -924,21 +968,22 @@ TEXTS_AND_SETTINGS: Final = (
         ),
         Mutation(
             "takes a proxy that refuses for a connection that broke",
-            tuple(
-                f"{IN_LINKS}test_a_proxy_that_gives_no_tunnel_is_named_and_nothing_was_sent[{status}]"
-                for status in (403, 407, 502)
+            name_tests(
+                IN_LINKS,
+                "test_a_proxy_that_gives_no_tunnel_is_named_and_nothing_was_sent",
+                *("403", "407", "502"),
             ),
             Edit(TRANSPORT, "if isinstance(error, httpx.ProxyError):", "if False:"),
         ),
     ),
     Row(
         44,
-        "The computer's clock jumps by an hour during a wait.",
+        "The time of day jumps by an hour during a wait.",
         "The wait takes as long as it should.",
         Mutation(
             "waits by the time of day",
-            f"{IN_CLIENT}test_the_clock_is_not_the_wall_clock",
-            Edit("minimax/clock.py", "= time.monotonic", "= time.time"),
+            name_tests(IN_CLIENT, "test_the_clock_is_not_the_wall_clock"),
+            Edit(CLOCK, "= time.monotonic", "= time.time"),
         ),
     ),
     Row(
@@ -947,22 +992,13 @@ TEXTS_AND_SETTINGS: Final = (
         "The server ends at once with code 0, and no part of the file is left.",
         Mutation(
             "waits for the download",
-            "tests/protocol/test_shutdown.py::"
-            "test_a_server_that_ends_in_the_middle_of_a_download_leaves_no_part_of_it[stdin-closed]",
+            name_tests(
+                "protocol/test_shutdown.py",
+                "test_a_server_that_ends_in_the_middle_of_a_download_leaves_no_part_of_it",
+                "stdin-closed",
+            ),
             Edit(BACKGROUND, "            task.cancel()\n", "            pass\n"),
             Edit(BACKGROUND, "timeout=UNWIND_SECONDS", "timeout=None"),
         ),
     ),
-)
-
-ROWS: Final = (
-    *NEVER_SENT,
-    *IN_DOUBT,
-    *NO,
-    *CALLER_IS_GONE,
-    *CONNECTION,
-    *ASKING,
-    *DOWNLOADS,
-    *FILES_TO_SEND,
-    *TEXTS_AND_SETTINGS,
 )

@@ -28,7 +28,15 @@ from xml.etree import ElementTree
 from tests.scripts.fault_rows import ROWS, Edit, Mutation, Row
 from tests.scripts.generated_docs import DOCS, ROOT, table
 
-__all__ = ["END", "PAGE", "START", "edit_text", "mutate_text", "write_table"]
+__all__ = [
+    "PAGE",
+    "UnfitEditError",
+    "clean_environment",
+    "judge",
+    "mutate_text",
+    "render_page",
+    "wait_or_kill",
+]
 
 LIMIT_SECONDS: Final = 100
 """Of the tests of one mutation; the slowest takes some 15 seconds."""
@@ -41,7 +49,7 @@ TESTS_FAILED: Final = 1
 
 PAGE: Final = DOCS / "SECURITY.md"
 START: Final = "<!-- written by: uv run python -m tests.scripts.fault_table --write -->\n"
-END: Final = "<!-- end of what is written -->\n"
+END: Final = "<!-- end of the written table -->\n"
 
 
 # --- mutations ---------------------------------------------------------------------------------
@@ -126,7 +134,7 @@ def check_names(root: Path, files: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class TestRun:
+class PytestRun:
     """What became of a run of pytest.
 
     Attributes:
@@ -149,7 +157,7 @@ class TestRun:
 
 def run_tests(
     root: Path, tests: Sequence[str], *, limit_seconds: float, options: Sequence[str] = ()
-) -> TestRun:
+) -> PytestRun:
     """Run tests of a checkout; what it has begun is ended after the limit.
 
     Args:
@@ -174,7 +182,7 @@ def run_tests(
         output.seek(0)
         said = output.read().decode(errors="replace")
     failures = read_failures(report) if report.exists() else {}
-    return TestRun(code, failures, said)
+    return PytestRun(code, failures, said)
 
 
 PYTEST: Final = (sys.executable, "-m", "pytest", "--quiet", "--tb=short", "-p", "no:cacheprovider")
@@ -204,12 +212,16 @@ def wait_or_kill(process: subprocess.Popen[bytes], limit_seconds: float) -> int 
 
 
 def read_failures(report: Path) -> dict[str, str]:
-    """Why tests failed, by their node ids, from pytest's report in JUnit's format."""
+    """Why tests failed, by their node ids, from pytest's report in JUnit's format.
+
+    What fails before or after a test, in its fixtures, is called an error there and does not count.
+    """
     failures = {}
     for case in ElementTree.parse(report).iter("testcase"):
-        for trouble in (*case.iter("failure"), *case.iter("error")):
+        failure = case.find("failure")
+        if failure is not None:
             module = case.get("classname", "").replace(".", "/")
-            reason = trouble.get("message", "").partition("\n")[0]
+            reason = failure.get("message", "").partition("\n")[0]
             failures[f"{module}.py::{case.get('name')}"] = reason
     return failures
 
@@ -230,8 +242,8 @@ def copy_checkout(folder: Path) -> None:
 def find_trouble(root: Path, rows: Sequence[Row]) -> str | None:
     """Why mutations would show nothing: the tests do not pass on the source as it is."""
     tests = list(dict.fromkeys(test for row in rows for test in row.tests))
-    run = run_tests(root, tests, limit_seconds=LIMIT_OF_ALL_SECONDS)
-    return None if run.code == 0 else run.output
+    whole = run_tests(root, tests, limit_seconds=LIMIT_OF_ALL_SECONDS)
+    return None if whole.code == 0 else whole.output
 
 
 def judge(root: Path, mutation: Mutation) -> tuple[bool, str]:
@@ -249,11 +261,16 @@ def judge(root: Path, mutation: Mutation) -> tuple[bool, str]:
     reasons = {test: run.find_failure(test) for test in mutation.tests}
     passed = [test for test, reason in reasons.items() if reason is None]
     if passed:
-        return False, f"passed: {', '.join(passed)}"
-    return True, f"{mutation.tests[0].partition('::')[2]}: {reasons[mutation.tests[0]]}"
+        return False, f"did not fail: {', '.join(passed)}"
+    return True, shorten(str(reasons[mutation.tests[0]]))
 
 
-def run(rows: Sequence[Row]) -> bool:
+def shorten(reason: str) -> str:
+    """The beginning of the reason for which a test failed."""
+    return reason if len(reason) <= SHOWN_REASON else f"{reason[:SHOWN_REASON]}..."
+
+
+def try_rows(rows: Sequence[Row]) -> bool:
     """Try the mutations of these rows, a line each; whether all were noticed."""
     survivors = 0
     with tempfile.TemporaryDirectory() as name:
@@ -267,25 +284,24 @@ def run(rows: Sequence[Row]) -> bool:
             for mutation in row.mutations:
                 is_noticed, why = judge(root, mutation)
                 survivors += not is_noticed
-                print_line(row, mutation, is_noticed=is_noticed, why=why)
+                verdict = "noticed " if is_noticed else "SURVIVED"
+                print(f"{row.number:2} {verdict} {mutation.what}: {why}", flush=True)
     print(f"{survivors} survived" if survivors else "every mutation was noticed")
     return not survivors
-
-
-def print_line(row: Row, mutation: Mutation, *, is_noticed: bool, why: str) -> None:
-    """One line about one mutation."""
-    verdict = "noticed " if is_noticed else "SURVIVED"
-    shown = why[: SHOWN_REASON * 2] if is_noticed else why
-    print(f"{row.number:2} {verdict} {mutation.what}\n            {shown}", flush=True)
 
 
 # --- the table ---------------------------------------------------------------------------------
 
 
-def write_table() -> str:
+def render_table() -> str:
     """The table as docs/SECURITY.md shows it."""
     lines = (
-        [str(row.number), row.fault, row.promise, ", ".join(map(show_test, name_functions(row)))]
+        [
+            str(row.number),
+            row.fault,
+            row.promise,
+            ", ".join(f"`{name}`" for name in name_functions(row)),
+        ]
         for row in ROWS
     )
     return table(["no.", "what goes wrong", "what is promised", "test"], lines)
@@ -297,15 +313,11 @@ def name_functions(row: Row) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def show_test(name: str) -> str:
-    return f"`{name}`"
-
-
-def write_page() -> str:
+def render_page() -> str:
     """docs/SECURITY.md with the table of today."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
     _, _, after = rest.partition(END)
-    return f"{before}{START}\n{write_table()}\n{END}{after}"
+    return f"{before}{START}\n{render_table()}\n{END}{after}"
 
 
 def main() -> int:
@@ -316,13 +328,13 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="only write the table in the document")
     given = parser.parse_args()
     if given.write:
-        PAGE.write_text(write_page(), encoding="utf-8", newline="\n")
+        PAGE.write_text(render_page(), encoding="utf-8", newline="\n")
         print(f"written: {PAGE.relative_to(ROOT)}")
         return 0
     unknown = set(given.rows) - set(numbers)
     if unknown:
         parser.error(f"there is no row {min(unknown)}")
-    return 0 if run([row for row in ROWS if row.number in (given.rows or numbers)]) else 1
+    return 0 if try_rows([row for row in ROWS if row.number in (given.rows or numbers)]) else 1
 
 
 if __name__ == "__main__":
