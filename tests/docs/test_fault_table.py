@@ -58,6 +58,10 @@ def test_every_test_of_the_table_exists() -> None:
 SOURCE = "def count() -> int:\n    return 42\n"
 EXACT = "from source import count\n\ndef test_it() -> None:\n    assert count() == 42\n"
 VAGUE = "from source import count\n\ndef test_it() -> None:\n    assert count() > 0\n"
+FIXTURE = (
+    "import pytest\nfrom source import count\n\n@pytest.fixture\ndef world():\n"
+    "    assert count() == 42\n\ndef test_it(world) -> None:\n    pass\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,7 @@ VAGUE = "from source import count\n\ndef test_it() -> None:\n    assert count() 
     [
         pytest.param(EXACT, "42", "41", True, "assert 41 == 42", id="noticed"),
         pytest.param(VAGUE, "42", "41", False, "did not fail: tests/test_it.py", id="survived"),
+        pytest.param(FIXTURE, "42", "41", False, "did not fail", id="only-a-fixture-fails"),
         pytest.param(EXACT, "43", "41", False, "'43' 0 times", id="not-in-the-source"),
         pytest.param(EXACT, "n", "m", False, "times, and not once", id="in-it-several-times"),
         pytest.param(EXACT, "42", "(", False, "cannot be compiled", id="no-program"),

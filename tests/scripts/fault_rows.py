@@ -554,8 +554,9 @@ ROWS: Final = (
             name_tests(IN_FAULTS, "test_a_file_that_is_never_named_is_an_error_that_keeps_the_job"),
             Edit(
                 JOB,
-                'same task_id.",\n            outcome=Outcome.UNKNOWN,\n            task_id=self.task_id,',
-                'same task_id.",\n            outcome=Outcome.UNKNOWN,',
+                'same task_id.",\n            outcome=Outcome.UNKNOWN,\n'
+                "            task_id=self.task_id,\n",
+                'same task_id.",\n            outcome=Outcome.UNKNOWN,\n',
             ),
         ),
     ),
