@@ -627,7 +627,7 @@ ROWS: Final = (
     Row(
         28,
         "A download is larger than any video, announced or not.",
-        "It is left at the limit.",
+        "It is stopped at the limit.",
         Mutation(
             "takes everything that comes",
             name_tests(
@@ -739,7 +739,7 @@ ROWS: Final = (
     # --- files to send -------------------------------------------------------------------------
     Row(
         34,
-        "An input leads outside by dots, a link, a like name or a swap, or is no regular file.",
+        "An input leads outside by dots, a link, a similar name or a swap, or is no regular file.",
         "It is refused at once, and nothing of it is read.",
         Mutation(
             "takes any path that begins like an allowed folder",
@@ -830,6 +830,15 @@ ROWS: Final = (
                 IN_TOOLS, "test_two_503s_then_a_success_are_three_requests", "/v1/files/upload"
             ),
             Edit(POLICIES, '"upload", retries_on=_ALL', '"upload", retries_on=_SAFE'),
+        ),
+        Mutation(
+            "sends only the rest of it the second time",
+            name_tests(IN_CLIENT, "test_an_upload_is_resent_whole_after_502_and_a_cut"),
+            Edit(
+                CLIENT,
+                '"file": (name, file, media_type)',
+                '"file": (name, type("Once", (), {"read": file.read})(), media_type)',
+            ),
         ),
     ),
     Row(
