@@ -713,15 +713,17 @@ async def test_a_clock_that_jumps_by_an_hour_during_a_wait_changes_nothing(
 ) -> None:
     wall = real_time.time()
 
-    async def jumping(connection: Connection) -> None:
+    async def sleep(seconds: float) -> None:
         nonlocal wall
         wall += jump
-        await reply_processing()(connection)
+        await time.clock.sleep(seconds)
 
     monkeypatch.setattr(real_time, "time", lambda: wall)
-    async with serve_runtime(settings, time, jumping) as (_, api):
-        started = time.seconds
-        status = await query(wait_seconds=LONGEST_WAIT_SECONDS)
+    async with serve_raw(reply_processing()) as api:
+        settings = replace(settings, api_host=api.url)
+        async with serving(settings, replace(time.clock, sleep=sleep)):
+            started = time.seconds
+            status = await query(wait_seconds=LONGEST_WAIT_SECONDS)
     assert status["status"] == "processing"
     assert LONGEST_WAIT_SECONDS <= time.seconds - started < 50
     assert status["elapsed_seconds"] == LONGEST_WAIT_SECONDS

@@ -79,7 +79,7 @@ DELIVERY: Final = "minimax/delivery.py"
 DESCRIPTORS: Final = "minimax/files/descriptors.py"
 DOWNLOAD: Final = "minimax/video/download.py"
 INPUTS: Final = "minimax/files/inputs.py"
-JOB: Final = "minimax/video/job.py"
+JOB: Final = "minimax/jobs/job.py"
 LEDGER: Final = "minimax/ledger/sqlite.py"
 LINKS: Final = "minimax/api/signed_links.py"
 LOGS: Final = "minimax/logs.py"
@@ -97,6 +97,7 @@ SAFE_TEXT: Final = "minimax/safe_text.py"
 SETTINGS: Final = "minimax/settings.py"
 STRICT_TOOL: Final = "minimax/protocol/strict_tool.py"
 TRANSPORT: Final = "minimax/api/transport.py"
+WAITING: Final = "minimax/jobs/waiting.py"
 
 IN_ANSWERS: Final = "api/test_answers.py"
 IN_CLIENT: Final = "api/test_client.py"
@@ -442,7 +443,7 @@ ROWS: Final = (
             "ends the wait at the first failure",
             name_tests(IN_FAULTS, "test_three_bad_gateways_do_not_end_a_wait"),
             Edit(POLICIES, '"status", retries_on=_ALL', '"status", retries_on=_SAFE'),
-            Edit(JOB, "TOLERATED_FAILURES: Final = 5", "TOLERATED_FAILURES: Final = 0"),
+            Edit(WAITING, "TOLERATED_FAILURES: Final = 5", "TOLERATED_FAILURES: Final = 0"),
         ),
     ),
     Row(
@@ -480,8 +481,8 @@ ROWS: Final = (
             name_tests(
                 IN_FAULTS, "test_a_job_that_never_ends_is_a_normal_answer_before_50_seconds"
             ),
-            Edit(JOB, "left = self._wait_seconds - ", "left = 600 - "),
-            Edit(JOB, "asyncio.timeout(wait_seconds + ASK_GRACE_SECONDS)", "asyncio.timeout(600)"),
+            Edit(WAITING, "self._started + wait_seconds", "self._started + 600"),
+            Edit(WAITING, "timeout(wait_seconds + ASK_GRACE_SECONDS)", "timeout(600)"),
         ),
     ),
     Row(
@@ -492,7 +493,7 @@ ROWS: Final = (
             "ends a wait that is throttled",
             name_tests("video/test_job.py", TEN_WAITS),
             Edit(
-                JOB,
+                WAITING,
                 "if error.outcome is Outcome.REJECTED or self",
                 "if error.outcome is not Outcome.UNKNOWN or self",
             ),
@@ -503,8 +504,8 @@ ROWS: Final = (
             Edit(
                 RETRY, "return self._clock.jitter(0, min(", "return self._clock.jitter(0, 0 * min("
             ),
-            Edit(JOB, "self.clock.now() + self._next_pause()", "self.clock.now() + 0.5"),
-            Edit(JOB, "TOLERATED_FAILURES: Final = 5", "TOLERATED_FAILURES: Final = 1000"),
+            Edit(JOB, "self.clock.now() + await self._next_pause()", "self.clock.now() + 0.5"),
+            Edit(WAITING, "TOLERATED_FAILURES: Final = 5", "TOLERATED_FAILURES: Final = 1000"),
         ),
     ),
     Row(
@@ -517,10 +518,10 @@ ROWS: Final = (
                 IN_FAULTS, "test_a_cancelled_wait_ends_within_a_tick_and_leaves_nothing_running"
             ),
             Edit(
-                JOB,
-                "            await self._clock.sleep(max(0.0, min(pause, left)))\n",
+                WAITING,
+                "            await self._job.wait_until_due(until=min(self._end, report_at))\n",
                 "            try:\n"
-                "                await self._clock.sleep(max(0.0, min(pause, left)))\n"
+                "                await self._job.wait_until_due(until=min(self._end, report_at))\n"
                 "            except asyncio.CancelledError:\n"
                 "                return self.reply\n",
             ),
@@ -733,7 +734,7 @@ ROWS: Final = (
         Mutation(
             "fetches again what is there",
             name_tests(IN_TOOLS, "test_the_whole_journey_ends_in_a_file"),
-            Edit(DOWNLOAD, "await asyncio.to_thread(download.find_saved)", "None"),
+            Edit(DOWNLOAD, "await _find_saved(runtime, download, anywhere=", "None and bool("),
         ),
     ),
     # --- files to send -------------------------------------------------------------------------
@@ -995,6 +996,15 @@ ROWS: Final = (
             name_tests(IN_CLIENT, "test_the_clock_is_not_the_wall_clock"),
             Edit(CLOCK, "= time.monotonic", "= time.time"),
         ),
+        Mutation(
+            "takes a jump for the computer having been asleep",
+            name_tests(
+                IN_FAULTS,
+                "test_a_clock_that_jumps_by_an_hour_during_a_wait_changes_nothing",
+                "ahead",
+            ),
+            Edit(CLOCK, "return read_boot_seconds() - time.monotonic()", "return time.time()"),
+        ),
     ),
     Row(
         45,
@@ -1007,7 +1017,11 @@ ROWS: Final = (
                 "test_a_server_that_ends_in_the_middle_of_a_download_leaves_no_part_of_it",
                 "stdin-closed",
             ),
-            Edit(BACKGROUND, "            task.cancel()\n", "            pass\n"),
+            Edit(
+                BACKGROUND,
+                "        for task in tasks:\n            task.cancel()\n",
+                "",
+            ),
             Edit(BACKGROUND, "timeout=UNWIND_SECONDS", "timeout=None"),
         ),
     ),
