@@ -167,7 +167,7 @@ async def test_a_process_that_looks_at_a_purchase_again_and_again_shows_its_life
 async def test_an_idle_process_that_has_bought_something_goes_on_beating(
     store: SqliteStore,
 ) -> None:
-    ledger = await store.open(beat_seconds=0.001)
+    ledger = await store.open(beat_seconds=0.02)
     await buy(ledger, make_purchase())
 
     def read_beat() -> float:
