@@ -186,6 +186,7 @@ async def test_a_video_that_cannot_be_saved_is_given_up_and_fetched_on_request(
         downloads = world.downloads
         assert not server.running.background.unattended_tasks
         world.sandbox.faults.clear()
+        await server.kill()
         other = world.start()
         await other.take_up()
         await world.time.run(world.time.sleep(600))
