@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+import minimax_server
+from minimax import runtime
 from minimax.ledger.records import Kind
 from minimax.sandbox import Fault
 from tests.jobs.conftest import QUERY, Server, World
@@ -99,13 +101,31 @@ async def test_a_job_that_fails_is_followed_to_its_end_and_no_further(open_world
         assert world.downloads == 0
 
 
-async def test_a_video_that_the_person_fetched_is_not_saved_again(open_world: Any) -> None:
+async def test_a_video_that_the_person_has_just_fetched_elsewhere_is_not_saved_as_well(
+    open_world: Any,
+) -> None:
+    async with open_world(job_seconds=10) as world:
+        server = world.start()
+        task_id = await server.generate()
+        await world.time.run(world.time.sleep(4))
+        world.time.suspend(10)
+        status = await server.query(task_id, wait_seconds=0)
+        with runtime.use(server.running):
+            found = await minimax_server.retrieve_video_file(
+                str(status["file_id"]), output_directory="elsewhere"
+            )
+        await world.time.run(world.time.sleep(60))
+        assert (await server.row(task_id)).path == found["path"]
+        assert world.downloads == 1
+
+
+async def test_a_video_that_was_saved_before_the_restart_is_not_saved_again(
+    open_world: Any,
+) -> None:
     async with open_world(job_seconds=20) as world:
         server = world.start()
         task_id = await server.generate()
         await world.time.run(server.until_saved(task_id))
-        row = await server.row(task_id)
-        await server.running.ledger.record_path(str(row.file_id), Path("/videos/dog.mp4"))
         await server.kill()
         other = world.start()
         await other.take_up()
