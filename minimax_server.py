@@ -366,6 +366,20 @@ async def generate_video(
         list[str] | None,
         Field(description="MiniMax-H3: up to 9 images of what should appear; no frames then."),
     ] = None,
+    reference_videos: Annotated[
+        list[str] | None,
+        Field(
+            description="MiniMax-H3: up to 3 videos of 2 to 15 s, 15 s together, mp4 or mov up to "
+            "50 MB: paths, https URLs or data: URIs; each second is charged."
+        ),
+    ] = None,
+    reference_audios: Annotated[
+        list[str] | None,
+        Field(
+            description="MiniMax-H3: up to 3 recordings of 2 to 15 s, 15 s together, wav or mp3; "
+            "12 references in all."
+        ),
+    ] = None,
     ratio: Annotated[
         str | None,
         Field(description="MiniMax-H3 without frames: 16:9 (default), 9:16, 1:1, 4:3, 3:4, 21:9."),
@@ -391,8 +405,8 @@ async def generate_video(
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
     Makes a video from a prompt, from a first frame, from a first and a last frame, or of a subject.
-    Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with many
-    images; dry_run tells. It takes minutes: go on with
+    Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
+    reference_videos or many images; dry_run tells. It takes minutes: go on with
     query_video_generation(task_id, wait_seconds=45). Call this once per video; each accepted call
     is a video of its own. When it fails with "may have accepted and charged", tell the person and
     do not call it again by yourself. A job whose answer was lost is handed over by the next
@@ -409,6 +423,8 @@ async def generate_video(
         resolution=resolution,
         subject_image=subject_image,
         references=references or [],
+        reference_videos=reference_videos or [],
+        reference_audios=reference_audios or [],
         ratio=ratio,
         prompt_optimizer=prompt_optimizer,
         fast_pretreatment=fast_pretreatment,

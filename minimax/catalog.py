@@ -1,7 +1,7 @@
 """Models, sizes and list prices of MiniMax, as its documentation and price page give them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
@@ -53,7 +53,7 @@ class VideoMode(Enum):
     FIRST_AND_LAST_FRAME = "a first and a last frame"
     SUBJECT = "a subject image"
     LAST_FRAME = "a last frame alone"
-    REFERENCES = "reference images"
+    REFERENCES = "reference images, videos or recordings"
 
 
 PRICES_AS_OF: Final = "November 2026"
@@ -74,6 +74,8 @@ class VideoModel:
         takes_fast_pretreatment: Whether `fast_pretreatment` is a parameter of this model.
         free_images: As many images cost nothing extra.
         further_image_usd: What each further one costs.
+        reference_video_usd: What a second of a reference video costs, by the resolution of the
+            result; recordings are free.
     """
 
     name: str
@@ -84,6 +86,7 @@ class VideoModel:
     takes_fast_pretreatment: bool = False
     free_images: int = 99
     further_image_usd: float = 0.0
+    reference_video_usd: Mapping[str, float] = field(default_factory=dict)
 
     def sizes_for(self, mode: VideoMode) -> tuple[Size, ...]:
         """The sizes that this model makes in a mode, default first."""
@@ -147,6 +150,7 @@ VIDEO_MODELS: Final[Mapping[str, VideoModel]] = MappingProxyType(
                 sizes=_per_second({"768P": 0.08, "2K": 0.13}, range(4, 16)),
                 free_images=5,
                 further_image_usd=0.04,
+                reference_video_usd={"768P": 0.08, "2K": 0.13},
             ),
             VideoModel(
                 name="MiniMax-H3-Max",
@@ -154,6 +158,7 @@ VIDEO_MODELS: Final[Mapping[str, VideoModel]] = MappingProxyType(
                 sizes=_per_second({"768P": 0.08, "480P": 0.05}, range(5, 16)),
                 free_images=2,
                 further_image_usd=0.074,
+                reference_video_usd={"768P": 0.143, "480P": 0.0553},
             ),
         )
     }
@@ -191,4 +196,13 @@ def _price_of_model(model: VideoModel) -> dict[str, Any]:
             {"resolution": resolution, "seconds": seconds, "price": price}
             for (resolution, seconds), price in model.sizes.items()
         ],
+        **(_price_of_references(model) if model.reference_video_usd else {}),
+    }
+
+
+def _price_of_references(model: VideoModel) -> dict[str, Any]:
+    return {
+        "images_free_of_charge": model.free_images,
+        "further_image": model.further_image_usd,
+        "second_of_reference_video": dict(model.reference_video_usd),
     }

@@ -20,7 +20,7 @@ from minimax.video import apis
 from minimax.video.next_steps import POLL_AFTER_SECONDS, waiting_call
 from minimax.video.prepare import PreparedVideo, prepare
 from minimax.video.request import VideoRequest
-from minimax.video.uploads import upload_large_images
+from minimax.video.uploads import upload_large_files
 
 __all__ = ["quote", "submit"]
 
@@ -66,7 +66,7 @@ async def submit(
         if video.api.to_upload(video.body) and await _would_buy(
             runtime, purchase, second_charge_agreed=second_charge_agreed
         ):
-            video = await upload_large_images(
+            video = await upload_large_files(
                 runtime, request, video, key=purchase.fingerprint, within_seconds=within_seconds
             )
         twin = await runtime.ledger.find_recent_twin(
@@ -89,7 +89,8 @@ async def submit(
             second_charge_agreed=second_charge_agreed,
             within_seconds=remaining_seconds(within_seconds, runtime.clock.now() - started),
         )
-        return _result_of_purchase(runtime, bought, None if bought.reused else twin)
+        twin = None if bought.reused else twin
+        return _result_of_purchase(runtime, bought, twin, price_note=_price_note(video))
 
 
 async def quote(runtime: Runtime, request: VideoRequest) -> Quote | None:
@@ -236,7 +237,9 @@ def _still_sending_error() -> UnansweredError:
     )
 
 
-def _result_of_purchase(runtime: Runtime, bought: Bought, twin: Record | None) -> SubmittedVideo:
+def _result_of_purchase(
+    runtime: Runtime, bought: Bought, twin: Record | None, *, price_note: str
+) -> SubmittedVideo:
     record, task_id = bought.record, str(bought.task_id)
     handed_over = (
         "This very video was bought by an earlier call whose answer was lost; it is handed over "
@@ -255,7 +258,7 @@ def _result_of_purchase(runtime: Runtime, bought: Bought, twin: Record | None) -
             f"{handed_over if bought.reused else ''}The job is accepted and takes one to several "
             f"minutes. Call {waiting_call(task_id)} and repeat that until status is completed or "
             "failed. Do not call generate_video again for this video. "
-            f"{estimate_text(record.price_usd, sandbox=runtime.settings.sandbox)}"
+            f"{estimate_text(record.price_usd, sandbox=runtime.settings.sandbox)}{price_note}"
             f"{_twin_text(twin)}{doubt_note(record.price_usd) if bought.doubt else ''}"
             f"{_trouble_text(runtime)}"
         ),
@@ -286,7 +289,17 @@ def _estimate_result(runtime: Runtime, video: PreparedVideo) -> SubmittedVideo:
             "Nothing was sent. MiniMax would take this request; to buy it, call generate_video "
             "with the same arguments without dry_run. "
             f"{estimate_text(video.list_price_usd, sandbox=runtime.settings.sandbox)}"
+            f"{_price_note(video)}"
         ),
+    )
+
+
+def _price_note(video: PreparedVideo) -> str:
+    if video.list_price_usd is None or not video.has_unknown_length:
+        return ""
+    return (
+        " That is the most it can be: MiniMax fetches linked reference videos itself, so their "
+        "length is not known here, and the longest that it takes is counted."
     )
 
 

@@ -1,4 +1,4 @@
-"""Uploads the largest images first where a request would be too large; uploads are free."""
+"""Uploads the largest files first where a request would be too large; uploads are free."""
 
 import asyncio
 from contextlib import ExitStack
@@ -14,12 +14,12 @@ from minimax.runtime.background import StillRunning
 from minimax.video.prepare import PreparedVideo, prepare
 from minimax.video.request import VideoRequest
 
-__all__ = ["upload_large_images"]
+__all__ = ["upload_large_files"]
 
 PURPOSE: Final = "video_generation_input"
 
 
-async def upload_large_images(
+async def upload_large_files(
     runtime: Runtime,
     request: VideoRequest,
     video: PreparedVideo,
@@ -27,7 +27,7 @@ async def upload_large_images(
     key: str,
     within_seconds: float | None,
 ) -> PreparedVideo:
-    """The prepared video with its largest images uploaded.
+    """The prepared video with its largest files uploaded.
 
     Args:
         runtime: What the calls share.
@@ -40,13 +40,13 @@ async def upload_large_images(
         UnansweredError: They take longer, or MiniMax did not answer; nothing was bought.
         MiniMaxError: MiniMax refused one or could not be reached; nothing was bought.
     """
-    work = runtime.work_key("images", key)
+    work = runtime.work_key("uploads", key)
     runtime.background.start(work, partial(_upload_all, runtime, request))
     try:
         file_ids = await runtime.background.join(work, within_seconds=within_seconds)
     except StillRunning:
         raise UnansweredError(
-            "The images are still on their way to MiniMax; that goes on by itself. No video has "
+            "The files are still on their way to MiniMax; that goes on by itself. No video has "
             "been requested yet. Call generate_video again with exactly the same arguments: that "
             "joins it.",
             outcome=Outcome.NOT_SENT,
@@ -65,23 +65,23 @@ async def _upload_all(runtime: Runtime, request: VideoRequest) -> dict[str, str]
     with ExitStack() as opened:
         video = await asyncio.to_thread(prepare, request, settings=runtime.settings, opened=opened)
         client = await runtime.client()
-        for image in video.api.to_upload(video.body):
-            digest = await asyncio.to_thread(image.digest)
+        for file in video.api.to_upload(video.body):
+            digest = await asyncio.to_thread(file.digest)
             if digest not in file_ids:
-                file_ids[digest] = await _upload(client, image)
+                file_ids[digest] = await _upload(client, file)
     return file_ids
 
 
-async def _upload(client: MiniMaxClient, image: Input) -> str:
+async def _upload(client: MiniMaxClient, file: Input) -> str:
     try:
         return await client.upload_file(
-            image, name=image.name, media_type=image.media_type, purpose=PURPOSE
+            file, name=file.name, media_type=file.media_type, purpose=PURPOSE
         )
     except MiniMaxError as error:
         if error.outcome is not Outcome.UNKNOWN:
             raise
         raise UnansweredError.after(
             error,
-            "An image could not be uploaded to MiniMax, so no video was requested and nothing was "
-            "charged. Call again; if it happens again, give a smaller image.",
+            "A file could not be uploaded to MiniMax, so no video was requested and nothing was "
+            "charged. Call again; if it happens again, give a smaller file.",
         ) from None

@@ -26,6 +26,7 @@ from minimax.sandbox.http.routes import build_app
 from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media import samples
 from minimax.sandbox.signed_links import StoreLink
+from tests.support.media_seeds import clip, mp3
 from tests.support.samples import png, wav
 
 pytestmark = pytest.mark.anyio
@@ -1094,6 +1095,10 @@ def audio(url: str = "https://example.com/a.mp3", **role: str) -> dict[str, Any]
     return {"type": "audio_url", "audio_url": {"url": url}, **role}
 
 
+def clip_uri(seconds: float = 3, **fields: Any) -> str:
+    return make_data_uri(clip(seconds, **fields), "video/mp4")
+
+
 FIRST = {"role": "first_frame"}
 LAST = {"role": "last_frame"}
 REF_IMAGE = {"role": "reference_image"}
@@ -1131,6 +1136,19 @@ async def test_a_v2_task_changes_its_status_and_returns_a_link(
         ({"resolution": "2K", "duration": 15}, 1.95),
         ({"model": "MiniMax-H3-Max", "resolution": "480P", "duration": 5}, 0.25),
         ({"content": [text(), *[image(**REF_IMAGE)] * 7]}, 0.40),
+        ({"content": [text(), video(clip_uri(4.2), **REF_VIDEO)]}, 0.72),
+        ({"content": [text(), video(clip_uri(2), **REF_VIDEO)], "resolution": "2K"}, 0.78),
+        ({"content": [text(), audio(make_data_uri(wav(9), "audio/wav"), **REF_AUDIO)]}, 0.32),
+        ({"content": [text(), video(**REF_VIDEO)]}, 0.32),
+        (
+            {
+                "model": "MiniMax-H3-Max",
+                "resolution": "480P",
+                "duration": 5,
+                "content": [text(), video(clip_uri(2), **REF_VIDEO)],
+            },
+            0.3606,
+        ),
     ],
 )
 async def test_a_v2_video_is_billed_by_the_second(
@@ -1138,6 +1156,25 @@ async def test_a_v2_video_is_billed_by_the_second(
 ) -> None:
     task_id = await create_task(client, **fields)
     assert sandbox.bill == [Charge("video", price_usd, task_id)]
+
+
+async def test_the_usage_of_a_v2_task_names_the_seconds_of_its_references(
+    client: Client, sandbox: Sandbox
+) -> None:
+    content = [
+        text(),
+        image(**REF_IMAGE),
+        video(clip_uri(4.2), **REF_VIDEO),
+        audio(make_data_uri(mp3(3.5), "audio/mp3"), **REF_AUDIO),
+    ]
+    task_id = await create_task(client, content=content)
+    sandbox.clock.advance(10)
+    usage = (await query_task(client, task_id))["usage"]
+    assert usage["input_seconds"] == 5
+    assert usage["output_seconds"] == 4
+    assert usage["total_seconds"] == 9
+    assert usage["input_audio_seconds"] == 4
+    assert usage["input_image_count"] == 1
 
 
 H3_MAX = {"model": "MiniMax-H3-Max", "duration": 5}
@@ -1156,6 +1193,8 @@ H3_MAX = {"model": "MiniMax-H3-Max", "duration": 5}
         {"content": [text(), image(**REF_IMAGE), video(**REF_VIDEO), audio(**REF_AUDIO)]},
         {"content": [text(), audio(**REF_AUDIO)], "ratio": None},
         {"content": [text(), audio(make_data_uri(wav(3), "audio/wav"), **REF_AUDIO)]},
+        {"content": [text(), video(clip_uri(15), **REF_VIDEO)]},
+        {"content": [text(), video(clip_uri(rate=60, width=256, height=640), **REF_VIDEO)]},
         {"content": [text(), image("https://example.com/a.jpg", **FIRST)]},
         {"content": [text(""), text()]},
     ],
@@ -1222,6 +1261,33 @@ async def test_v2_accepts_what_it_documents(client: Client, fields: dict[str, An
             "audio_url.url cannot be read",
         ),
         (
+            {"content": [text(), video(make_data_uri(b"noise", "video/mp4"), **REF_VIDEO)]},
+            "video_url.url cannot be read",
+        ),
+        (
+            {"content": [text(), video(make_data_uri(clip(), "video/webm"), **REF_VIDEO)]},
+            "video_url.url must be a URL or a data URI of video/mp4",
+        ),
+        ({"content": [text(), video(clip_uri(1), **REF_VIDEO)]}, "video_url.url must be 2 to 15 s"),
+        ({"content": [text(), video(clip_uri(16), **REF_VIDEO)]}, "video_url.url must be 2 to 15"),
+        (
+            {"content": [text(), *[video(clip_uri(8), **REF_VIDEO)] * 2]},
+            "video_url clips are longer than 15 s together",
+        ),
+        (
+            {"content": [text(), video(clip_uri(rate=20), **REF_VIDEO)]},
+            "video_url.url must have 2",
+        ),
+        (
+            {"content": [text(), video(clip_uri(width=255), **REF_VIDEO)]},
+            "video_url.url must have sides of 256",
+        ),
+        (
+            {"content": [text(), video(clip_uri(width=1000), **REF_VIDEO)]},
+            "video_url.url is too narrow",
+        ),
+        ({"content": [text(), video("mm_file://1", **REF_VIDEO)]}, "file_id not exist"),
+        (
             {"content": [text(), audio("data:audio/wav;base64,@@@", **REF_AUDIO)]},
             "audio_url.url is not valid base64",
         ),
@@ -1267,6 +1333,23 @@ async def test_an_upload_can_be_used_by_v2_for_seven_days(client: Client, sandbo
         "/v2/video_generation", json=VIDEO_REQUEST_V2 | {"content": content}
     )
     assert "file expired" in response.json()["error"]["message"]
+
+
+async def test_an_uploaded_clip_is_measured_like_one_in_the_request(
+    client: Client, sandbox: Sandbox
+) -> None:
+    short, fitting = [
+        await client.upload(clip(seconds), name="a.mov", purpose="video_generation_input")
+        for seconds in (1, 4.2)
+    ]
+    content = [text(), video(f"mm_file://{short}", **REF_VIDEO)]
+    response = await client.http.post(
+        "/v2/video_generation", json=VIDEO_REQUEST_V2 | {"content": content}
+    )
+    assert "must be 2 to 15 s long" in response.json()["error"]["message"]
+    content = [text(), video(f"mm_file://{fitting}", **REF_VIDEO)]
+    task_id = await create_task(client, content=content)
+    assert sandbox.bill == [Charge("video", 0.72, task_id)]
 
 
 @pytest.mark.parametrize(("mark", "code"), [("[block output]", "1027"), ("[fail]", "1000")])

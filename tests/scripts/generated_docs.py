@@ -232,7 +232,7 @@ KNOWN: Final[Mapping[Outcome, str]] = MappingProxyType(
 )
 ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "UPLOAD": "uploading a recording or an image",
+        "UPLOAD": "uploading a recording, an image or a video",
         "STATUS": "asking how a Hailuo or 01-series job stands",
         "STATUS_V2": "asking how a MiniMax-H3 job stands",
         "LOOK_UP": "looking up voices, files and lists",

@@ -29,9 +29,13 @@ _TOKENS_PER_SECOND: Final = {"480P": 12_900, "768P": 32_549, "2K": 52_078}
 
 @dataclass(frozen=True)
 class VideoModelV2:
-    """What one model supports, with its list prices in USD per second of video and per image."""
+    """What one model supports, with its list prices in USD.
+
+    Both the video and its reference videos are charged per second, images each.
+    """
 
     prices_usd: Mapping[str, float]
+    reference_prices_usd: Mapping[str, float]
     min_seconds: int
     free_images: int
     image_price_usd: float
@@ -42,12 +46,14 @@ class VideoModelV2:
 MODELS: Final = {
     "MiniMax-H3": VideoModelV2(
         prices_usd={"768P": 0.08, "2K": 0.13},
+        reference_prices_usd={"768P": 0.08, "2K": 0.13},
         min_seconds=4,
         free_images=5,
         image_price_usd=0.04,
     ),
     "MiniMax-H3-Max": VideoModelV2(
         prices_usd={"480P": 0.05, "768P": 0.08},
+        reference_prices_usd={"480P": 0.0553, "768P": 0.143},
         min_seconds=5,
         free_images=2,
         image_price_usd=0.074,
@@ -68,11 +74,12 @@ class VideoRequestV2:
 
     @property
     def price_usd(self) -> float:
-        """The list price; reference clips are not charged, as their length is often unknown."""
+        """The list price; a reference video behind a web URL is not fetched, nor charged."""
         model = MODELS[self.model]
         paid_images = max(0, self.content.images - model.free_images)
         video_usd = self.duration_seconds * model.prices_usd[self.resolution]
-        return video_usd + paid_images * model.image_price_usd
+        reference_usd = self.content.video_seconds * model.reference_prices_usd[self.resolution]
+        return video_usd + reference_usd + paid_images * model.image_price_usd
 
 
 @dataclass
@@ -222,10 +229,11 @@ def _make_error(task: VideoTaskV2) -> dict[str, str] | None:
 def _make_usage(request: VideoRequestV2) -> dict[str, int]:
     tokens = request.duration_seconds * _TOKENS_PER_SECOND[request.resolution]
     return {
-        "total_seconds": request.duration_seconds,
-        "input_seconds": 0,
+        "total_seconds": request.duration_seconds + request.content.video_seconds,
+        "input_seconds": request.content.video_seconds,
         "output_seconds": request.duration_seconds,
         "input_image_count": request.content.images,
+        "input_audio_seconds": request.content.audio_seconds,
         "total_tokens": tokens,
         "prompt_tokens": 0,
         "completion_tokens": tokens,

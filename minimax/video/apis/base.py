@@ -12,10 +12,12 @@ from minimax.files.inputs import Input
 from minimax.files.requirements import MediaRequirements
 from minimax.video.request import VideoRequest
 
-__all__ = ["ImageSource", "RemoteJob", "VideoApi"]
+__all__ = ["Media", "MediaSource", "RemoteJob", "VideoApi"]
 
-ImageSource = str | Input
+MediaSource = str | Input
 """A link that MiniMax fetches itself, or an opened file."""
+Media = Mapping[str, list[MediaSource]]
+"""What a video is made from, by the field of the request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +46,14 @@ class VideoApi(ABC):
     Attributes:
         name: How the ledger calls it.
         modes: What a video may be made from, as far as this API has a field for it.
-        image_requirements: What it takes as an image.
     """
 
     name: str
     modes: frozenset[VideoMode]
-    image_requirements: MediaRequirements
+
+    @abstractmethod
+    def requirements(self, field: str) -> MediaRequirements:
+        """What it takes as a file in a field of the request."""
 
     @abstractmethod
     def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:
@@ -59,6 +63,14 @@ class VideoApi(ABC):
             InputError: With the field's name and what is allowed.
         """
 
+    def check_media(self, media: Media) -> None:  # noqa: ARG002
+        """Refuse files that are too much together; each by itself has been checked.
+
+        Raises:
+            InputError: With the field's name and what is allowed.
+        """
+        return
+
     @abstractmethod
     def body(
         self,
@@ -67,12 +79,12 @@ class VideoApi(ABC):
         model: str,
         known: VideoModel | None,
         size: tuple[str | None, int | None],
-        images: Mapping[str, list[ImageSource]],
+        media: Media,
     ) -> dict[str, Any]:
         """The body of the request, from a checked request."""
 
     def to_upload(self, body: Mapping[str, Any]) -> list[Input]:  # noqa: ARG002
-        """Images that make the request too large, to be uploaded before it."""
+        """Files that do not fit into the request, to be uploaded before it."""
         return []
 
     def with_uploads(
@@ -80,7 +92,7 @@ class VideoApi(ABC):
         body: Mapping[str, Any],
         file_ids: Mapping[str, str],  # noqa: ARG002
     ) -> Mapping[str, Any]:
-        """The body with uploads in place of the images whose digest is among `file_ids`."""
+        """The body with uploads in place of the files whose digest is among `file_ids`."""
         return body
 
     @abstractmethod
