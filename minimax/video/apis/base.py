@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from minimax.api.client import MiniMaxClient
 from minimax.api.replies import StatusReply
@@ -12,7 +12,12 @@ from minimax.files.inputs import Input
 from minimax.files.requirements import MediaRequirements
 from minimax.video.request import VideoRequest
 
-__all__ = ["Media", "MediaSource", "RemoteJob", "VideoApi"]
+__all__ = ["GENERATION", "REGENERATION", "Media", "MediaSource", "RemoteJob", "VideoApi"]
+
+GENERATION: Final = "generation"
+REGENERATION: Final = "regeneration"
+"""What MiniMax's list calls a video that is made from a prompt, and one that is made in 2K from
+another one (`task_type`)."""
 
 MediaSource = str | Input
 """A link that MiniMax fetches itself, or an opened file."""
@@ -22,7 +27,7 @@ Media = Mapping[str, list[MediaSource]]
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteJob:
-    """A job as MiniMax's own list shows it."""
+    """A job as MiniMax's own list shows it; None is "not told"."""
 
     task_id: str
     model: str
@@ -30,13 +35,17 @@ class RemoteJob:
     reply: StatusReply
     duration: int | None = None
     resolution: str | None = None
+    task_type: str | None = None
 
-    def is_like(self, model: str, duration: int | None, resolution: str | None) -> bool:
+    def is_like(
+        self, model: str, duration: int | None, resolution: str | None, task_type: str
+    ) -> bool:
         """Whether it may be the job of such a request, as far as the list tells."""
         return (
             self.model == model
             and self.duration in (None, duration)
             and self.resolution in (None, resolution)
+            and self.task_type in (None, task_type)
         )
 
 

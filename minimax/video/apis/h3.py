@@ -150,6 +150,7 @@ class H3Api(VideoApi):
                 created_at=task.created_at,
                 duration=task.duration or None,
                 resolution=task.resolution or None,
+                task_type=task.task_type or None,
                 reply=_as_status(task),
             )
             for task in await client.list_videos_v2()
