@@ -89,6 +89,7 @@ __all__ = [
     "retrieve_video_file",
     "text_to_audio",
     "text_to_image",
+    "upscale_video",
     "voice_clone",
     "voice_design",
 ]
@@ -184,6 +185,14 @@ async def _quote_video(running: Runtime, arguments: Arguments) -> "Quote | None"
     if arguments["dry_run"]:
         return None
     return await submit.quote(running, VideoRequest(**_pick(arguments, VideoRequest)))
+
+
+async def _quote_upscale(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.video import upscale
+
+    if arguments["dry_run"]:
+        return None
+    return await upscale.quote(running, arguments["task_id"])
 
 
 async def _quote_speech(running: Runtime, arguments: Arguments) -> "Quote | None":
@@ -432,6 +441,35 @@ async def generate_video(
     return await submit.submit(
         await runtime.current(),
         request,
+        second_charge_agreed=allow_second_charge,
+        dry_run=dry_run,
+        within_seconds=_answer_within(ctx),
+    )
+
+
+@toolbox.tool(title="Upscale a video", annotations=PAID, **_asking(_quote_upscale), **SHOWN)
+async def upscale_video(
+    task_id: Annotated[Id, Field(description="Of a completed MiniMax-H3 video in 768P.")],
+    *,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
+    dry_run: Annotated[
+        bool, Field(description="True: check everything, estimate the cost, buy nothing.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
+) -> SubmittedVideo:
+    """Make a finished MiniMax-H3 video of 768P again in 2K: a paid job with a task_id of its own.
+
+    Costs $0.05 per second (list price), more if it was made from videos or many images; follow it
+    like generate_video. MiniMax does this for allow-listed accounts; for others the saved video is
+    sent, if it was made from a prompt alone. Otherwise it is refused, which costs nothing.
+    """
+    from minimax.video import upscale
+
+    return await upscale.upscale(
+        await runtime.current(),
+        task_id,
         second_charge_agreed=allow_second_charge,
         dry_run=dry_run,
         within_seconds=_answer_within(ctx),

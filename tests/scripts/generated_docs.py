@@ -239,6 +239,7 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
         "CLONE": "cloning without a preview",
         "CLONE_WITH_PREVIEW": "cloning with a preview, which is billed",
         "SUBMIT": "requesting a video",
+        "REGENERATE": "requesting a video again in 2K",
         "MAKE": "speech, designed voices, images",
         "DELETE": "deleting a voice",
         "CANCEL": "cancelling a video job",
@@ -250,6 +251,7 @@ POLICY_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         policies.STATUS.name: ENDPOINTS["STATUS"],
         policies.STATUS_V2.name: ENDPOINTS["STATUS_V2"],
         policies.CLONE.name: "cloning",
+        policies.REGENERATE.name: ENDPOINTS["REGENERATE"],
     }
 )
 REMEDIES: Final[Mapping[str, str]] = MappingProxyType(

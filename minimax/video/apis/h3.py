@@ -11,7 +11,7 @@ from typing import Any, Final
 from minimax.api.client import MiniMaxClient
 from minimax.api.json_body import JsonBody, drop_none, uri_length
 from minimax.api.replies import BaseResp, StatusReply, VideoTask, job_status
-from minimax.catalog import VideoMode, VideoModel
+from minimax.catalog import REGENERATED_MODEL, REGENERATED_TO, VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.files.inputs import Input
 from minimax.files.requirements import H3_AUDIO, H3_IMAGE, H3_VIDEO, MIB, MediaRequirements
@@ -26,9 +26,11 @@ from minimax.validation import check_choice, check_length
 from minimax.video.apis.base import Media, MediaSource, RemoteJob, VideoApi
 from minimax.video.request import REFERENCES, VideoRequest
 
-__all__ = ["H3Api"]
+__all__ = ["ROLES", "TEXT_RATIOS", "H3Api"]
 
 RATIOS: Final = ("adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
+TEXT_RATIOS: Final = RATIOS[1:]
+"""What a video from a prompt alone may have."""
 DEFAULT_RATIO: Final = "16:9"
 LARGEST_BODY_BYTES: Final = 60 * MIB
 """MiniMax takes 64 MB a request; the rest is left for how it counts."""
@@ -120,6 +122,27 @@ class H3Api(VideoApi):
     async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
         return await client.submit_video_v2(body)
 
+    def regeneration_by_task(self, task_id: str) -> dict[str, Any]:
+        """The body of a request for a finished job's video in 2K; for allow-listed accounts."""
+        return {
+            "model": REGENERATED_MODEL,
+            "source_task_id": task_id,
+            "resolution": REGENERATED_TO,
+        }
+
+    def regeneration_by_video(self, prompt: str, video: MediaSource) -> dict[str, Any]:
+        """The same for a video that is sent along, which was made from a prompt alone."""
+        base = {"type": "video_url", "video_url": {"url": video}, "role": "base_video"}
+        return {
+            "model": REGENERATED_MODEL,
+            "content": [{"type": "text", "text": prompt}, base],
+            "resolution": REGENERATED_TO,
+        }
+
+    async def regenerate(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
+        """Send a paid request for a video in 2K once; returns the task id."""
+        return await client.regenerate_video(body)
+
     async def status(self, client: MiniMaxClient, task_id: str) -> StatusReply:
         return _as_status(await client.query_video_v2(task_id))
 
@@ -164,7 +187,7 @@ def _check_ratio(ratio: str | None, mode: VideoMode) -> None:
     if mode is VideoMode.TEXT and ratio == "adaptive":
         raise InputError(
             "ratio adaptive needs an image or a video to adapt to. Take one of: "
-            f"{', '.join(RATIOS[1:])}."
+            f"{', '.join(TEXT_RATIOS)}."
         )
     if mode in FRAMED and ratio != "adaptive":
         raise InputError("ratio follows the frames that were given. Leave it out.")
