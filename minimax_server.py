@@ -13,7 +13,7 @@ import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.message import SessionMessage
 from mcp_types import (
@@ -41,13 +42,16 @@ from minimax.catalog import (
     price_list,
 )
 from minimax.errors import InputError, MiniMaxError, SettingsError
+from minimax.jobs.news import JobEvent, JobNews
 from minimax.limits import ACCURACY, IMAGES, PITCH, SPEED, VOLUME
 from minimax.player import app as player
 from minimax.player.attach import attach
 from minimax.protocol.busy import RefuseWhenBusy
 from minimax.protocol.question import Answered, Form
 from minimax.protocol.strict_tool import Toolbox
+from minimax.protocol.updates import Updates
 from minimax.runtime import Backend, Call, Runtime
+from minimax.safe_text import shorten
 from minimax.settings import Settings
 from minimax.time_budgets import (
     ANSWER_SECONDS,
@@ -97,7 +101,7 @@ __all__ = [
 INSTRUCTIONS: Final = """\
 MiniMax makes videos and voices; most calls cost money, so act on what the person asked for.
 Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) again and again \
-until completed or failed, then retrieve_video_file(file_id).
+until failed or completed; it is saved by itself and path tells where, else retrieve_video_file.
 Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, voice_id).
 Never call generate_video again for the same video: the job goes on at MiniMax, and each accepted \
 call is charged.
@@ -119,8 +123,11 @@ WRITES_FILES: Final = ToolAnnotations(
 DESTRUCTIVE: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
 )
+TASKS_URI: Final = "minimax://tasks"
 LAST_PORT: Final = 65535
 MOST_TASKS_SHOWN: Final = 100
+LONGEST_WORD: Final = 100
+"""Characters of MiniMax's word for a status, in a report of progress."""
 SHOWN: Final[Mapping[str, Any]] = {"meta": player.META, "attach": attach}
 """For tools whose results the player shows."""
 MOST_COMPLETIONS: Final = 100
@@ -146,10 +153,21 @@ async def _use_runtime_of_server(
 async def _answer(ctx: Context[Any, Any], elapsed_seconds: float) -> AsyncIterator[None]:
     """Name the call that is answered, once it is written down which answers have arrived."""
     running = await runtime.current()
+    running.background.start_once("take up jobs", partial(_take_up_jobs, running))
     running.deliveries.note_request()
     await running.deliveries.settle()
     with runtime.answer_call(Call(str(ctx.request_id), elapsed_seconds)):
         yield
+
+
+async def _take_up_jobs(running: Runtime) -> None:
+    """Follow the jobs that an earlier server has left unfinished."""
+    with runtime.use(running), suppress(SettingsError):  # the call itself tells what is wrong
+        if running.settings.auto_save:
+            from minimax.jobs.follower import JobFollower
+            from minimax.video.job import VIDEO_JOBS
+
+            await running.get_shared(JobFollower).take_up(VIDEO_JOBS)
 
 
 toolbox = Toolbox(
@@ -415,11 +433,11 @@ async def generate_video(
 
     Makes a video from a prompt, from a first frame, from a first and a last frame, or of a subject.
     Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
-    reference_videos or many images; dry_run tells. It takes minutes: go on with
-    query_video_generation(task_id, wait_seconds=45). Call this once per video; each accepted call
-    is a video of its own. When it fails with "may have accepted and charged", tell the person and
-    do not call it again by yourself. A job whose answer was lost is handed over by the next
-    identical call (reused) instead of being bought twice.
+    reference_videos or many images; dry_run tells. It takes minutes, is followed by this server and
+    saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or later. Call
+    this once per video; each accepted call is a video of its own. When it fails with "may have
+    accepted and charged", tell the person and do not call it again by yourself. A job whose answer
+    was lost is handed over by the next identical call (reused) instead of being bought twice.
     """
     from minimax.video import submit
 
@@ -491,14 +509,15 @@ async def query_video_generation(
 ) -> VideoStatus:
     """Tell how a video job stands; free.
 
-    status is queued, processing, completed (with file_id for retrieve_video_file) or failed (with
-    the reason in error). With wait_seconds=45 the call returns when the job ends or after 45
-    seconds, whichever is first; still processing is normal, so call again. An error of this call
-    means that MiniMax could not be asked: the job itself is not affected.
+    status is queued, processing, completed (path: where the video was saved by itself; without one,
+    give file_id to retrieve_video_file) or failed (the reason is in error). With wait_seconds=45
+    the call returns when the job ends or after 45 seconds, whichever is first; still processing is
+    normal, so call again. An error of this call means that MiniMax could not be asked: the job
+    itself is not affected.
     """
     from minimax.video import job
 
-    report = None if ctx is None else partial(_report, ctx)
+    report = None if ctx is None else partial(_report, ctx, wait_seconds)
     return await job.query(
         await runtime.current(), task_id, wait_seconds=wait_seconds, report=report
     )
@@ -807,8 +826,11 @@ async def _report_bytes(ctx: Context[Any, Any], received: float, total: float | 
     await ctx.report_progress(received, total, "bytes")
 
 
-async def _report(ctx: Context[Any, Any], elapsed_seconds: float, word: str) -> None:
-    await ctx.report_progress(elapsed_seconds, message=f"MiniMax says {word}")
+async def _report(
+    ctx: Context[Any, Any], wait_seconds: float, elapsed_seconds: float, word: str
+) -> None:
+    elapsed = min(round(elapsed_seconds, 1), wait_seconds)
+    await ctx.report_progress(elapsed, wait_seconds, f"MiniMax says {shorten(word, LONGEST_WORD)}")
 
 
 # --- the server and the command line -----------------------------------------------------------
@@ -829,10 +851,12 @@ def make_server(
         host_listens: Whether an answer can still reach the host.
         on_runtime: Told of the runtime when the server starts.
     """
+    updates = Updates("minimax")
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
         opened = Runtime(load_settings, backend=backend, host_listens=host_listens)
+        opened.get_shared(JobNews).listen(partial(_tell_host, updates))
         on_runtime(opened)
         async with runtime.host_runtime(opened):
             yield opened
@@ -846,8 +870,10 @@ def make_server(
         lifespan=lifespan,
         extensions=[player.make_extension()],
         log_level="WARNING",
+        subscriptions=updates.bus,
         middleware=[
             _use_runtime_of_server,
+            updates,
             RefuseWhenBusy(
                 is_look=_only_looks,
                 unfinished_work=lambda opened: opened.background.tasks,
@@ -855,11 +881,20 @@ def make_server(
             ),
         ],
     )
+    updates.add_to(server)
     _add_prompts(server)
     _add_resources(server)
     player.add_files(server)
     server.completion()(_complete)  # type: ignore[no-untyped-call]
     return server
+
+
+def _tell_host(updates: Updates, event: JobEvent) -> None:
+    """Tell a host that wants to know what became of a job."""
+    updates.note_change(TASKS_URI)
+    updates.note_change(f"{TASKS_URI}/{event.task_id}")
+    if event.path is not None:
+        updates.note_message(f"The result of the job {event.task_id} is saved: {event.path}")
 
 
 def _describe_for_sandbox(tools: Sequence[Tool]) -> list[Tool]:
@@ -916,13 +951,25 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
         """Video and speech models with durations, resolutions and list prices."""
         return json.dumps(price_list(), indent=1)
 
-    @server.resource("minimax://tasks", title="Paid video jobs", mime_type="application/json")
+    @server.resource(TASKS_URI, title="Paid video jobs", mime_type="application/json")
     async def tasks() -> str:
         """The video jobs bought from this computer, newest first."""
         from minimax.video import listing
 
         found = await listing.list_jobs(await runtime.current(), limit=MOST_TASKS_SHOWN)
         return json.dumps(found["tasks"], indent=1, ensure_ascii=False)
+
+    @server.resource(
+        f"{TASKS_URI}/{{task_id}}", title="A paid video job", mime_type="application/json"
+    )
+    async def task(task_id: str) -> str:
+        """How one job stands; subscribers are told when that changes, and when it is saved."""
+        from minimax.video import listing
+
+        found = await listing.describe_job(await runtime.current(), task_id)
+        if found is None:
+            raise ResourceError("This job was not bought from this computer.")
+        return json.dumps(found, indent=1, ensure_ascii=False)
 
     @server.resource("minimax://spending", title="Money spent", mime_type="application/json")
     async def spending() -> str:

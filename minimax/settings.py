@@ -72,6 +72,8 @@ class Settings:
     video_model: str | None = None
     images: bool = True
     """Whether results have small images in them for the model to see."""
+    auto_save: bool = True
+    """Whether paid jobs are followed, and their files saved, without being asked about."""
     log_level: str = "WARNING"
     daily_limit_usd: float | None = DEFAULT_DAILY_LIMIT_USD
     """Most that may be spent in any 24 hours; None: no limit."""
@@ -116,6 +118,7 @@ class Settings:
             state_dir=_state_dir(values, api_host, sandbox=sandbox),
             video_model=values.get("MINIMAX_VIDEO_MODEL"),
             images=_switch("MINIMAX_MCP_IMAGES", values, default=True),
+            auto_save=_switch("MINIMAX_MCP_AUTO_SAVE", values, default=True),
             log_level=_log_level(values),
             daily_limit_usd=_dollars(
                 values, "MINIMAX_MCP_DAILY_LIMIT_USD", DEFAULT_DAILY_LIMIT_USD

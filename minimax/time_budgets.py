@@ -19,6 +19,7 @@ __all__ = [
     "LONGEST_CALL_SECONDS",
     "LONGEST_WAIT_SECONDS",
     "PAID_GRACE_SECONDS",
+    "SAVE_GRACE_SECONDS",
     "UNWIND_SECONDS",
 ]
 
@@ -32,6 +33,8 @@ LONGEST_WAIT_SECONDS: Final = 45
 """The most that `wait_seconds` of a query may ask for."""
 ASK_GRACE_SECONDS: Final = 4.0
 """How much longer than its wait a query may take for the request that is under way."""
+SAVE_GRACE_SECONDS: Final = 2.0
+"""How much longer than its wait a query may take for a video that is being saved."""
 CALL_SECONDS: Final = 48.0
 """After this a call answers while its work goes on."""
 LONGEST_CALL_SECONDS: Final = 50.0

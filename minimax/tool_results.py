@@ -62,6 +62,7 @@ class VideoStatus(TypedDict):
     status: JobStatus
     provider_status: Annotated[str, Field(description="MiniMax's own word, as it came.")]
     file_id: Annotated[str | None, Field(description="Give this to retrieve_video_file.")]
+    path: Annotated[str | None, Field(description="Where the video was saved already.")]
     video_width: int | None
     video_height: int | None
     error: Annotated[str | None, Field(description="Why the job failed, if it did.")]

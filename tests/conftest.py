@@ -1,15 +1,19 @@
 """What all tests share: a clean environment, a clock that does not pass, the sandbox."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
+from minimax.ledger.worker import Worker
 from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
+from tests.support.simulated_time import SimulatedTime
 from tests.support.virtual_time import VirtualTime
 
 KEY = "sk-api-canary-0123456789"
@@ -52,7 +56,9 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(home: Path) -> Settings:
-    return replace(Settings.from_env(environ={}, env_file=home / "none"), api_key=SecretStr(KEY))
+    """Those of a server that asks about a job when it is told to, and not by itself."""
+    found = Settings.from_env(environ={}, env_file=home / "none")
+    return replace(found, api_key=SecretStr(KEY), auto_save=False)
 
 
 @pytest.fixture
@@ -69,3 +75,18 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     made = Sandbox(keys={KEY}, stages=AT_ONCE)
     async with serve(made):
         yield made
+
+
+@pytest.fixture
+def count_requests(monkeypatch: pytest.MonkeyPatch) -> Callable[[SimulatedTime], None]:
+    """Let a simulated time know what is under way: requests, and work in threads."""
+
+    def begin(world: SimulatedTime) -> None:
+        monkeypatch.setattr(Worker, "run", world.count_while(Worker.run))
+        monkeypatch.setattr(asyncio, "to_thread", world.count_while(asyncio.to_thread))
+        monkeypatch.setattr(httpx.AsyncClient, "send", world.count_while(httpx.AsyncClient.send))
+        monkeypatch.setattr(
+            httpx.Response, "aiter_raw", world.count_during(httpx.Response.aiter_raw)
+        )
+
+    return begin

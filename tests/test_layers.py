@@ -16,14 +16,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 WORDS = {"errors", "clock", "safe_text", "catalog", "limits", "tool_results", "time_budgets"}
 BASE = WORDS | {"settings", "validation", "logs"}
 PILLARS = {"api", "files", "ledger"}
-SHARED = {"runtime", "spending", "delivery"}
+SHARED = {"runtime", "spending", "delivery", "jobs"}
 APART = {"protocol", "sandbox", "commands", "player"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{word: set() for word in WORDS},
     **dict.fromkeys(("settings", "validation", "logs"), WORDS),
     **dict.fromkeys(PILLARS, BASE),
     "runtime": BASE | PILLARS,
-    **{name: BASE | PILLARS | {"runtime"} for name in ("spending", "delivery")},
+    **{name: BASE | PILLARS | {"runtime"} for name in ("spending", "delivery", "jobs")},
     **dict.fromkeys(("video", "voice", "image"), BASE | PILLARS | SHARED),
     "player": BASE | {"files", "runtime"},
     "commands": BASE | {"api", "ledger", "sandbox"},

@@ -32,9 +32,14 @@ def test_defaults_need_no_environment_at_all(tmp_path: Path, home: Path) -> None
     assert settings.log_level == "WARNING"
 
 
-@pytest.mark.parametrize(("given", "images"), [("on", True), ("OFF", False), ("", True)])
-def test_images_for_the_model_can_be_turned_off(tmp_path: Path, given: str, images: bool) -> None:
-    assert load(tmp_path, {"MINIMAX_MCP_IMAGES": given}).images is images
+@pytest.mark.parametrize(("given", "wanted"), [("on", True), ("OFF", False), ("", True)])
+@pytest.mark.parametrize(
+    ("name", "field"), [("MINIMAX_MCP_IMAGES", "images"), ("MINIMAX_MCP_AUTO_SAVE", "auto_save")]
+)
+def test_a_switch_is_on_unless_it_is_turned_off(
+    tmp_path: Path, name: str, field: str, given: str, wanted: bool
+) -> None:
+    assert getattr(load(tmp_path, {name: given}), field) is wanted
 
 
 def test_the_environment_beats_the_file_and_an_empty_variable_counts_as_unset(
@@ -155,6 +160,7 @@ def test_a_host_that_is_odd_does_not_end_the_check_in_a_crash(
         ("MINIMAX_API_KEY", "<your key>"),
         ("MINIMAX_API_RESOURCE_MODE", "cloud"),
         ("MINIMAX_MCP_IMAGES", "maybe"),
+        ("MINIMAX_MCP_AUTO_SAVE", "later"),
         ("MINIMAX_LOG_LEVEL", "loud"),
         ("MINIMAX_MCP_BASE_PATH", "relative/folder"),
         ("MINIMAX_MCP_INPUT_PATHS", "relative"),

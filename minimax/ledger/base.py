@@ -99,10 +99,52 @@ class Ledger(Protocol):
         """The newest accepted purchase of an identical request, if it is that young."""
         ...
 
+    async def by_file(self, file_id: str) -> Record | None:
+        """The purchase of a file id, if it was bought from here."""
+        ...
+
     async def record_status(
-        self, task_id: str, *, status: JobStatus, file_id: str | None, reply: str | None
+        self,
+        task_id: str,
+        *,
+        status: JobStatus,
+        file_id: str | None,
+        reply: str,
+        is_final: bool,
+        took_seconds: float | None = None,
     ) -> None:
-        """How a job stands; `reply` is MiniMax's final reply, once there is one."""
+        """How a job stands.
+
+        Args:
+            task_id: The job.
+            status: In our words.
+            file_id: What it made, once it has.
+            reply: MiniMax's reply, as JSON.
+            is_final: The job has ended, so `reply` is its last word.
+            took_seconds: How long it took, where that was watched closely enough.
+        """
+        ...
+
+    async def claim_job(self, task_id: str) -> Record | None:
+        """Follow a job unless another process that lives does; the row tells who follows it.
+
+        A process that gave no sign of life for 20 seconds has lost its jobs to whoever claims
+        them first. One that still follows may claim again at any time.
+        """
+        ...
+
+    async def release_job(self, task_id: str) -> None:
+        """Follow it no more, and owe it nothing: no file is saved at the next start."""
+        ...
+
+    async def unfinished_jobs(
+        self, limit: int, *, kinds: Sequence[Kind], account: str
+    ) -> list[Record]:
+        """Accepted jobs that have not ended, or whose follower did not save them; newest first."""
+        ...
+
+    async def job_times(self, like: Record, *, limit: int) -> list[float]:
+        """How many seconds the newest jobs of the same model, size and length took."""
         ...
 
     async def record_path(self, file_id: str, path: Path) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "UNPRICED_USD",
     "Beginning",
     "Decision",
+    "Follower",
     "Kind",
     "Purchase",
     "Record",
@@ -61,6 +62,15 @@ class State(Enum):
     def _missing_(cls, value: object) -> "State":  # noqa: ARG003
         """What a later version may have written: nothing that may be bought again."""
         return cls.UNKNOWN
+
+
+class Follower(Enum):
+    """Who follows a job."""
+
+    THIS = "this"
+    """This process."""
+    OTHER = "other"
+    """Another one that lives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +123,9 @@ class Record:
         reply: MiniMax's reply to a billed request, as it came.
         result: What the caller is told, once files are saved.
         finished_at: When a job ended; Unix seconds.
+        follower: Who follows the job, if anybody does.
+        last_reply: MiniMax's last reply about a job, as JSON.
+        asked_at: When that came; Unix seconds.
     """
 
     key: str
@@ -139,6 +152,9 @@ class Record:
     reply: Mapping[str, Any] | None
     result: Mapping[str, Any] | None
     finished_at: float | None
+    follower: "Follower | None"
+    last_reply: str | None
+    asked_at: float | None
 
     @property
     def is_kept(self) -> bool:

@@ -1,6 +1,7 @@
 """The tables of the SQLite ledger, and how a file of an earlier version becomes one of this.
 
-Version 0 is what 0.1.0 wrote: the table `jobs`, videos only. Every later column may be absent from
+Version 0 is what 0.1.0 wrote: the table `jobs`, videos only; version 2 knows who follows a job and
+how long it took. Every later column may be absent from
 a row that 0.1.0 writes beside us, so all of them are nullable; the columns that 0.1.0 reads are
 still filled for it.
 """
@@ -10,7 +11,7 @@ from typing import Final
 
 __all__ = ["VERSION", "NewerLedgerError", "migrate"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """`PRAGMA user_version` of the files that this version writes."""
 
 _TABLE: Final = """
@@ -77,6 +78,12 @@ _COLUMNS_OF_1: Final = {
     "reply": "TEXT",
     "result": "TEXT",
 }
+_COLUMNS_OF_2: Final = {
+    "follower": "TEXT",  # who follows the job, or was the last to do so
+    "last_reply": "TEXT",
+    "asked_at": "REAL",
+    "took_seconds": "REAL",
+}
 _INDEXES: Final = (
     "CREATE INDEX IF NOT EXISTS jobs_by_fingerprint ON jobs (fingerprint, created_at)",
     "CREATE INDEX IF NOT EXISTS jobs_by_task ON jobs (task_id)",
@@ -94,6 +101,10 @@ _INDEXES: Final = (
     "CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (created_at, id)",
     "CREATE INDEX IF NOT EXISTS jobs_by_boot ON jobs (boot, boot_seconds)",
     "CREATE INDEX IF NOT EXISTS jobs_open ON jobs (status, created_at) WHERE final_reply IS NULL",
+    """CREATE INDEX IF NOT EXISTS jobs_to_save ON jobs (created_at)
+        WHERE status = 'completed' AND path IS NULL AND follower IS NOT NULL""",
+    """CREATE INDEX IF NOT EXISTS jobs_by_size ON jobs (model, created_at)
+        WHERE took_seconds IS NOT NULL""",
 )
 
 
@@ -117,7 +128,7 @@ def migrate(db: sqlite3.Connection) -> None:
         db.execute(_TABLE)
         db.execute(_OWNERS)
         present = {row[1] for row in db.execute("PRAGMA table_info(jobs)")}
-        for name, of_type in {**_COLUMNS_OF_0, **_COLUMNS_OF_1}.items():
+        for name, of_type in {**_COLUMNS_OF_0, **_COLUMNS_OF_1, **_COLUMNS_OF_2}.items():
             if name not in present:
                 db.execute(f"ALTER TABLE jobs ADD COLUMN {name} {of_type}")
         for statement in _INDEXES:

@@ -10,6 +10,7 @@ memory, says so, tries the file again at every transaction, and merges what it r
 """
 
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -28,6 +29,7 @@ from minimax.ledger.records import (
     UNPRICED_USD,
     Beginning,
     Decision,
+    Follower,
     Kind,
     Purchase,
     Record,
@@ -101,7 +103,7 @@ class SqliteLedger:
         self._is_shared = False
         """The file has been used, or is in use: others may spend without this process knowing."""
         self._owner = owner or Owner(folder)
-        self._worker = Worker(idle_seconds=beat_seconds, on_idle=self._beat)
+        self._worker = Worker(beat_seconds=beat_seconds, beat=self._beat)
         self._beat_at: float | None = None
         self._memory: sqlite3.Connection | None = None
         self._remembered: dict[str, dict[str, Any]] = {}
@@ -376,30 +378,112 @@ class SqliteLedger:
         record = None if row is None else self._record(db, row)
         return record if record is not None and record.age_seconds < within_seconds else None
 
+    async def by_file(self, file_id: str) -> Record | None:
+        """See `base.Ledger`."""
+        return await self._run(self._by_file, file_id, begin="BEGIN")
+
+    def _by_file(self, db: sqlite3.Connection, file_id: str) -> Record | None:
+        row = db.execute(
+            "SELECT * FROM jobs WHERE file_id = ? ORDER BY id DESC LIMIT 1", (file_id,)
+        ).fetchone()
+        return None if row is None else self._record(db, row)
+
+    # --- jobs ----------------------------------------------------------------------------------
+
     async def record_status(
-        self, task_id: str, *, status: JobStatus, file_id: str | None, reply: str | None
+        self,
+        task_id: str,
+        *,
+        status: JobStatus,
+        file_id: str | None,
+        reply: str,
+        is_final: bool,
+        took_seconds: float | None = None,
     ) -> None:
         """See `base.Ledger`."""
-        await self._run(self._record_status, task_id, status, file_id, reply)
+        values = {"status": status, "last_reply": reply}
+        if is_final:
+            values |= {"final_reply": reply}
+        await self._run(self._record_status, task_id, values, file_id, took_seconds)
 
     def _record_status(
         self,
         db: sqlite3.Connection,
         task_id: str,
-        status: JobStatus,
+        values: Mapping[str, Any],
         file_id: str | None,
-        reply: str | None,
+        took_seconds: float | None,
     ) -> None:
-        finished_at = None if reply is None else self._clock.wall()
+        wall = self._clock.wall()
+        ended = {"finished_at": wall, "took_seconds": took_seconds}
         for row in db.execute("SELECT key, file_id FROM jobs WHERE task_id = ?", (task_id,)):
             self._update(
                 db,
                 row["key"],
-                status=status,
+                asked_at=wall,
                 file_id=file_id or row["file_id"],
-                final_reply=reply,
-                finished_at=finished_at,
+                **values,
+                **(ended if "final_reply" in values else {}),
             )
+
+    async def claim_job(self, task_id: str) -> Record | None:
+        """See `base.Ledger`."""
+        return await self._run(self._claim_job, task_id)
+
+    def _claim_job(self, db: sqlite3.Connection, task_id: str) -> Record | None:
+        record = self._by_task(db, task_id)
+        if record is None or record.follower is not None:
+            return record
+        self._update(db, record.key, follower=self._owner.id)
+        return self._by_task(db, task_id)
+
+    async def release_job(self, task_id: str) -> None:
+        """See `base.Ledger`."""
+        await self._run(self._release_job, task_id)
+
+    def _release_job(self, db: sqlite3.Connection, task_id: str) -> None:
+        rows = db.execute(
+            "SELECT key FROM jobs WHERE task_id = ? AND follower = ?", (task_id, self._owner.id)
+        ).fetchall()
+        for row in rows:
+            self._update(db, row["key"], follower=None)
+
+    async def unfinished_jobs(
+        self, limit: int, *, kinds: Sequence[Kind], account: str
+    ) -> list[Record]:
+        """See `base.Ledger`."""
+        return await self._run(self._unfinished_jobs, limit, kinds, account)
+
+    def _unfinished_jobs(
+        self, db: sqlite3.Connection, limit: int, kinds: Sequence[Kind], account: str
+    ) -> list[Record]:
+        self._settle(db)
+        oldest = self._clock.wall() - max(KEPT_SECONDS[kind] for kind in kinds)
+        rows = db.execute(
+            "SELECT * FROM jobs WHERE id IN ("
+            "  SELECT id FROM jobs WHERE final_reply IS NULL"
+            "   AND status IN ('queued', 'processing') AND created_at > ?"
+            "  UNION SELECT id FROM jobs WHERE status = 'completed' AND path IS NULL"
+            "   AND follower IS NOT NULL AND created_at > ?)"
+            " AND state = ? AND account = ? ORDER BY created_at DESC, id DESC",
+            (oldest, oldest, State.ACCEPTED.value, account),
+        )
+        records = (self._record(db, row) for row in rows)
+        wanted = (each for each in records if each.kind in kinds and each.is_kept)
+        return list(itertools.islice(wanted, limit))
+
+    async def job_times(self, like: Record, *, limit: int) -> list[float]:
+        """See `base.Ledger`."""
+        return await self._run(self._job_times, like, limit, begin="BEGIN")
+
+    def _job_times(self, db: sqlite3.Connection, like: Record, limit: int) -> list[float]:
+        rows = db.execute(
+            "SELECT took_seconds FROM jobs WHERE took_seconds IS NOT NULL AND model = ?"
+            " AND COALESCE(kind, 'video') = ? AND duration IS ? AND resolution IS ?"
+            " ORDER BY created_at DESC LIMIT ?",
+            (like.model, like.kind.value, like.duration, like.resolution, limit),
+        )
+        return [row["took_seconds"] for row in rows]
 
     async def record_path(self, file_id: str, path: Path) -> None:
         """See `base.Ledger`."""
@@ -572,7 +656,8 @@ class SqliteLedger:
 
     def _note_change(self, db: sqlite3.Connection, key: str, values: dict[str, Any]) -> None:
         row = self._row(db, key)
-        if row is None or self._owner.id not in (row["owner"], row["caller"]):
+        mine = (row["owner"], row["caller"], row["follower"]) if row is not None else ()
+        if row is None or self._owner.id not in mine:
             self._changes.append((key, values, None))
             return
         self._changes.append((key, values, _values_of(row)))
@@ -618,8 +703,19 @@ class SqliteLedger:
             received_at=row["answered_at"],
             reply=_parse(row["reply"]),
             result=_parse(row["result"]),
+            follower=self._follower(db, row["follower"]),
             **{name: row[name] for name in _PLAIN_COLUMNS},
         )
+
+    def _follower(self, db: sqlite3.Connection, owner: str | None) -> Follower | None:
+        """Who follows a job; one that is frozen has lost it as one that is gone."""
+        if owner is None:
+            return None
+        if owner == self._owner.id:
+            return Follower.THIS
+        beat = db.execute("SELECT * FROM owners WHERE id = ?", (owner,)).fetchone()
+        frozen = beat is None or self._age(beat, beat["beat_at"]) > LEASE_SECONDS
+        return None if frozen or self._owner.is_gone(owner) else Follower.OTHER
 
     def _caller_waits(self, db: sqlite3.Connection, row: sqlite3.Row) -> bool:
         if row["owner"] is None:  # written by version 0.1.0
@@ -835,4 +931,6 @@ _PLAIN_COLUMNS: Final = (
     "path",
     "final_reply",
     "finished_at",
+    "last_reply",
+    "asked_at",
 )

@@ -1,8 +1,10 @@
 """A thread of its own for work that may block, so that the event loop never does."""
 
 import asyncio
+import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,14 +18,15 @@ class Worker:
     """Runs callables one after the other, in the order in which they were handed in.
 
     Args:
-        idle_seconds: After this long without work, `on_idle` is called.
-        on_idle: Runs in the thread; what it raises is ignored.
+        beat_seconds: How often `beat` is called once there was work; between two pieces of work,
+            so a long one delays it.
+        beat: Runs in the thread; what it raises is ignored.
     """
 
-    def __init__(self, *, idle_seconds: float, on_idle: Callable[[], object]) -> None:
+    def __init__(self, *, beat_seconds: float, beat: Callable[[], object]) -> None:
         self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
-        self._idle_seconds = idle_seconds
-        self._on_idle = on_idle
+        self._beat_seconds = beat_seconds
+        self._beat = beat
         self._thread: threading.Thread | None = None
 
     async def run(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -44,21 +47,18 @@ class Worker:
             self._thread = None
 
     def _serve(self) -> None:
+        beat_at = time.monotonic() + self._beat_seconds
         while True:
-            try:
-                item = self._items.get(timeout=self._idle_seconds)
-            except queue.Empty:
-                self._run_idle()
-                continue
-            if item is None:
-                return
-            _run_item(*item)
-
-    def _run_idle(self) -> None:
-        try:
-            self._on_idle()
-        except Exception:  # noqa: BLE001 - a missed beat; the next transaction says what is wrong
-            return
+            with contextlib.suppress(queue.Empty):
+                item = self._items.get(timeout=max(0.0, beat_at - time.monotonic()))
+                if item is None:
+                    return
+                _run_item(*item)
+            if time.monotonic() >= beat_at:
+                beat_at = time.monotonic() + self._beat_seconds
+                # A missed beat does no harm; the next transaction says what is wrong.
+                with contextlib.suppress(Exception):
+                    self._beat()
 
 
 def _run_item(

@@ -8,6 +8,7 @@ from minimax.runtime.per_loop import (
     current,
     current_call,
     host_runtime,
+    run_with,
     use,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "current",
     "current_call",
     "host_runtime",
+    "run_with",
     "use",
 ]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -63,6 +64,13 @@ class Background:
     def __init__(self) -> None:
         self._running: dict[Hashable, _Running] = {}
         self._paid: set[asyncio.Task[Any]] = set()
+        self._unattended: dict[Hashable, asyncio.Task[Any]] = {}
+        self._begun_once: set[Hashable] = set()
+
+    @property
+    def unattended_tasks(self) -> list[asyncio.Task[Any]]:
+        """What goes on by itself."""
+        return list(self._unattended.values())
 
     @property
     def tasks(self) -> list[asyncio.Task[Any]]:
@@ -102,6 +110,25 @@ class Background:
             self._paid.add(task)
             task.add_done_callback(self._paid.discard)
         return task
+
+    def start_unattended(self, key: Hashable, work: Work) -> None:
+        """Begin work that nobody waits for or joins, unless it is under way.
+
+        It belongs to no call, so it does not see the call that it was begun in. The end of the
+        server cancels it at once.
+        """
+        if key in self._unattended:
+            return
+        task = asyncio.create_task(work(), context=Context())
+        self._unattended[key] = task
+        task.add_done_callback(_log_failure)
+        task.add_done_callback(lambda _: self._unattended.pop(key, None))
+
+    def start_once(self, key: Hashable, work: Work) -> None:
+        """Likewise, but never again under this key."""
+        if key not in self._begun_once:
+            self._begun_once.add(key)
+            self.start_unattended(key, work)
 
     async def join(
         self, key: Hashable, *, within_seconds: float | None, tick: Tick | None = None
@@ -144,9 +171,12 @@ class Background:
 
     async def aclose(self) -> None:
         """Wait a little for paid work, then cancel everything."""
+        unattended = self.unattended_tasks
+        for task in unattended:
+            task.cancel()
         if self._paid:
             await asyncio.wait(set(self._paid), timeout=PAID_GRACE_SECONDS)
-        tasks = [task for task in self.tasks if not task.done()]
+        tasks = [task for task in [*self.tasks, *unattended] if not task.done()]
         for task in tasks:
             task.cancel()
         if tasks:

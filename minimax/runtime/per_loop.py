@@ -7,7 +7,7 @@ opens it and `asyncio.run` closes it.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -39,6 +39,7 @@ __all__ = [
     "current",
     "current_call",
     "host_runtime",
+    "run_with",
     "use",
 ]
 
@@ -181,6 +182,12 @@ def use(runtime: Runtime) -> Iterator[Runtime]:
         yield runtime
     finally:
         _current.reset(token)
+
+
+async def run_with(runtime: Runtime, work: Callable[[], Awaitable[T]]) -> T:
+    """Do work as a part of this runtime."""
+    with use(runtime):
+        return await work()
 
 
 @dataclass(frozen=True)

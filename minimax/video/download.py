@@ -8,15 +8,17 @@ from typing import Final
 
 from minimax import delivery
 from minimax.api.error_codes import INVALID_PARAMETER
-from minimax.errors import RefusedError, StorageError
+from minimax.errors import InputError, RefusedError, StorageError
 from minimax.files import media_types, outputs, paths
+from minimax.files import saved as saved_files
+from minimax.ledger.records import Record
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.tool_results import VideoFile
 from minimax.validation import check_id
 from minimax.video import apis
 
-__all__ = ["Report", "download_video"]
+__all__ = ["Report", "download_video", "find_saved_path", "save_by_itself"]
 
 Report = Callable[[float, float | None], Awaitable[None]]
 """Told while a download goes on: bytes so far, and of how many, if that is known."""
@@ -44,16 +46,10 @@ async def download_video(
     """
     ident = check_id(file_id, "file_id")
     await runtime.deliveries.note_use(ident)
-    settings = runtime.settings
-    if settings.resource_mode == "url":
+    if runtime.settings.resource_mode == "url":
         return _link_result(runtime, ident, await _request_link(runtime, ident))
-    folder = await asyncio.to_thread(
-        paths.resolve_output_folder, output_directory, settings=settings
-    )
-    download = VideoDownload(runtime, ident, folder)
-    # A finished download is found on disk, so its task can be dropped.
-    runtime.background.forget(download.key)
-    saved = await asyncio.to_thread(download.find_saved)
+    download = await _prepare_download(runtime, ident, output_directory)
+    saved = await _find_saved(runtime, download, anywhere=output_directory is None)
     if saved is not None:
         return _result_of_saved(runtime, download, saved)
     download = runtime.background.start(download.key, download)
@@ -64,6 +60,58 @@ async def download_video(
     except StillRunning:
         return _downloading_result(runtime, download)
     return _result_of_saved(runtime, download, saved)
+
+
+async def save_by_itself(runtime: Runtime, file_id: str) -> Path:
+    """Save a finished video in the folder for results, and write down where.
+
+    Raises:
+        MiniMaxError: MiniMax does not know the file, or the download failed.
+    """
+    download = await _prepare_download(runtime, file_id, None)
+    saved = await asyncio.to_thread(download.find_saved)
+    if saved is None:
+        download = runtime.background.start(download.key, download)
+        saved = await runtime.background.join(download.key, within_seconds=None)
+    else:
+        await runtime.ledger.record_path(file_id, saved.path)
+    return saved.path
+
+
+async def find_saved_path(task: Record | None) -> Path | None:
+    """Where the video of a job was saved, if the file is still there."""
+    if task is None or task.path is None:
+        return None
+    try:
+        return (await asyncio.to_thread(saved_files.describe, Path(task.path))).path
+    except InputError:
+        return None
+
+
+async def _prepare_download(
+    runtime: Runtime, file_id: str, output_directory: str | None
+) -> "VideoDownload":
+    folder = await asyncio.to_thread(
+        paths.resolve_output_folder, output_directory, settings=runtime.settings
+    )
+    download = VideoDownload(runtime, file_id, folder)
+    # A finished download is found on disk, so its task can be dropped.
+    runtime.background.forget(download.key)
+    return download
+
+
+async def _find_saved(
+    runtime: Runtime, download: "VideoDownload", *, anywhere: bool
+) -> outputs.SavedFile | None:
+    """The complete file that was saved before, in this folder or, if `anywhere`, in another."""
+    saved = await asyncio.to_thread(download.find_saved)
+    if saved is not None or not anywhere:
+        return saved
+    path = await find_saved_path(await runtime.ledger.by_file(download.file_id))
+    if path is None:
+        return None
+    found = await asyncio.to_thread(saved_files.describe, path)
+    return outputs.SavedFile(path=path, bytes=found.bytes, media_type=found.media_type)
 
 
 class VideoDownload:

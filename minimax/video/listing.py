@@ -1,6 +1,7 @@
 """Lists the paid video jobs: those in the ledger, and those that MiniMax lists."""
 
 import datetime
+from pathlib import Path
 from typing import Final, Literal
 
 from minimax.ledger.records import Kind, Record, State
@@ -13,9 +14,10 @@ from minimax.tool_results import (
 )
 from minimax.video import apis
 from minimax.video.apis import RemoteJob
+from minimax.video.download import find_saved_path
 from minimax.video.next_steps import next_step_in_list
 
-__all__ = ["list_jobs"]
+__all__ = ["describe_job", "list_jobs"]
 
 SHOWN_PROMPT: Final = 200
 """Characters of a prompt in a list; a hundred whole ones would flood a model's context."""
@@ -33,7 +35,7 @@ async def list_jobs(
         remote: Also what MiniMax itself lists, bought from elsewhere.
     """
     jobs = await runtime.ledger.newest(limit, kinds=[Kind.VIDEO], status=status)
-    tasks = [_ledger_task(job) for job in jobs]
+    tasks = [_ledger_task(job, await find_saved_path(job)) for job in jobs]
     if remote:
         found = [_remote_task(one) for one in await _remote_jobs(runtime)]
         tasks += [task for task in found if status in (None, task["status"])]
@@ -69,7 +71,13 @@ def _remote_task(one: RemoteJob) -> ListedTask:
     )
 
 
-def _ledger_task(job: Record) -> ListedTask:
+async def describe_job(runtime: Runtime, task_id: str) -> ListedTask | None:
+    """One job as a list shows it; None where it was not bought from this machine."""
+    job = await runtime.ledger.by_task(task_id)
+    return None if job is None else _ledger_task(job, await find_saved_path(job))
+
+
+def _ledger_task(job: Record, path: Path | None) -> ListedTask:
     status = _status_to_show(job)
     return ListedTask(
         task_id=job.task_id,
@@ -78,9 +86,9 @@ def _ledger_task(job: Record) -> ListedTask:
         prompt=None if job.prompt is None else shorten(job.prompt, SHOWN_PROMPT),
         created_at=_iso(job.created_at),
         file_id=job.file_id,
-        path=job.path,
+        path=None if path is None else str(path),
         answered=job.received_at is not None,
-        next_step=next_step_in_list(status, job.task_id, job.file_id),
+        next_step=next_step_in_list(status, job.task_id, job.file_id, path),
     )
 
 

@@ -1,5 +1,7 @@
 """What a video's results tell a model to do next."""
 
+from pathlib import Path
+
 from minimax.time_budgets import LONGEST_WAIT_SECONDS
 
 __all__ = ["POLL_AFTER_SECONDS", "next_step_after_status", "next_step_in_list", "waiting_call"]
@@ -12,8 +14,12 @@ def waiting_call(task_id: str) -> str:
     return f'query_video_generation(task_id="{task_id}", wait_seconds={LONGEST_WAIT_SECONDS})'
 
 
-def next_step_after_status(status: str, task_id: str, file_id: str) -> str:
-    """After a question about one job."""
+def next_step_after_status(
+    status: str, task_id: str, file_id: str, path: Path | None = None
+) -> str:
+    """After a question about one job; `path` is where its video was saved already."""
+    if path is not None:
+        return f"The video is saved. Tell the person where: {path}"
     if status == "completed":
         return f'The video is ready: call retrieve_video_file(file_id="{file_id}").'
     if status == "failed":
@@ -27,8 +33,12 @@ def next_step_after_status(status: str, task_id: str, file_id: str) -> str:
     )
 
 
-def next_step_in_list(status: str, task_id: str | None, file_id: str | None) -> str:
+def next_step_in_list(
+    status: str, task_id: str | None, file_id: str | None, path: Path | None = None
+) -> str:
     """For one job of a list."""
+    if path is not None:
+        return "Its video is saved; tell the person the path."
     if status == "submitting":
         return "Still being sent."
     if status == "unknown":

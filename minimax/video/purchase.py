@@ -17,6 +17,7 @@ from minimax.spending.wording import doubt_note, estimate_text, still_in_doubt_e
 from minimax.tool_results import SubmittedVideo
 from minimax.video import apis
 from minimax.video.apis import VideoApi
+from minimax.video.job import follow_accepted
 from minimax.video.next_steps import POLL_AFTER_SECONDS, waiting_call
 
 __all__ = ["JobRequest", "buy_job", "fingerprint_body", "make_purchase", "would_buy_job"]
@@ -140,7 +141,7 @@ async def buy_job(
         PaidRequest(
             purchase=wanted.purchase,
             send=send,
-            deliver=_deliver_nothing,
+            deliver=partial(_deliver, runtime),
             is_intact=_is_task_enough,
             is_ours=partial(_is_ours, runtime),
             find_again=partial(_find_again, runtime, wanted),
@@ -152,11 +153,13 @@ async def buy_job(
         second_charge_agreed=second_charge_agreed,
         within_seconds=within_seconds,
     )
+    follow_accepted(runtime, str(bought.task_id))
     return _result_of_purchase(runtime, wanted, bought, None if bought.reused else twin)
 
 
-async def _deliver_nothing(_: Accepted) -> Mapping[str, Any]:
-    """A video's result is its task id."""
+async def _deliver(runtime: Runtime, accepted: Accepted) -> Mapping[str, Any]:
+    """A video's result is its task id; its job is followed even if nobody waits for the answer."""
+    follow_accepted(runtime, str(accepted.task_id))
     return {}
 
 

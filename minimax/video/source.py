@@ -17,13 +17,14 @@ from minimax.errors import InputError, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import BASE_VIDEO
 from minimax.files.source import LocalFile
+from minimax.jobs.job import Jobs
 from minimax.ledger.records import Record
 from minimax.runtime import Runtime
 from minimax.tool_results import JobStatus
 from minimax.video.apis import H3
 from minimax.video.apis.base import REGENERATION
 from minimax.video.apis.h3 import ROLES, TEXT_RATIOS
-from minimax.video.job import VideoJobs
+from minimax.video.job import VIDEO_JOBS
 from minimax.video.next_steps import waiting_call
 from minimax.video.purchase import fingerprint_body
 from minimax.video.request import VideoRequest
@@ -72,7 +73,7 @@ async def find_source(runtime: Runtime, task_id: str) -> Source:
         return await _ask_for_source(runtime, task_id)
     _check_kind(task_id, model=record.model, resolution=record.resolution)
     if record.status != "completed":
-        reply = await runtime.get_shared(VideoJobs).get(task_id).refresh()
+        reply = await runtime.get_shared(Jobs).get(task_id, VIDEO_JOBS).refresh()
         _check_finished(task_id, reply.job_status)
     return Source(
         task_id=task_id,

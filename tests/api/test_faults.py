@@ -1,7 +1,7 @@
 """What goes wrong on the way to MiniMax and back, and what must follow.
 
-Each test names its row. Row 45 stands in `test_ending`, row 22 in `test_waiting`; what the next
-identical call gets (rows 14 and 15) stands at length in `test_money`.
+Numbers in the ids are rows of the table in docs/SECURITY.md, which names the test of each row;
+`uv run python -m tests.scripts.fault_table` removes each promise and sees its test fail.
 """
 
 import asyncio
@@ -188,15 +188,22 @@ def untrusted_certificate(tmp_path: Path) -> ssl.SSLContext:
 async def test_a_certificate_that_cannot_be_verified_is_an_error_at_once(
     settings: Settings, time: VirtualTime, untrusted_certificate: ssl.SSLContext
 ) -> None:
-    connections = []
+    connections, received = [], []
 
-    def accepted() -> asyncio.Protocol:
-        connections.append(asyncio.Protocol())
-        return connections[-1]
+    class Listener(asyncio.Protocol):
+        def __init__(self) -> None:
+            connections.append(self)
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self._transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            received.append(data)
+            self._transport.close()
 
     loop = asyncio.get_running_loop()
     async with await loop.create_server(
-        accepted, "127.0.0.1", 0, ssl=untrusted_certificate
+        Listener, "127.0.0.1", 0, ssl=untrusted_certificate
     ) as listener:
         port = listener.sockets[0].getsockname()[1]
         async with serving(replace(settings, api_host=f"https://localhost:{port}"), time.clock) as (
@@ -204,7 +211,7 @@ async def test_a_certificate_that_cannot_be_verified_is_an_error_at_once(
         ):
             with pytest.raises(UnreachableError, match="certificate"):
                 await buy(running)
-    assert len(connections) == 1
+    assert (len(connections), received) == (1, [])
     assert time.slept == []
     assert states(settings) == ["rejected"]
 
@@ -262,6 +269,8 @@ async def test_a_submission_of_unknown_outcome_is_sent_once_and_the_doubt_is_tol
 
 # --- throttled ---------------------------------------------------------------------------------
 
+OWN_PACE_SECONDS = 2.0
+ASKED_SECONDS = 3.0
 BUSY = [
     pytest.param({"status": 429}, id="HTTP-429"),
     pytest.param({"code": 1002}, id="1002"),
@@ -280,10 +289,11 @@ def answer_busy(headers: dict[str, str], *, status: int = 200, code: int = 0) ->
 async def test_a_throttled_submission_waits_as_asked_and_buys_one_video(
     kind: dict[str, int], settings: Settings, time: VirtualTime
 ) -> None:
-    script = [answer_busy({"Retry-After": "2"}, **kind), ok(task_id="1")]
+    assert ASKED_SECONDS != OWN_PACE_SECONDS
+    script = [answer_busy({"Retry-After": f"{ASKED_SECONDS:g}"}, **kind), ok(task_id="1")]
     async with serve_runtime(settings, time, *script) as (running, api):
         assert (await buy(running))["task_id"] == "1"
-    assert time.slept == [2.0]
+    assert time.slept == [ASKED_SECONDS]
     assert len(api.requests) == 2
     assert [row["task_id"] for row in rows(settings)] == ["1"]
 
@@ -315,7 +325,6 @@ async def test_a_wait_of_an_hour_is_told_and_not_slept_through(
     assert states(settings) == ["rejected"]
 
 
-OWN_PACE_SECONDS = 2.0
 PAST = format_datetime(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), usegmt=True)
 
 
@@ -571,7 +580,7 @@ async def test_a_file_that_is_never_named_is_an_error_that_keeps_the_job(
         _,
         api,
     ):
-        with pytest.raises(UnansweredError, match="The video is not lost") as caught:
+        with pytest.raises(UnansweredError, match="What was made is not lost") as caught:
             await query()
         assert caught.value.task_id == "7"
         assert "job 7 " in str(caught.value)
@@ -607,6 +616,52 @@ async def test_a_file_that_is_never_found_is_an_error_after_half_a_minute(
         with pytest.raises(RefusedError):
             await fetch("900")
     assert 20 < time.seconds - started < 40
+
+
+# --- downloading -------------------------------------------------------------------------------
+
+VIDEO_FILE = samples.mp4()
+
+
+def cut_download(head: str) -> Behaviour:
+    """Three fifths of a video, then the end of the connection."""
+    return raw(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + VIDEO_FILE[: len(VIDEO_FILE) * 3 // 5])
+
+
+CUT_DOWNLOADS = pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(cut_download(f"Content-Length: {len(VIDEO_FILE)}\r\n"), id="with-length"),
+        pytest.param(cut_download(""), id="without-length"),
+    ],
+)
+
+
+@CUT_DOWNLOADS
+async def test_a_download_that_is_cut_begins_again_and_only_the_whole_file_is_saved(
+    cut: Behaviour, settings: Settings, time: VirtualTime
+) -> None:
+    async with serve_raw(cut, cut, reply(VIDEO_FILE)) as store:
+        link = ok(file={"file_id": 900, "download_url": f"{store.url}/f.mp4"})
+        async with serve_runtime(settings, time, link) as (_, api):
+            saved = await fetch("900")
+    assert Path(str(saved["path"])).read_bytes() == VIDEO_FILE
+    assert [path.name for path in settings.base_path.iterdir()] == ["video-900.mp4"]
+    assert ["range" in request.headers for request in store.requests] == [False] * 3
+    assert len(api.requests) == 1
+
+
+@CUT_DOWNLOADS
+async def test_a_download_that_is_cut_every_time_is_given_up_after_three_and_leaves_nothing(
+    cut: Behaviour, settings: Settings, time: VirtualTime
+) -> None:
+    async with serve_raw(cut) as store:
+        link = ok(file={"file_id": 900, "download_url": f"{store.url}/f.mp4"})
+        async with serve_runtime(settings, time, link):
+            with pytest.raises(MiniMaxError, match=r"(?i)call again"):
+                await fetch("900")
+    assert len(store.requests) == 3
+    assert list(settings.base_path.iterdir()) == []
 
 
 # --- secrets and clocks ------------------------------------------------------------------------
@@ -658,15 +713,17 @@ async def test_a_clock_that_jumps_by_an_hour_during_a_wait_changes_nothing(
 ) -> None:
     wall = real_time.time()
 
-    async def jumping(connection: Connection) -> None:
+    async def sleep(seconds: float) -> None:
         nonlocal wall
         wall += jump
-        await reply_processing()(connection)
+        await time.clock.sleep(seconds)
 
     monkeypatch.setattr(real_time, "time", lambda: wall)
-    async with serve_runtime(settings, time, jumping) as (_, api):
-        started = time.seconds
-        status = await query(wait_seconds=LONGEST_WAIT_SECONDS)
+    async with serve_raw(reply_processing()) as api:
+        settings = replace(settings, api_host=api.url)
+        async with serving(settings, replace(time.clock, sleep=sleep)):
+            started = time.seconds
+            status = await query(wait_seconds=LONGEST_WAIT_SECONDS)
     assert status["status"] == "processing"
     assert LONGEST_WAIT_SECONDS <= time.seconds - started < 50
     assert status["elapsed_seconds"] == LONGEST_WAIT_SECONDS

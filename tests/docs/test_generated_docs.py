@@ -276,7 +276,7 @@ def test_the_sandboxs_own_routes_are_the_true_ones() -> None:
         ("minimax.api.signed_links", "LARGEST_VIDEO_BYTES", 2 * 1024**3),
         ("minimax.safe_text", "SHOWN_CHARACTERS", 300),
         ("minimax.catalog", "CLONE_PRICE_USD", 1.5),
-        ("minimax.video.job", "FILE_ID_TRIES", 3),
+        ("minimax.jobs.job", "FILE_ID_TRIES", 3),
     ],
 )
 def test_a_number_in_the_guides_is_the_true_one(module: str, name: str, value: float) -> None:

@@ -6,9 +6,11 @@ import errno
 import io
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+import wave
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -144,8 +146,13 @@ def test_a_recording_that_minimax_would_refuse_is_refused_here_with_the_reason(
 
 
 def test_a_recording_of_21_mb_is_refused(settings: Settings, home: Path) -> None:
-    path = put(home / "long.wav", samples.wav(12))
-    os.truncate(path, 21_000_000)
+    """It lasts less than two minutes, so that nothing but its size is wrong."""
+    path = home / "large.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(bytes(21_000_000))
     with pytest.raises(InputError, match="larger than 20 MB"):
         audio(path, settings)
 
@@ -224,16 +231,31 @@ def test_images_at_the_limits_are_taken(
     frame(put(home / "f.png", samples.png(*size)), settings).close()
 
 
-def test_the_bytes_that_leave_are_those_of_the_checked_size(settings: Settings, home: Path) -> None:
+def read_to_end(opened: Input) -> bytes:
+    """As an upload does it."""
+    opened.seek(0)
+    return b"".join(iter(partial(opened.read, 65_536), b""))
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        pytest.param(lambda opened: b"".join(opened.chunks()), id="in-a-request"),
+        pytest.param(read_to_end, id="as-an-upload"),
+    ],
+)
+def test_the_bytes_that_leave_are_those_of_the_checked_size(
+    read: Callable[[Input], bytes], settings: Settings, home: Path
+) -> None:
     path = put(home / "a.wav", samples.wav())
     before = path.read_bytes()
     with audio(path, settings) as opened:
         with path.open("ab") as file:
             file.write(b"more")
-        assert b"".join(opened.chunks()) == before
+        assert read(opened) == before
         os.truncate(path, 100)
         with pytest.raises(StorageError, match="changed while it was being read"):
-            list(opened.chunks())
+            read(opened)
 
 
 def test_a_replaced_file_is_not_what_is_read(settings: Settings, home: Path) -> None:
@@ -337,6 +359,20 @@ def test_a_folder_a_fifo_and_a_socket_are_no_recordings(settings: Settings, home
     for name in ("fifo", "folder"):
         with pytest.raises(InputError, match="regular file"):
             audio(home / name, settings)
+
+
+@posix_only
+def test_a_pipe_is_refused_though_nobody_writes_into_it(settings: Settings, home: Path) -> None:
+    pipe = home / "pipe.wav"
+    os.mkfifo(pipe)
+    opening = threading.Thread(target=lambda: is_opened(pipe, b"", settings), daemon=True)
+    opening.start()
+    opening.join(5)
+    is_stuck = opening.is_alive()
+    if is_stuck:  # whoever opens the other end lets it go
+        os.close(os.open(pipe, os.O_WRONLY))
+    opening.join()
+    assert not is_stuck
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
@@ -459,6 +495,19 @@ def test_a_folder_swapped_for_a_link_never_lets_the_outside_file_out(
         stop.set()
         thread.join()
     assert leaks == 0
+
+
+@posix_only
+@pytest.mark.parametrize("swapped", ["swap/canary.wav", "swap"], ids=["file", "folder"])
+def test_what_became_a_link_after_the_check_is_refused(
+    swapped: str, outside: Path, settings: Settings, home: Path
+) -> None:
+    inside = put(home / "swap" / "canary.wav", samples.wav(11))
+    source = parse_source(str(inside), field="audio", settings=settings)
+    os.rename(home / swapped, home / "aside")
+    (home / swapped).symlink_to(outside if swapped.endswith(".wav") else outside.parent)
+    with pytest.raises(InputError, match="not a regular file"):
+        inputs.open_input(source, field="audio", requirements=CLONE_AUDIO)
 
 
 def is_opened(path: Path, secret: bytes, settings: Settings) -> bool:

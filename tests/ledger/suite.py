@@ -21,11 +21,13 @@ from minimax.ledger.records import (
     UNPRICED_USD,
     Beginning,
     Decision,
+    Follower,
     Kind,
     Purchase,
     Record,
     State,
 )
+from minimax.tool_results import JobStatus
 
 __all__ = [
     "HOUR",
@@ -35,6 +37,7 @@ __all__ = [
     "Store",
     "begin",
     "buy",
+    "claim",
     "make_purchase",
     "settle_as_doubt",
 ]
@@ -164,6 +167,30 @@ async def reload(ledger: Ledger, key: str) -> Record:
     record = await ledger.reload(key)
     assert record is not None
     return record
+
+
+async def claim(ledger: Ledger) -> Follower | None:
+    """Who follows the job, once this process has claimed it."""
+    record = await ledger.claim_job("task-1")
+    assert record is not None
+    return record.follower
+
+
+async def finish(
+    ledger: Ledger,
+    task_id: str,
+    *,
+    status: JobStatus = "completed",
+    took_seconds: float | None = None,
+) -> None:
+    await ledger.record_status(
+        task_id,
+        status=status,
+        file_id=f"file of {task_id}",
+        reply="{}",
+        is_final=True,
+        took_seconds=took_seconds,
+    )
 
 
 async def decide_next(ledger: Ledger, purchase: Purchase) -> Decision:
@@ -582,7 +609,9 @@ class LedgerSuite:
 
     async def _deliver(self, ledger: Ledger) -> str:
         key = await buy_accepted(ledger, make_purchase())
-        await ledger.record_status("task-1", status="completed", file_id="file-7", reply="{}")
+        await ledger.record_status(
+            "task-1", status="completed", file_id="file-7", reply="{}", is_final=True
+        )
         await ledger.record_result(key, self.RESULT)
         return key
 
@@ -662,7 +691,9 @@ class LedgerSuite:
                 await reject(ledger, key, kind)
             else:
                 await accept(ledger, key, kind, f"task-{number}")
-        await ledger.record_status("task-1", status="completed", file_id=None, reply="{}")
+        await ledger.record_status(
+            "task-1", status="completed", file_id=None, reply="{}", is_final=True
+        )
 
         async def prompts(limit: int, kinds: Sequence[Kind], status: str | None = None) -> str:
             records = await ledger.newest(limit, kinds=kinds, status=status)
@@ -689,10 +720,14 @@ class LedgerSuite:
     ) -> None:
         await buy_accepted(ledger, make_purchase())
         other = await store.open()
-        await other.record_status("task-1", status="processing", file_id="file-7", reply=None)
+        await other.record_status(
+            "task-1", status="processing", file_id="file-7", reply="{}", is_final=False
+        )
         assert (await reload_task(ledger)).finished_at is None
         store.clock.advance(SOON)
-        await other.record_status("task-1", status="completed", file_id=None, reply='{"a": 1}')
+        await other.record_status(
+            "task-1", status="completed", file_id=None, reply='{"a": 1}', is_final=True
+        )
         await other.record_path("file-7", Path("/videos/dog.mp4"))
         record = await reload_task(ledger)
         assert (record.status, record.file_id) == ("completed", "file-7")
@@ -708,8 +743,12 @@ class LedgerSuite:
         await buy_accepted(ledger, make_purchase(Kind.SPEECH))
         await buy(ledger, make_purchase(name="under way"))
         assert await ledger.count_open_jobs() == 3
-        await ledger.record_status("task-0", status="processing", file_id=None, reply=None)
-        await ledger.record_status("task-1", status="failed", file_id=None, reply="{}")
+        await ledger.record_status(
+            "task-0", status="processing", file_id=None, reply="{}", is_final=False
+        )
+        await ledger.record_status(
+            "task-1", status="failed", file_id=None, reply="{}", is_final=True
+        )
         assert await (await store.open()).count_open_jobs() == 2
         store.clock.advance(KEPT_SECONDS[Kind.VIDEO] + 1)
         assert await ledger.count_open_jobs() == 0
@@ -718,6 +757,134 @@ class LedgerSuite:
         await buy_accepted(ledger, make_purchase())
         assert await ledger.read_trouble() is None
         assert ledger.trouble is None
+
+    # --- who follows a job ---------------------------------------------------------------------
+
+    async def test_one_process_follows_a_job_until_it_lets_go_of_it(
+        self, store: Store, ledger: Ledger
+    ) -> None:
+        await buy_accepted(ledger, make_purchase())
+        other = await store.open()
+        assert await claim(ledger) is Follower.THIS
+        assert await claim(other) is Follower.OTHER
+        assert await claim(ledger) is Follower.THIS
+        await other.release_job("task-1")
+        assert await claim(other) is Follower.OTHER
+        await ledger.release_job("task-1")
+        assert await claim(other) is Follower.THIS
+        assert await claim(ledger) is Follower.OTHER
+
+    async def test_the_jobs_of_a_killed_process_are_for_the_next_to_claim(
+        self, store: Store, ledger: Ledger
+    ) -> None:
+        one = await store.open()
+        await buy_accepted(one, make_purchase())
+        await claim(one)
+        await store.kill(one)
+        assert await claim(ledger) is Follower.THIS
+
+    async def test_a_process_that_ended_in_order_follows_nothing(
+        self, store: Store, ledger: Ledger
+    ) -> None:
+        one = await store.open()
+        await buy_accepted(one, make_purchase())
+        await claim(one)
+        await one.aclose()
+        assert await claim(ledger) is Follower.THIS
+
+    async def test_a_frozen_process_has_lost_its_jobs_to_whoever_claims_them(
+        self, store: Store, ledger: Ledger
+    ) -> None:
+        await buy_accepted(ledger, make_purchase())
+        await claim(ledger)
+        other = await store.open()
+        store.clock.advance(21)
+        assert await claim(other) is Follower.THIS
+        assert await claim(ledger) is Follower.OTHER
+
+    async def test_a_process_that_is_not_frozen_keeps_its_jobs(
+        self, store: Store, ledger: Ledger
+    ) -> None:
+        await buy_accepted(ledger, make_purchase())
+        await claim(ledger)
+        other = await store.open()
+        for _ in range(5):
+            store.clock.advance(10)
+            await ledger.record_status(
+                "task-1", status="processing", file_id=None, reply="{}", is_final=False
+            )
+            assert await claim(other) is Follower.OTHER
+
+    async def test_a_job_that_was_not_bought_from_here_cannot_be_claimed(
+        self, ledger: Ledger
+    ) -> None:
+        assert await ledger.claim_job("task-9") is None
+
+    async def test_the_last_reply_tells_others_how_a_job_stands(
+        self, store: Store, ledger: Ledger
+    ) -> None:
+        await buy_accepted(ledger, make_purchase())
+        await ledger.record_status(
+            "task-1", status="processing", file_id=None, reply='{"a": 1}', is_final=False
+        )
+        found = await (await store.open()).by_task("task-1")
+        assert found is not None
+        assert (found.last_reply, found.asked_at) == ('{"a": 1}', store.clock.wall)
+        assert (found.final_reply, found.finished_at) == (None, None)
+
+    async def test_unfinished_are_jobs_that_run_or_whose_follower_did_not_save_them(
+        self, store: Store, ledger: Ledger
+    ) -> None:
+        states = ["queued", "failed", "completed", "claimed", "saved", "released", "other"]
+        for number, state in enumerate(states):
+            account = "another" if state == "other" else "account"
+            purchase = make_purchase(name=state, account=account)
+            await buy_accepted(ledger, purchase, f"task-{number}")
+            store.clock.advance(1)
+        await finish(ledger, "task-1", status="failed")
+        for number in (2, 3, 4, 5):
+            if number > 2:
+                await ledger.claim_job(f"task-{number}")
+            await finish(ledger, f"task-{number}")
+        await ledger.record_path("file of task-4", Path("/videos/dog.mp4"))
+        await ledger.release_job("task-5")
+        await buy_accepted(ledger, make_purchase(Kind.SPEECH))
+        found = await (await store.open()).unfinished_jobs(9, kinds=[Kind.VIDEO], account="account")
+        assert [record.prompt for record in found] == ["claimed", "queued"]
+        [newest] = await ledger.unfinished_jobs(1, kinds=[Kind.VIDEO], account="account")
+        assert newest.prompt == "claimed"
+        assert await ledger.unfinished_jobs(9, kinds=[Kind.SPEECH], account="account") == []
+
+    async def test_what_minimax_keeps_no_more_is_not_unfinished(
+        self, store: Store, ledger: Ledger
+    ) -> None:
+        await buy_accepted(ledger, make_purchase())
+        store.clock.advance(KEPT_SECONDS[Kind.VIDEO] + 1)
+        assert await ledger.unfinished_jobs(9, kinds=[Kind.VIDEO], account="account") == []
+
+    async def test_job_times_are_those_of_the_newest_jobs_of_the_same_size(
+        self, store: Store, ledger: Ledger
+    ) -> None:
+        for number in range(4):
+            await buy_accepted(ledger, make_purchase(name=str(number)), f"task-{number}")
+            await finish(ledger, f"task-{number}", took_seconds=100.0 + number)
+            store.clock.advance(1)
+        larger = replace(make_purchase(name="larger"), resolution="1080P")
+        await buy_accepted(ledger, larger, "task-larger")
+        await finish(ledger, "task-larger", took_seconds=300.0)
+        await buy_accepted(ledger, make_purchase(name="unwatched"), "task-unwatched")
+        await finish(ledger, "task-unwatched")
+        like = await reload_task(ledger)
+        assert await ledger.job_times(like, limit=3) == [103.0, 102.0, 101.0]
+        assert await (await store.open()).job_times(like, limit=9) == [103.0, 102.0, 101.0, 100.0]
+
+    async def test_a_file_leads_to_its_purchase(self, ledger: Ledger) -> None:
+        await buy_accepted(ledger, make_purchase())
+        await finish(ledger, "task-1")
+        found = await ledger.by_file("file of task-1")
+        assert found is not None
+        assert found.task_id == "task-1"
+        assert await ledger.by_file("file of task-2") is None
 
     # --- money ---------------------------------------------------------------------------------
 

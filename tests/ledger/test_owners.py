@@ -190,7 +190,7 @@ async def test_a_worker_beats_when_it_has_nothing_to_do_and_survives_a_beat_that
             second.set()
         raise OSError
 
-    worker = Worker(idle_seconds=0.001, on_idle=beat)
+    worker = Worker(beat_seconds=0.001, beat=beat)
     assert await worker.run(lambda: 1) == 1
     await wait_until(second.is_set)
     assert await worker.run(lambda: 2) == 2

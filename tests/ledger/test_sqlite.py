@@ -17,7 +17,7 @@ from minimax.ledger.sqlite import FILE_NAME, SqliteLedger
 from minimax.settings import Settings
 from tests.conftest import KEY
 from tests.ledger.processes import SqliteStore, open_store, start_process
-from tests.ledger.suite import LedgerSuite, begin, buy, buy_accepted, make_purchase
+from tests.ledger.suite import LedgerSuite, begin, buy, buy_accepted, claim, make_purchase
 from tests.support.paid_jobs import buy as buy_video
 from tests.support.paid_jobs import open_server, run_sandbox
 from tests.support.virtual_time import VirtualTime
@@ -199,3 +199,10 @@ async def test_what_was_written_before_a_kill_is_there_after_it(lines: int, tmp_
     accepted = {record.task_id for record in records if record.state is State.ACCEPTED}
     assert set(said) <= accepted
     assert len(records) <= len(said) + 2
+
+
+async def test_of_many_that_claim_a_job_at_once_one_follows_it(store: SqliteStore) -> None:
+    ledgers = [await store.open(busy_seconds=10) for _ in range(5)]
+    await buy_accepted(ledgers[0], make_purchase())
+    found = await asyncio.gather(*(claim(each) for each in ledgers))
+    assert sorted(each.value for each in found if each) == ["other"] * 4 + ["this"]

@@ -110,7 +110,9 @@ async def ask(ledger: SqliteLedger) -> None:
     """A question about a job, as the tool asks it until the video is saved."""
     await ledger.by_task("task 1")
     await ledger.receive_by_use("task 1")
-    await ledger.record_status("task 1", status="completed", file_id="file 1", reply="{}")
+    await ledger.record_status(
+        "task 1", status="completed", file_id="file 1", reply="{}", is_final=True
+    )
     await ledger.record_path("file 1", Path("/videos/dog.mp4"))
     await ledger.sum_spending(24 * 3600.0)
 

@@ -20,6 +20,7 @@ from minimax.ledger.sqlite import SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
+from tests.conftest import AT_ONCE
 from tests.support import samples
 from tests.support.killable import (
     BEFORE_OR_AFTER,
@@ -39,12 +40,16 @@ EARLIER_IN_DOUBT = "may have been charged as well"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One call: what goes wrong on its way, and when its caller goes away (None: never)."""
+    """One call: what goes wrong on its way, and when its caller goes away (None: never).
+
+    After a pause the next one begins.
+    """
 
     fault: dict[str, Any] | None = None
     is_at_download: bool = False
     gone_after_seconds: float | None = None
     killed: bool = False
+    pause_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ ATTEMPTS = st.builds(
     st.sampled_from([False, False, True]),
     st.none() | INSTANT | LONGER,
     st.sampled_from([False, False, True]),
+    st.sampled_from([0.0, 0.0, 0.05]),
 )
 INTENTS = st.builds(
     Intent,
@@ -125,7 +131,8 @@ async def call_until_settled(
             if not tool.is_cheap:
                 return told
         except (MiniMaxError, asyncio.CancelledError):
-            continue  # nothing was charged, or nobody was told: call again with the same words
+            # Nothing was charged, or nobody was told: call again with the same words.
+            await asyncio.sleep(attempt.pause_seconds)
         else:
             told.of_doubt |= EARLIER_IN_DOUBT in told.result["next_step"]
             return told
@@ -133,7 +140,7 @@ async def call_until_settled(
 
 
 async def play(intents: list[Intent], tool: PaidTool, settings: Settings) -> None:
-    sandbox, alive = Sandbox(), set[str]()
+    sandbox, alive = Sandbox(stages=AT_ONCE), set[str]()
     put_sources(sandbox)
     async with serve(sandbox) as url, asyncio.timeout(120):
         settings = replace(settings, api_host=url)
@@ -173,11 +180,16 @@ def check_promises(
             assert any(told[i].of_doubt for i in of_request), "perhaps paid, and nobody was told"
 
 
+TRIED = [pytest.param(tool, False, id=name) for name, tool in PAID_TOOLS.items()]
+FOLLOWED = pytest.param(PAID_TOOLS["generate_video"], True, id="generate_video-followed")
+
+
 @try_schedules(15)
 @given(intents=st.lists(INTENTS, min_size=1, max_size=4))
-@pytest.mark.parametrize("tool", [pytest.param(t, id=name) for name, t in PAID_TOOLS.items()])
+@pytest.mark.parametrize(("tool", "auto_save"), [*TRIED, FOLLOWED])
 def test_no_schedule_buys_more_than_was_wanted_without_a_word_or_loses_what_was_bought(
     tool: PaidTool,
+    auto_save: bool,
     intents: list[Intent],
     settings: Settings,
     home: Path,
@@ -185,6 +197,11 @@ def test_no_schedule_buys_more_than_was_wanted_without_a_word_or_loses_what_was_
 ) -> None:
     samples.put(home / RECORDING, samples.wav())
     folder = tmp_path_factory.mktemp("world")
-    world = replace(settings, state_dir=folder / "state", base_path=folder / "files")
+    world = replace(
+        settings,
+        state_dir=folder / "state",
+        base_path=folder / "files",
+        auto_save=auto_save,
+    )
     asyncio.run(play(intents, tool, world))
     gc.collect()  # here, and not in the middle of another test

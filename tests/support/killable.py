@@ -113,7 +113,8 @@ class KillableServer:
         answering = [call for call in self.calls & self._ledger.answering if not call.done()]
         if answering:
             await asyncio.wait(answering)
-        dead, calls, work = self.running, list(self.calls), self.running.background.tasks
+        dead, calls = self.running, list(self.calls)
+        work = [*dead.background.tasks, *dead.background.unattended_tasks]
         self._owner.close()
         self._ledger.killed = True
         self._start()

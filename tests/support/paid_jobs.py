@@ -110,16 +110,20 @@ def count_submissions(sandbox: Sandbox) -> int:
 @asynccontextmanager
 async def start_server(settings: Settings, **more_env: str) -> AsyncIterator[Host]:
     """The real server on stdio, ready to be called."""
-    env = {
+    async with host(env={**server_env(settings), **more_env}) as started:
+        await started.handshake()
+        yield started
+
+
+def server_env(settings: Settings) -> dict[str, str]:
+    """The environment that gives a server these settings."""
+    return {
         "MINIMAX_API_HOST": str(settings.api_host),
         "MINIMAX_API_KEY": KEY,
         "MINIMAX_MCP_STATE_DIR": str(settings.state_dir),
         "MINIMAX_MCP_BASE_PATH": str(settings.base_path),
-        **more_env,
+        "MINIMAX_MCP_AUTO_SAVE": "on" if settings.auto_save else "off",
     }
-    async with host(env=env) as started:
-        await started.handshake()
-        yield started
 
 
 async def kill(running: Host) -> None:

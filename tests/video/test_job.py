@@ -6,7 +6,6 @@ has anything left to do. The requests are real ones, to the sandbox, which lives
 
 import asyncio
 import gc
-import heapq
 import itertools
 import os
 import random
@@ -14,27 +13,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import httpx
 import pytest
 from mcp import Client
 
 import minimax_server
 from minimax import runtime
-from minimax.clock import Clock
 from minimax.errors import KeyRefusedError, MiniMaxError, RefusedError
 from minimax.runtime import Runtime, per_loop
-from minimax.sandbox import Clock as SandboxClock
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from minimax.tool_results import VideoStatus
 from tests.support.raw_server import ok, refuse, serve_raw
+from tests.support.simulated_time import SimulatedSandboxClock, SimulatedTime
 from tests.support.virtual_time import VirtualTime
 
 pytestmark = pytest.mark.anyio
 
-T = TypeVar("T")
 Jitter = Callable[[float, float], float]
 
 QUERY = "/v1/query/video_generation"
@@ -42,76 +38,6 @@ WAIT_SECONDS = 45
 MOST_ASKS = 20
 NOTICED_WITHIN_SECONDS = 10.0
 ANSWERED_WITHIN_SECONDS = 50.0
-SHORTEST_SLEEP_SECONDS = 1e-6
-
-
-class SimulatedTime:
-    """Time that passes when all calls are asleep, and not while a request is under way."""
-
-    def __init__(self, jitter: Jitter) -> None:
-        self.now = 0.0
-        self.requests_under_way = 0
-        self.clock = Clock(now=lambda: self.now, sleep=self.sleep, jitter=jitter)
-        self._asleep: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._numbers = itertools.count()
-
-    async def sleep(self, seconds: float) -> None:
-        """Never so short that nothing is left of it when it is added to a late hour."""
-        seconds = max(seconds, SHORTEST_SLEEP_SECONDS)
-        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._asleep, (self.now + seconds, next(self._numbers), wake))
-        await wake
-
-    async def run(self, *calls: Awaitable[T]) -> list[T]:
-        """Let time pass until these are over; their results, or the first error."""
-        tasks = [asyncio.ensure_future(call) for call in calls]
-        try:
-            async with asyncio.timeout(20):
-                while not all(task.done() for task in tasks):
-                    await self._turn()
-        finally:
-            for task in tasks:
-                task.cancel()
-        return await asyncio.gather(*tasks)
-
-    async def _turn(self) -> None:
-        for _ in range(20):
-            await asyncio.sleep(0)
-        if self.requests_under_way or not self._asleep:
-            await asyncio.sleep(0.0005)
-            return
-        self.now, _, wake = heapq.heappop(self._asleep)
-        if not wake.done():
-            wake.set_result(None)
-
-
-class SimulatedSandboxClock(SandboxClock):
-    """The sandbox's jobs finish by the same time."""
-
-    def __init__(self, world: SimulatedTime) -> None:
-        super().__init__()
-        self._world = world
-
-    def now(self) -> float:
-        return 1_800_000_000 + self._world.now
-
-
-@pytest.fixture
-def count_requests(monkeypatch: pytest.MonkeyPatch) -> Callable[[SimulatedTime], None]:
-    """Let a world know which requests are under way."""
-    real = httpx.AsyncClient.send
-
-    def begin(world: SimulatedTime) -> None:
-        async def send(self: httpx.AsyncClient, *args: Any, **kwargs: Any) -> httpx.Response:
-            world.requests_under_way += 1
-            try:
-                return await real(self, *args, **kwargs)
-            finally:
-                world.requests_under_way -= 1
-
-        monkeypatch.setattr(httpx.AsyncClient, "send", send)
-
-    return begin
 
 
 class JobSetup:
@@ -306,7 +232,7 @@ async def cancel_wait() -> None:
 # --- what is told meanwhile --------------------------------------------------------------------
 
 
-async def test_every_ask_is_told_with_the_time_so_far_and_the_word_and_no_total(
+async def test_a_wait_reports_every_few_seconds_how_much_of_it_is_over_and_the_word(
     job_setup: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with job_setup(job_seconds=30) as made:
@@ -322,12 +248,33 @@ async def test_every_ask_is_told_with_the_time_so_far_and_the_word_and_no_total(
                 client.call_tool("query_video_generation", arguments, progress_callback=told_of)
             )
         assert result.structured_content["status"] == "completed"
-        assert len(told) == made.asks > 3
-    assert [elapsed for elapsed, _, _ in told] == sorted({elapsed for elapsed, _, _ in told})
-    assert told[0][0] == 0
-    assert {total for _, total, _ in told} == {None}
+        assert len(told) >= made.asks > 3
+    elapsed = [progress for progress, _, _ in told]
+    assert elapsed == sorted(set(elapsed))
+    assert elapsed[0] == 0
+    assert all(later - sooner <= 5.1 for sooner, later in itertools.pairwise(elapsed))
+    assert all(seconds == round(seconds, 1) for seconds in elapsed)
+    assert {total for _, total, _ in told} == {WAIT_SECONDS}
     assert all("Processing" in str(message) for _, _, message in told[:-1])
     assert "Success" in str(told[-1][2])
+
+
+async def test_a_report_stays_short_whatever_minimax_says(settings: Settings) -> None:
+    told: list[str | None] = []
+
+    async def told_of(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message)
+
+    async with serve_raw(ok(status="Thinking " * 100)) as api:
+        at = replace(settings, api_host=api.url)
+        async with Client(minimax_server.make_server(lambda: at)) as client:
+            await client.call_tool(
+                "query_video_generation",
+                {"task_id": "7", "wait_seconds": 0.01},
+                progress_callback=told_of,
+            )
+    assert told
+    assert all(message is not None and len(message) < 200 for message in told)
 
 
 # --- what a wait survives, and what ends it ----------------------------------------------------

@@ -1,0 +1,1 @@
+"""Paid jobs that take minutes: asking how they stand, following them, saving what they made."""
