@@ -93,6 +93,7 @@ __all__ = [
     "retrieve_video_file",
     "text_to_audio",
     "text_to_image",
+    "upscale_video",
     "voice_clone",
     "voice_design",
 ]
@@ -202,6 +203,14 @@ async def _quote_video(running: Runtime, arguments: Arguments) -> "Quote | None"
     if arguments["dry_run"]:
         return None
     return await submit.quote(running, VideoRequest(**_pick(arguments, VideoRequest)))
+
+
+async def _quote_upscale(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.video import upscale
+
+    if arguments["dry_run"]:
+        return None
+    return await upscale.quote(running, arguments["task_id"])
 
 
 async def _quote_speech(running: Runtime, arguments: Arguments) -> "Quote | None":
@@ -384,6 +393,20 @@ async def generate_video(
         list[str] | None,
         Field(description="MiniMax-H3: up to 9 images of what should appear; no frames then."),
     ] = None,
+    reference_videos: Annotated[
+        list[str] | None,
+        Field(
+            description="MiniMax-H3: up to 3 videos of 2 to 15 s, 15 s together, mp4 or mov up to "
+            "50 MB: paths, https URLs or data: URIs; each second is charged."
+        ),
+    ] = None,
+    reference_audios: Annotated[
+        list[str] | None,
+        Field(
+            description="MiniMax-H3: up to 3 recordings of 2 to 15 s, 15 s together, wav or mp3; "
+            "12 references in all."
+        ),
+    ] = None,
     ratio: Annotated[
         str | None,
         Field(description="MiniMax-H3 without frames: 16:9 (default), 9:16, 1:1, 4:3, 3:4, 21:9."),
@@ -409,12 +432,12 @@ async def generate_video(
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
     Makes a video from a prompt, from a first frame, from a first and a last frame, or of a subject.
-    Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with many
-    images; dry_run tells. It takes minutes, is followed by this server and saved by itself: go on
-    with query_video_generation(task_id, wait_seconds=45), or later. Call this once per video; each accepted call
-    is a video of its own. When it fails with "may have accepted and charged", tell the person and
-    do not call it again by yourself. A job whose answer was lost is handed over by the next
-    identical call (reused) instead of being bought twice.
+    Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
+    reference_videos or many images; dry_run tells. It takes minutes, is followed by this server and
+    saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or later. Call
+    this once per video; each accepted call is a video of its own. When it fails with "may have
+    accepted and charged", tell the person and do not call it again by yourself. A job whose answer
+    was lost is handed over by the next identical call (reused) instead of being bought twice.
     """
     from minimax.video import submit
 
@@ -427,6 +450,8 @@ async def generate_video(
         resolution=resolution,
         subject_image=subject_image,
         references=references or [],
+        reference_videos=reference_videos or [],
+        reference_audios=reference_audios or [],
         ratio=ratio,
         prompt_optimizer=prompt_optimizer,
         fast_pretreatment=fast_pretreatment,
@@ -434,6 +459,35 @@ async def generate_video(
     return await submit.submit(
         await runtime.current(),
         request,
+        second_charge_agreed=allow_second_charge,
+        dry_run=dry_run,
+        within_seconds=_answer_within(ctx),
+    )
+
+
+@toolbox.tool(title="Upscale a video", annotations=PAID, **_asking(_quote_upscale), **SHOWN)
+async def upscale_video(
+    task_id: Annotated[Id, Field(description="Of a completed MiniMax-H3 video in 768P.")],
+    *,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
+    dry_run: Annotated[
+        bool, Field(description="True: check everything, estimate the cost, buy nothing.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
+) -> SubmittedVideo:
+    """Make a finished MiniMax-H3 video of 768P again in 2K: a paid job with a task_id of its own.
+
+    Costs $0.05 per second (list price), more if it was made from videos or many images; follow it
+    like generate_video. MiniMax does this for allow-listed accounts; for others the saved video is
+    sent, if it was made from a prompt alone. Otherwise it is refused, which costs nothing.
+    """
+    from minimax.video import upscale
+
+    return await upscale.upscale(
+        await runtime.current(),
+        task_id,
         second_charge_agreed=allow_second_charge,
         dry_run=dry_run,
         within_seconds=_answer_within(ctx),

@@ -152,7 +152,7 @@ def _body(request: ImageRequest, subject: Source | None, opened: ExitStack) -> d
         "prompt_optimizer": request.prompt_optimizer,
     }
     if subject is not None:
-        image = inputs.open_image(
+        image = inputs.open_media(
             subject, field="subject_image", requirements=PORTRAIT, opened=opened
         )
         fields["subject_reference"] = [{"type": "character", "image_file": image}]

@@ -4,6 +4,8 @@ From the platform documentation of each endpoint, as of November 2026. The schem
 `minimax_server` and the checks before sending both take them from here.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 __all__ = [
@@ -14,8 +16,10 @@ __all__ = [
     "CLONE_PREVIEW_CHARACTERS",
     "DESIGN_PREVIEW_CHARACTERS",
     "EMOTIONS",
+    "H3_FILES",
     "H3_PROMPT_CHARACTERS",
     "H3_REFERENCES",
+    "H3_REFERENCE_SECONDS",
     "HAILUO_PROMPT_CHARACTERS",
     "IMAGES",
     "IMAGE_PROMPT_CHARACTERS",
@@ -82,4 +86,11 @@ ASPECT_RATIOS: Final = ("1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9
 
 HAILUO_PROMPT_CHARACTERS: Final = 2000
 H3_PROMPT_CHARACTERS: Final = 7000
-H3_REFERENCES: Final = 9
+H3_REFERENCES: Final[Mapping[str, int]] = MappingProxyType(
+    {"references": 9, "reference_videos": 3, "reference_audios": 3}
+)
+"""Most images, videos and recordings in one request, by the argument that they are given in."""
+H3_FILES: Final = 12
+"""References of all kinds together."""
+H3_REFERENCE_SECONDS: Final = 15
+"""All reference videos of a request together, and likewise all recordings."""

@@ -40,7 +40,7 @@ class ClonedVoice(TypedDict):
 
 
 class SubmittedVideo(TypedDict):
-    """Result of generate_video."""
+    """Result of generate_video and upscale_video."""
 
     task_id: Annotated[str | None, Field(description="Give this to query_video_generation.")]
     status: Literal["queued"] | None
@@ -165,7 +165,11 @@ class AccountStatus(TypedDict):
     region: str
     key_kind: str
     spent_24_hours_usd: Annotated[
-        dict[str, float], Field(description="List prices by tool; doubtful purchases count.")
+        dict[str, float],
+        Field(
+            description="List prices by tool, upscale_video within generate_video; doubtful "
+            "purchases count."
+        ),
     ]
     spent_7_days_usd: dict[str, float]
     spent_30_days_usd: dict[str, float]

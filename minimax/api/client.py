@@ -229,6 +229,10 @@ class MiniMaxClient:
         """Submit a paid MiniMax-H3 job on a fresh connection; returns its task id."""
         return await self._submit("/v2/video_generation", body)
 
+    async def regenerate_video(self, body: Mapping[str, Any]) -> str:
+        """Submit a paid job that makes a MiniMax-H3 video again in 2K; returns its task id."""
+        return await self._submit("/v2/video_regeneration", body, policy=policies.REGENERATE)
+
     async def query_video_v2(self, task_id: str) -> VideoTask:
         """Ask once how a MiniMax-H3 job stands.
 
@@ -286,8 +290,10 @@ class MiniMaxClient:
                 return await self._exchange(pool, build_download_request(pool, target, address))
         return await self._exchange(pool, build_download_request(pool, target, last))
 
-    async def _submit(self, path: str, body: Mapping[str, Any]) -> str:
-        endpoint = Endpoint("POST", path, policies.SUBMIT, fresh_connection=True)
+    async def _submit(
+        self, path: str, body: Mapping[str, Any], *, policy: Policy = policies.SUBMIT
+    ) -> str:
+        endpoint = Endpoint("POST", path, policy, fresh_connection=True)
         return (await self._request(endpoint, SubmitReply, json=body)).task_id
 
     # --- how a call is made --------------------------------------------------------------------

@@ -203,6 +203,11 @@ ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
             f"{_NO_SUCH_JOB.remedy} MiniMax-H3 jobs can be asked for, and their videos fetched, "
             "for 7 days only.",
         ),
+        ("regenerate", INVALID_PARAMETER): Advice(
+            "MiniMax does not make this video again in 2K.",
+            _REJECTED,
+            "Its own message says why. Nothing was charged.",
+        ),
         # MiniMax staff found an undecodable recording behind every 1000 that a clone drew.
         ("voice_clone", UNKNOWN_ERROR): Advice(
             "MiniMax could not use the recording (it calls this an unknown error).",

@@ -13,6 +13,7 @@ __all__ = [
     "DOWNLOAD",
     "LOOK_UP",
     "MAKE",
+    "REGENERATE",
     "STATUS",
     "STATUS_V2",
     "SUBMIT",
@@ -69,6 +70,7 @@ CLONE_WITH_PREVIEW: Final = Policy(
 SUBMIT: Final = Policy(
     name="submit", retries_on=_SAFE, attempts=3, deadline_seconds=60, read_seconds=60
 )
+REGENERATE: Final = replace(SUBMIT, name="regenerate")
 # Synthesis, designs and images are billed when they are made.
 MAKE: Final = Policy(
     name="make", retries_on=_SAFE, attempts=3, deadline_seconds=120, read_seconds=110

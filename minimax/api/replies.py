@@ -87,6 +87,11 @@ def _texts(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _object_or_empty(value: Any) -> Any:
+    """What is only good to know may not spoil a reply."""
+    return value if isinstance(value, dict) else {}
+
+
 IdText = Annotated[str, BeforeValidator(_id_text)]
 VoiceIdText = Annotated[str, BeforeValidator(_voice_id_text)]
 Number = Annotated[int, BeforeValidator(_number_or_zero)]
@@ -229,8 +234,15 @@ class TaskContent(Reply):
     url: Link = ""
 
 
+class TaskUsage(Reply):
+    """What a finished v2 job is billed for, beside its own seconds."""
+
+    input_seconds: Number = 0
+    input_image_count: Number = 0
+
+
 class VideoTask(Reply):
-    """One v2 job."""
+    """One v2 job; `task_type` is generation, regeneration or h3_context_ir."""
 
     id: IdText = ""
     model: PlainText = ""
@@ -238,6 +250,8 @@ class VideoTask(Reply):
     created_at: Moment = 0
     duration: Number = 0
     resolution: PlainText = ""
+    task_type: PlainText = ""
+    usage: Annotated[TaskUsage, BeforeValidator(_object_or_empty)] = TaskUsage()
     content: TaskContent = TaskContent()
     error: TaskError = TaskError()
 

@@ -694,6 +694,7 @@ class SqliteLedger:
         return Record(
             key=row["key"] or f"id-{row['id']}",
             kind=Kind(row["kind"] or Kind.VIDEO.value),
+            fingerprint=row["request"],
             state=State(row["state"]),
             created_at=row["created_at"],
             age_seconds=self._age(row, row["created_at"]),

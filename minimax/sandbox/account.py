@@ -47,6 +47,7 @@ class Sandbox:
         bytes_per_second: Throttle request and response bodies; None does not throttle.
         link_seconds: How long a signed download link is valid.
         unverified: Refuse voice cloning (2038), as MiniMax does for an unverified account.
+        allow_listed: Regenerate videos by `source_task_id`, which MiniMax opens to some accounts.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Sandbox:
         bytes_per_second: float | None = None,
         link_seconds: float = LINK_SECONDS,
         unverified: bool = False,
+        allow_listed: bool = True,
     ) -> None:
         self.url = ""
         """The base URL at which `serve` serves the sandbox."""
@@ -90,6 +92,8 @@ class Sandbox:
             store=self.store,
             stages=stages or VideoStages(),
             video=samples.load_video(size_bytes=video_bytes),
+            h3_video=samples.load_video(samples.H3_VIDEO, size_bytes=video_bytes),
+            allow_listed=allow_listed,
         )
         self.videos = VideosV1(backend)
         self.videos_v2 = VideosV2(backend)

@@ -232,13 +232,14 @@ KNOWN: Final[Mapping[Outcome, str]] = MappingProxyType(
 )
 ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "UPLOAD": "uploading a recording or an image",
+        "UPLOAD": "uploading a recording, an image or a video",
         "STATUS": "asking how a Hailuo or 01-series job stands",
         "STATUS_V2": "asking how a MiniMax-H3 job stands",
         "LOOK_UP": "looking up voices, files and lists",
         "CLONE": "cloning without a preview",
         "CLONE_WITH_PREVIEW": "cloning with a preview, which is billed",
         "SUBMIT": "requesting a video",
+        "REGENERATE": "requesting a video again in 2K",
         "MAKE": "speech, designed voices, images",
         "DELETE": "deleting a voice",
         "CANCEL": "cancelling a video job",
@@ -250,6 +251,7 @@ POLICY_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         policies.STATUS.name: ENDPOINTS["STATUS"],
         policies.STATUS_V2.name: ENDPOINTS["STATUS_V2"],
         policies.CLONE.name: "cloning",
+        policies.REGENERATE.name: ENDPOINTS["REGENERATE"],
     }
 )
 REMEDIES: Final[Mapping[str, str]] = MappingProxyType(

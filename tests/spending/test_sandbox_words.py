@@ -35,7 +35,7 @@ async def test_the_instructions_and_every_paid_tool_begin_with_what_the_sandbox_
         instructions = client.instructions or ""
         tools = (await client.list_tools()).tools
     paid = [tool for tool in tools if tool.annotations == minimax_server.PAID]
-    assert len(paid) == 5
+    assert len(paid) == 6
     for text in (instructions, *(tool.description or "" for tool in paid)):
         assert text.startswith("Sandbox: nothing is charged and nothing is sent out;")
 

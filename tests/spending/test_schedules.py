@@ -31,7 +31,7 @@ from tests.support.killable import (
     attempt_call,
     try_schedules,
 )
-from tests.support.paid_jobs import PAID_TOOLS, RECORDING, PaidTool
+from tests.support.paid_jobs import PAID_TOOLS, RECORDING, PaidTool, put_sources
 
 NUMBER_OF_WISHES = 2
 """Different requests, told apart in the ledger by their prompt."""
@@ -141,6 +141,7 @@ async def call_until_settled(
 
 async def play(intents: list[Intent], tool: PaidTool, settings: Settings) -> None:
     sandbox, alive = Sandbox(stages=AT_ONCE), set[str]()
+    put_sources(sandbox)
     async with serve(sandbox) as url, asyncio.timeout(120):
         settings = replace(settings, api_host=url)
         servers = [KillableServer(settings, alive) for _ in range(2)]
@@ -170,7 +171,7 @@ def check_promises(
     assert len(accepted) <= sandbox.count_charges(tool.charge) <= len(accepted) + len(in_doubt)
     assert [record for record in found if record.state is State.SUBMITTING] == []
     for request in range(NUMBER_OF_WISHES):
-        prompt = tool.vary(request)[tool.varies]
+        prompt = tool.list_prompt(request)
         of_request = [i for i, intent in enumerate(intents) if intent.request == request]
         bought = [record for record in accepted if record.prompt == prompt]
         had = [i for i in of_request if told[i].result is not None]

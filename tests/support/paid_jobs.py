@@ -21,6 +21,8 @@ from minimax.ledger.clock import LedgerClock
 from minimax.ledger.sqlite import FILE_NAME, SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
+from minimax.sandbox.endpoints.video_v2 import VideoRequestV2, VideoTaskV2
+from minimax.sandbox.endpoints.video_v2_content import RequestContent
 from minimax.settings import Settings
 from minimax.tool_results import SubmittedVideo
 from tests.conftest import KEY
@@ -133,6 +135,21 @@ async def kill(running: Host) -> None:
 
 RECORDING = "recording.wav"
 """In the home folder of every test that clones a voice."""
+SOURCE = "0000300118220963"
+"""The task id of a finished MiniMax-H3 video at MiniMax; there are several, told apart by the first
+digits."""
+SOURCES = 10
+
+
+def put_sources(sandbox: Sandbox) -> None:
+    """Finished videos of this account that were bought elsewhere, to be made again in 2K."""
+    request = VideoRequestV2(
+        "MiniMax-H3", RequestContent("a fox", {}), "768P", duration_seconds=5, ratio="16:9"
+    )
+    for number in range(SOURCES):
+        task_id = f"{number:04d}{SOURCE[4:]}"
+        long_ago = sandbox.clock.now() - 3600
+        sandbox.videos_v2[task_id] = VideoTaskV2(task_id, request, created_at=long_ago)
 
 
 @dataclass(frozen=True)
@@ -171,6 +188,11 @@ class PaidTool:
         mark = f"{number:04d}"
         return {**self.arguments, self.varies: mark + text[len(mark) :]}
 
+    def list_prompt(self, number: int) -> str:
+        """What the ledger calls the request of `vary`."""
+        text = str(self.vary(number)[self.varies])
+        return f"{text} in 2K" if self.varies == "task_id" else text
+
     def name_bought(self, result: Mapping[str, Any]) -> str:
         """What tells two purchases apart in the tool's results."""
         names = ("task_id", "path", "paths", "voice_id")  # a preview may be lost with its process
@@ -207,6 +229,15 @@ PAID_TOOLS = {
         0.0006,
         {"prompt": "calm and deep", "preview_text": "Good day. "},
         "prompt",
+        False,
+    ),
+    "upscale_video": PaidTool(
+        "upscale_video",
+        "/v2/video_regeneration",
+        "regeneration",
+        0.25,
+        {"task_id": SOURCE},
+        "task_id",
         False,
     ),
     "voice_clone": PaidTool(
@@ -284,9 +315,10 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(settings: Settings, home: Path, *faults: Fault) -> AsyncIterator[Shop]:
-    """A sandbox in which these things go wrong, a door before it, and a recording to clone."""
+    """A sandbox in which these things go wrong, a door before it, and what the tools start from."""
     samples.put(home / RECORDING, samples.wav())
     async with run_sandbox(settings, *faults) as (sandbox, direct):
+        put_sources(sandbox)
         shop = Shop(sandbox, settings)
 
         async def forward(connection: Connection) -> Any:

@@ -78,8 +78,10 @@ def _build_v1_routes(sandbox: Sandbox) -> list[Route]:
 def _build_v2_routes(sandbox: Sandbox) -> list[Route]:
     videos, query = sandbox.videos_v2, "/v2/query/video_generation"
     create = _pass_json(videos.create, max_bytes=MAX_V2_BODY_BYTES)
+    regenerate = _pass_json(videos.regenerate, max_bytes=MAX_V2_BODY_BYTES)
     endpoints = [
         ("POST", "/v2/video_generation", create),
+        ("POST", "/v2/video_regeneration", regenerate),
         ("DELETE", "/v2/video_generation/{task_id}", _pass_task_id(videos.delete)),
         ("GET", query, _pass_query(videos.list_tasks)),
         ("GET", f"{query}/{{task_id}}", _pass_task_id(videos.query)),
