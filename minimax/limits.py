@@ -19,11 +19,17 @@ __all__ = [
     "HAILUO_PROMPT_CHARACTERS",
     "IMAGES",
     "IMAGE_PROMPT_CHARACTERS",
+    "MIXED_VOICES",
+    "MIX_WEIGHT",
+    "MODIFICATION",
+    "MODIFICATION_FORMATS",
     "PITCH",
     "SAMPLE_RATES",
+    "SOUND_EFFECTS",
     "SPEECH_CHARACTERS",
     "SPEECH_FORMATS",
     "SPEED",
+    "SUBTITLE_LEVELS",
     "TEXT_VALIDATION_CHARACTERS",
     "UNSUITED_EMOTIONS",
     "VOLUME",
@@ -63,6 +69,17 @@ UNSUITED_EMOTIONS: Final = {
     "speech-01": {"fluent", "whisper"},
 }
 """By the beginning of the model's name; models that are not known may take all."""
+MIXED_VOICES: Final = 4
+"""In one mix."""
+MIX_WEIGHT: Final = Range(1, 100)
+"""Of one voice; only the proportions count."""
+MODIFICATION: Final = Range(-100, 100)
+"""Of each number in `voice_modify`."""
+SOUND_EFFECTS: Final = ("spacious_echo", "auditorium_echo", "lofi_telephone", "robotic")
+MODIFICATION_FORMATS: Final = ("mp3", "wav", "flac")
+"""What `voice_modify` works with."""
+SUBTITLE_LEVELS: Final = ("sentence", "word")
+"""What one subtitle holds; MiniMax's third level is for streaming."""
 
 # --- voices ------------------------------------------------------------------------------------
 

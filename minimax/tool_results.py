@@ -121,7 +121,7 @@ class Speech(TypedDict):
 
     path: Annotated[str | None, Field(description="The speech on this computer.")]
     audio_url: Annotated[str | None, Field(description="Works for about a day, without a key.")]
-    voice_id: str
+    voice_id: Annotated[str | None, Field(description="None for a mix.")]
     duration_ms: int | None
     characters: Annotated[int | None, Field(description="Billed characters.")]
     subtitle_path: str | None

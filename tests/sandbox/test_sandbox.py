@@ -604,6 +604,28 @@ async def test_subtitles_are_a_link_to_a_list_of_sentences(client: Client) -> No
     assert subtitles[-1]["time_end"] == response["extra_info"]["audio_length"]
 
 
+async def test_subtitles_by_word_time_each_word_of_each_sentence(client: Client) -> None:
+    text = " One two.  三四 "
+    response = await client.speak(
+        "Wise_Woman", text=text, subtitle_enable=True, subtitle_type="word"
+    )
+    subtitles = (await client.download(response["data"]["subtitle_file"])).json()
+    words = [word for item in subtitles for word in item["timestamped_words"]]
+    assert [word["word"] for word in words] == ["One", "two.", "三", "四"]
+    assert [text[word["word_begin"] : word["word_end"]] for word in words] == [
+        word["word"] for word in words
+    ]
+    times = [time for word in words for time in (word["time_begin"], word["time_end"])]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(response["extra_info"]["audio_length"], abs=1)
+
+
+async def test_subtitles_by_sentence_time_no_words(client: Client) -> None:
+    response = await client.speak("Wise_Woman", text="One two.", subtitle_enable=True)
+    (subtitle,) = (await client.download(response["data"]["subtitle_file"])).json()
+    assert subtitle["timestamped_words"] is None
+
+
 async def test_speech_is_billed_by_its_characters(client: Client, sandbox: Sandbox) -> None:
     await client.speak("Wise_Woman", text="ab 你好", model="speech-2.6-turbo")
     assert sandbox.bill == [Charge("speech", round(7 * 60 / 1_000_000, 6), "Wise_Woman")]
@@ -651,6 +673,14 @@ async def test_speech_is_billed_by_its_characters(client: Client, sandbox: Sandb
         ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}] * 5}, 2013),
         ({"timbre_weights": ["Wise_Woman"]}, 2013),
         ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}], "voice_setting": {}}, 0),
+        (
+            {
+                "timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}],
+                "voice_setting": {"voice_id": ""},
+            },
+            0,
+        ),
+        ({"timbre_weights": [{"weight": 50}]}, 2013),
     ],
     ids=RowIds(),
 )
