@@ -311,6 +311,13 @@ async def voice_clone(
     need_volume_normalization: Annotated[
         bool | None, Field(description="True: even out the loudness first.")
     ] = None,
+    delete_recording: Annotated[
+        bool,
+        Field(
+            description="True: delete MiniMax's copy of the recording once the voice is made, even "
+            "one given as file_id."
+        ),
+    ] = False,
     allow_second_charge: Annotated[
         bool, Field(description="True only after the person agreed to a possible second charge.")
     ] = False,
@@ -337,6 +344,7 @@ async def voice_clone(
         language_boost=language_boost,
         need_noise_reduction=need_noise_reduction,
         need_volume_normalization=need_volume_normalization,
+        delete_recording=delete_recording,
     )
     return await clone.clone(
         await runtime.current(),

@@ -60,6 +60,7 @@ class MiniMaxError(Exception):
         retry_after_seconds: How long MiniMax asked to wait.
         task_id: The paid job that this is about, where one is known.
         after_unknown: An earlier attempt of the same request was left in doubt.
+        sentence: Its text without the code and the ids at the end.
     """
 
     after_unknown = False
@@ -81,6 +82,7 @@ class MiniMaxError(Exception):
         self.trace_id = trace_id
         self.retry_after_seconds = retry_after_seconds
         self.task_id = task_id
+        self.sentence = message
         super().__init__(message + self._wait_text() + self._reference())
 
     @classmethod

@@ -246,6 +246,7 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
         "SUBMIT": "requesting a video",
         "MAKE": "speech, designed voices, images",
         "DELETE": "deleting a voice",
+        "DELETE_FILE": "deleting an uploaded recording",
         "CANCEL": "cancelling a video job",
         "DOWNLOAD": "downloading a file that was made",
     }
