@@ -43,6 +43,7 @@ from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.limits import (
     ACCURACY,
     EMOTIONS,
+    IMAGE_SIDE,
     IMAGES,
     MODIFICATION,
     PITCH,
@@ -141,6 +142,7 @@ Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is i
 """An id; models like to write the digits as a number."""
 
 
+ImageSide = Annotated[int | None, Field(ge=IMAGE_SIDE.least, le=IMAGE_SIDE.most)]
 ModificationNumber = Annotated[int | None, Field(ge=MODIFICATION.least, le=MODIFICATION.most)]
 
 
@@ -767,6 +769,10 @@ async def text_to_image(
     ] = None,
     n: Annotated[int, Field(ge=IMAGES.least, le=IMAGES.most, description="How many.")] = 1,
     *,
+    width: Annotated[
+        ImageSide, Field(description="Pixels, a multiple of 8; with height, without aspect_ratio.")
+    ] = None,
+    height: Annotated[ImageSide, Field(description="Likewise.")] = None,
     subject_image: Annotated[
         str | None, Field(description="Portrait to keep the face of: path, https URL or data: URI.")
     ] = None,
@@ -793,6 +799,8 @@ async def text_to_image(
         prompt=prompt,
         aspect_ratio=aspect_ratio,
         n=n,
+        width=width,
+        height=height,
         subject_image=subject_image,
         seed=seed,
         prompt_optimizer=prompt_optimizer,

@@ -19,6 +19,8 @@ __all__ = [
     "HAILUO_PROMPT_CHARACTERS",
     "IMAGES",
     "IMAGE_PROMPT_CHARACTERS",
+    "IMAGE_SIDE",
+    "IMAGE_SIDE_STEP",
     "MIXED_VOICES",
     "MIX_WEIGHT",
     "MODIFICATION",
@@ -93,6 +95,10 @@ DESIGN_PREVIEW_CHARACTERS: Final = 500
 IMAGE_PROMPT_CHARACTERS: Final = 1500
 IMAGES: Final = Range(1, 9)
 """In one request."""
+IMAGE_SIDE: Final = Range(512, 2048)
+"""Pixels."""
+IMAGE_SIDE_STEP: Final = 8
+"""Every side is a multiple of it."""
 ASPECT_RATIOS: Final = ("1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9")
 
 # --- videos ------------------------------------------------------------------------------------
