@@ -674,7 +674,10 @@ async def list_voices(
     search: Annotated[
         str | None, Field(description="Words in the id, name or description, like english calm.")
     ] = None,
-    limit: Annotated[int, Field(ge=1, le=500, description="How many voices at most.")] = 20,
+    limit: Annotated[
+        int,
+        Field(ge=1, le=500, description="How many at most; in a long list descriptions are short."),
+    ] = 20,
 ) -> VoiceList:
     """List the voices that can speak, own ones first; free.
 
