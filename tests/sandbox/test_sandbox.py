@@ -428,6 +428,13 @@ async def test_there_are_at_least_three_hundred_system_voices(client: Client) ->
     assert all(voice["voice_name"] for voice in voices)
 
 
+@pytest.mark.parametrize("voice", ["English_expressive_narrator", "female-shaonv"])
+async def test_the_voices_that_minimaxs_own_clients_take_by_themselves_speak(
+    client: Client, voice: str
+) -> None:
+    assert get_code(await client.speak(voice)) == 0
+
+
 async def test_a_clone_is_listed_after_its_first_use(client: Client, sandbox: Sandbox) -> None:
     await client.clone()
     body = {"voice_type": "voice_cloning"}
@@ -546,6 +553,29 @@ async def test_voice_design_validates_its_request(
 ) -> None:
     body = {"prompt": "an old sailor", "preview_text": "Ahoy."} | fields
     assert await client.post_for_code("/v1/voice_design", body) == code
+
+
+# --- quota and balance
+
+
+async def test_the_quota_of_a_plan_is_told_in_the_form_of_june_2026(client: Client) -> None:
+    rows = (await client.get("/v1/token_plan/remains"))["model_remains"]
+    assert [row["model_name"] for row in rows] == ["general", "video"]
+    assert {row["current_interval_remaining_percent"] for row in rows} == {100}
+
+
+async def test_the_balance_is_what_the_bill_leaves_of_the_credit(client: Client) -> None:
+    before = await client.get("/account/query_balance")
+    await client.clone()
+    await client.speak(text="x" * 5000)
+    after = await client.get("/account/query_balance")
+    assert (before["available_amount"], after["available_amount"]) == ("100.00", "98.00")
+    assert get_code(after) == 0
+
+
+async def test_the_balance_needs_a_key() -> None:
+    async with connect(Sandbox(keys={"good"})) as client:
+        assert get_code(await client.get("/account/query_balance")) == 2049
 
 
 # --- text to audio
