@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any, Final
 
 from minimax.api import policies
+from minimax.api.error_codes import name_known_models
 from minimax.api.json_body import describe_body
+from minimax.catalog import VIDEO_MODELS
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.ledger.records import Kind, Purchase, Record, State, would_buy
 from minimax.runtime import Runtime
@@ -119,7 +121,11 @@ async def _would_buy(runtime: Runtime, purchase: Purchase, *, second_charge_agre
 
 
 async def _send(runtime: Runtime, video: PreparedVideo) -> Accepted:
-    return Accepted(task_id=await video.api.submit(await runtime.client(), video.body))
+    client = await runtime.client()
+    try:
+        return Accepted(task_id=await video.api.submit(client, video.body))
+    except RefusedError as refusal:
+        raise name_known_models(refusal, video.model, VIDEO_MODELS) from None
 
 
 async def _deliver_nothing(_: Accepted) -> Mapping[str, Any]:

@@ -10,10 +10,19 @@ from typing import Any, Final, NamedTuple, cast
 
 from minimax import delivery
 from minimax.api import policies
-from minimax.api.error_codes import INVALID_PARAMETER, SAMPLE_UNUSABLE, VOICE_ID_TAKEN
+from minimax.api.error_codes import (
+    INVALID_PARAMETER,
+    SAMPLE_UNUSABLE,
+    VOICE_ID_TAKEN,
+    name_known_models,
+)
 from minimax.api.json_body import drop_none
 from minimax.api.replies import CloneReply
-from minimax.catalog import CLONE_PRICE_USD, DEFAULT_SPEECH_MODEL
+from minimax.catalog import (
+    CLONE_PRICE_USD,
+    DEFAULT_SPEECH_MODEL,
+    SPEECH_PRICES_USD_PER_MILLION,
+)
 from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
@@ -348,7 +357,8 @@ async def _request_clone(
         return await client.clone_voice(body, policy=policy)
     except RefusedError as refusal:
         if refusal.code != VOICE_ID_TAKEN or not refusal.after_unknown:
-            raise
+            model = body.get("model", DEFAULT_SPEECH_MODEL)
+            raise name_known_models(refusal, model, SPEECH_PRICES_USD_PER_MILLION) from None
         return _handle_taken_id(request, refusal)
 
 

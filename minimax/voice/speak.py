@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from minimax import delivery
+from minimax.api.error_codes import name_known_models
 from minimax.api.json_body import drop_none
 from minimax.api.replies import SpeechReply
 from minimax.catalog import (
@@ -17,8 +18,9 @@ from minimax.catalog import (
     DEFAULT_VOICE,
     DESIGN_PRICE_USD,
     PRICES_AS_OF,
+    SPEECH_PRICES_USD_PER_MILLION,
 )
-from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
+from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError, StorageError
 from minimax.files import paths
 from minimax.files.outputs import SavedFile
 from minimax.ledger.records import Kind
@@ -204,7 +206,10 @@ def _check_emotion(request: SpeechRequest) -> None:
 
 async def _send(runtime: Runtime, request: SpeechRequest) -> SpeechReply:
     client = await runtime.client()
-    reply = await client.speak(_body(request))
+    try:
+        reply = await client.speak(_body(request))
+    except RefusedError as refusal:
+        raise name_known_models(refusal, request.model, SPEECH_PRICES_USD_PER_MILLION) from None
     runtime.get_shared(_KnownVoices).note_speech(request.voice_ids)
     return reply
 

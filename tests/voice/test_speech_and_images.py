@@ -118,6 +118,36 @@ async def test_speech_that_would_be_refused_costs_nothing(
     assert not sandbox.requests
 
 
+async def test_an_unknown_model_is_refused_with_the_known_ones(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    async with connected(settings, sandbox) as client:
+        text = await failure(client, "text_to_audio", text="Hello.", model="speech-9-hd")
+    assert "The model speech-9-hd is not known here; known are: speech-2.8-hd, " in text
+    assert "speech-01-turbo" in text
+    assert text.count("MiniMax code 2013") == 1
+    assert not sandbox.count_charges("speech")
+
+
+async def test_a_refusal_of_a_known_model_does_not_name_models(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(Fault("/v1/t2a_v2", code=2013, message="invalid params, text"))
+    async with connected(settings, sandbox) as client:
+        text = await failure(client, "text_to_audio", text="Hello.")
+    assert "known" not in text
+
+
+async def test_a_model_that_a_plan_lacks_is_refused_as_before(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(Fault("/v1/t2a_v2", code=2061))
+    async with connected(settings, sandbox) as client:
+        text = await failure(client, "text_to_audio", text="Hello.", model="speech-9-hd")
+    assert "Use another model" in text
+    assert "known are" not in text
+
+
 async def test_subtitles_are_saved_as_srt(settings: Settings, sandbox: Sandbox) -> None:
     async with connected(settings, sandbox) as client:
         spoken = await call(client, "text_to_audio", text="One. Two.", subtitles=True)
