@@ -31,19 +31,28 @@ from mcp_types import (
     JSONRPCRequest,
     ToolAnnotations,
 )
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from minimax import __version__, logs, runtime
 from minimax.catalog import (
     DEFAULT_SPEECH_MODEL,
-    DEFAULT_VOICE,
     SPEECH_PRICES_USD_PER_MILLION,
     VIDEO_MODELS,
     price_list,
 )
 from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.jobs.news import JobEvent, JobNews
-from minimax.limits import ACCURACY, IMAGES, PITCH, SPEED, VOLUME
+from minimax.limits import (
+    ACCURACY,
+    EMOTIONS,
+    IMAGE_SIDE,
+    IMAGES,
+    MODIFICATION,
+    PITCH,
+    SOUND_EFFECTS,
+    SPEED,
+    VOLUME,
+)
 from minimax.player import app as player
 from minimax.player.attach import attach
 from minimax.protocol.busy import RefuseWhenBusy
@@ -139,6 +148,21 @@ WHILE_BUSY: Final = (
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id; models like to write the digits as a number."""
+
+
+ImageSide = Annotated[int | None, Field(ge=IMAGE_SIDE.least, le=IMAGE_SIDE.most)]
+ModificationNumber = Annotated[int | None, Field(ge=MODIFICATION.least, le=MODIFICATION.most)]
+
+
+def _read_subtitle_level(value: object) -> object:
+    """The level; true and false, which stood here before there were levels, still work."""
+    return {"true": "sentence", "false": ""}.get(str(value).lower(), value)
+
+
+SubtitleLevel = Annotated[
+    str | bool,
+    PlainValidator(_read_subtitle_level, json_schema_input_type=Literal["", "sentence", "word"]),
+]
 
 
 async def _use_runtime_of_server(
@@ -316,6 +340,13 @@ async def voice_clone(
     need_volume_normalization: Annotated[
         bool | None, Field(description="True: even out the loudness first.")
     ] = None,
+    delete_recording: Annotated[
+        bool,
+        Field(
+            description="True: delete MiniMax's copy of the recording once the voice is made, even "
+            "one given as file_id."
+        ),
+    ] = False,
     allow_second_charge: Annotated[
         bool, Field(description="True only after the person agreed to a possible second charge.")
     ] = False,
@@ -342,6 +373,7 @@ async def voice_clone(
         language_boost=language_boost,
         need_noise_reduction=need_noise_reduction,
         need_volume_normalization=need_volume_normalization,
+        delete_recording=delete_recording,
     )
     return await clone.clone(
         await runtime.current(),
@@ -616,12 +648,39 @@ async def text_to_audio(
     emotion: Annotated[
         str | None,
         Field(
-            description="happy, sad, angry, fearful, disgusted, surprised or calm. Left out: "
-            "the model decides, which is best."
+            description=f"{', '.join(EMOTIONS)}; the last two only with speech-2.6. Left out: the "
+            "model decides, which is best."
         ),
     ] = None,
     language_boost: Annotated[
         str | None, Field(description="Language to favour, like English or auto.")
+    ] = None,
+    pronunciation: Annotated[
+        list[str] | None,
+        Field(
+            description="How words are read: live/(laɪv), 处理/(chu3)(li3) or "  # noqa: RUF001 - IPA
+            "omg/oh my god."
+        ),
+    ] = None,
+    voice_mix: Annotated[
+        list[str] | None,
+        Field(
+            description="Instead of voice_id, up to 4 voices mixed into one, with weights of 1 to "
+            "100: English_Graceful_Lady:70."
+        ),
+    ] = None,
+    effect: Annotated[
+        str | None, Field(description=f"{', '.join(SOUND_EFFECTS)}; mp3, wav or flac.")
+    ] = None,
+    intensity: Annotated[
+        ModificationNumber, Field(description="-100 is more forceful, 100 softer.")
+    ] = None,
+    timbre: Annotated[
+        ModificationNumber, Field(description="-100 is more magnetic, 100 crisper.")
+    ] = None,
+    modify_pitch: Annotated[
+        ModificationNumber,
+        Field(description="-100 is deeper, 100 brighter; pitch is in semitones."),
     ] = None,
     format: Annotated[  # noqa: A002 - MiniMax's own name for it
         str | None, Field(description="mp3 (default), wav, flac, opus, pcm, pcmu_raw or pcmu_wav.")
@@ -629,7 +688,10 @@ async def text_to_audio(
     sample_rate: Annotated[int | None, Field(description="In Hz; 32000 when left out.")] = None,
     bitrate: Annotated[int | None, Field(description="For mp3; 128000 when left out.")] = None,
     channel: Annotated[int | None, Field(description="1 (default) or 2.")] = None,
-    subtitles: Annotated[bool, Field(description="True: also save an .srt file.")] = False,
+    subtitles: Annotated[
+        SubtitleLevel,
+        Field(description="Also save an .srt file, by sentence (also: true) or by word."),
+    ] = "",
     allow_second_charge: Annotated[
         bool, Field(description="True only after the person agreed to a possible second charge.")
     ] = False,
@@ -648,18 +710,24 @@ async def text_to_audio(
 
     request = speak.SpeechRequest(
         text=text,
-        voice_id=voice_id or DEFAULT_VOICE,
+        voice_id=voice_id,
         model=model or DEFAULT_SPEECH_MODEL,
         speed=speed,
         vol=vol,
         pitch=pitch,
         emotion=emotion,
         language_boost=language_boost,
+        pronunciation=pronunciation or (),
+        voice_mix=voice_mix or (),
+        effect=effect,
+        intensity=intensity,
+        timbre=timbre,
+        modify_pitch=modify_pitch,
         format=format or "mp3",
         sample_rate=sample_rate,
         bitrate=bitrate,
         channel=channel,
-        subtitles=subtitles,
+        subtitles=str(subtitles),
         output_directory=output_directory,
     )
     return await speak.speak(
@@ -679,7 +747,10 @@ async def list_voices(
     search: Annotated[
         str | None, Field(description="Words in the id, name or description, like english calm.")
     ] = None,
-    limit: Annotated[int, Field(ge=1, le=500, description="How many voices at most.")] = 20,
+    limit: Annotated[
+        int,
+        Field(ge=1, le=500, description="How many at most; in a long list descriptions are short."),
+    ] = 20,
 ) -> VoiceList:
     """List the voices that can speak, own ones first; free.
 
@@ -774,6 +845,10 @@ async def text_to_image(
     ] = None,
     n: Annotated[int, Field(ge=IMAGES.least, le=IMAGES.most, description="How many.")] = 1,
     *,
+    width: Annotated[
+        ImageSide, Field(description="Pixels, a multiple of 8; with height, without aspect_ratio.")
+    ] = None,
+    height: Annotated[ImageSide, Field(description="Likewise.")] = None,
     subject_image: Annotated[
         str | None, Field(description="Portrait to keep the face of: path, https URL or data: URI.")
     ] = None,
@@ -800,6 +875,8 @@ async def text_to_image(
         prompt=prompt,
         aspect_ratio=aspect_ratio,
         n=n,
+        width=width,
+        height=height,
         subject_image=subject_image,
         seed=seed,
         prompt_optimizer=prompt_optimizer,

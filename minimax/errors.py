@@ -53,7 +53,7 @@ class MiniMaxError(Exception):
     """Base of all errors of this package.
 
     Attributes:
-        text: What happened and what to do next, without the codes and ids behind it.
+        text: What happened and what to do next, without the codes and ids at its end.
         outcome: What is known about the request.
         code: MiniMax's own code, where it gave one.
         http_status: The HTTP status, where an answer came.

@@ -23,11 +23,19 @@ __all__ = [
     "HAILUO_PROMPT_CHARACTERS",
     "IMAGES",
     "IMAGE_PROMPT_CHARACTERS",
+    "IMAGE_SIDE",
+    "IMAGE_SIDE_STEP",
+    "MIXED_VOICES",
+    "MIX_WEIGHT",
+    "MODIFICATION",
+    "MODIFICATION_FORMATS",
     "PITCH",
     "SAMPLE_RATES",
+    "SOUND_EFFECTS",
     "SPEECH_CHARACTERS",
     "SPEECH_FORMATS",
     "SPEED",
+    "SUBTITLE_LEVELS",
     "TEXT_VALIDATION_CHARACTERS",
     "UNSUITED_EMOTIONS",
     "VOLUME",
@@ -67,6 +75,17 @@ UNSUITED_EMOTIONS: Final = {
     "speech-01": {"fluent", "whisper"},
 }
 """By the beginning of the model's name; models that are not known may take all."""
+MIXED_VOICES: Final = 4
+"""In one mix."""
+MIX_WEIGHT: Final = Range(1, 100)
+"""Of one voice; only the proportions count."""
+MODIFICATION: Final = Range(-100, 100)
+"""Of each number in `voice_modify`."""
+SOUND_EFFECTS: Final = ("spacious_echo", "auditorium_echo", "lofi_telephone", "robotic")
+MODIFICATION_FORMATS: Final = ("mp3", "wav", "flac")
+"""What `voice_modify` works with."""
+SUBTITLE_LEVELS: Final = ("sentence", "word")
+"""What one subtitle holds; MiniMax's third level is for streaming."""
 
 # --- voices ------------------------------------------------------------------------------------
 
@@ -80,6 +99,10 @@ DESIGN_PREVIEW_CHARACTERS: Final = 500
 IMAGE_PROMPT_CHARACTERS: Final = 1500
 IMAGES: Final = Range(1, 9)
 """In one request."""
+IMAGE_SIDE: Final = Range(512, 2048)
+"""Pixels."""
+IMAGE_SIDE_STEP: Final = 8
+"""Every side is a multiple of it."""
 ASPECT_RATIOS: Final = ("1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9")
 
 # --- videos ------------------------------------------------------------------------------------

@@ -33,7 +33,9 @@ class ClonedVoice(TypedDict):
     status: Annotated[
         Literal["cloned", "uploading"], Field(description="uploading: call again to join it.")
     ]
-    file_id: Annotated[str | None, Field(description="The uploaded recording at MiniMax.")]
+    file_id: Annotated[
+        str | None, Field(description="The recording at MiniMax, unless it was deleted.")
+    ]
     demo_audio_url: Annotated[str | None, Field(description="Link to the preview, if asked for.")]
     demo_audio_path: Annotated[str | None, Field(description="The preview saved here.")]
     next_step: str
@@ -122,7 +124,7 @@ class Speech(TypedDict):
 
     path: Annotated[str | None, Field(description="The speech on this computer.")]
     audio_url: Annotated[str | None, Field(description="Works for about a day, without a key.")]
-    voice_id: str
+    voice_id: Annotated[str | None, Field(description="None for a mix.")]
     duration_ms: int | None
     characters: Annotated[int | None, Field(description="Billed characters.")]
     subtitle_path: str | None

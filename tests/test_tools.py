@@ -339,6 +339,17 @@ async def test_a_taken_id_is_an_error_where_nothing_was_in_doubt(
     assert "2039" in text
 
 
+async def test_a_preview_of_an_unknown_model_is_refused_with_the_known_ones(
+    settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    async with connected(settings, sandbox) as client:
+        text = await failure(
+            client, "voice_clone", audio=str(recording), preview_text="Hi", model="speech-9"
+        )
+    assert "The model speech-9 is not known here; known are: speech-2.8-hd, " in text
+    assert not sandbox.voices
+
+
 async def test_a_clone_with_a_billed_preview_is_not_repeated_in_doubt(
     settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
 ) -> None:
@@ -511,8 +522,9 @@ async def test_a_model_that_the_table_does_not_know_passes_untouched(
         text = await failure(
             client, "generate_video", prompt="x", model="MiniMax-Next", duration=99
         )
-    assert "MiniMax-Next" in text
-    assert "2013" in text
+    assert "The model MiniMax-Next is not known here; known are: MiniMax-Hailuo-2.3," in text
+    assert "MiniMax-H3-Max" in text
+    assert text.count("MiniMax code 2013") == 1
     assert sandbox.count("POST /v1/video_generation") == 1
 
 

@@ -166,9 +166,16 @@ class MiniMaxClient:
                 raise
             # A server that refuses a large body often closes before its 413 can be read.
             raise UnansweredError.after(
-                error, f"{error} Is the file too large? If this happens again, give a smaller one."
+                error,
+                f"{error.text} Is the file too large? If this happens again, give a smaller one.",
             ) from None
         return reply.file.file_id
+
+    async def delete_file(self, file_id: str, *, purpose: str) -> None:
+        """Delete an upload for good; `purpose` is what it was uploaded for."""
+        endpoint = Endpoint("POST", "/v1/files/delete", policies.DELETE_FILE)
+        body = {"file_id": int(file_id), "purpose": purpose}
+        await self._request(endpoint, ConfirmedReply, json=body)
 
     async def clone_voice(self, body: Mapping[str, Any], *, policy: Policy) -> CloneReply:
         """Make a voice from an uploaded recording."""

@@ -1,13 +1,14 @@
 """MiniMax's error codes: what each means, what is known about the request, what to do next."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from minimax.errors import Outcome
+from minimax.errors import Outcome, RefusedError
+from minimax.safe_text import plain
 
-__all__ = ["CODES", "Advice", "advice_for"]
+__all__ = ["CODES", "Advice", "advice_for", "name_known_models"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,3 +224,17 @@ ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
 def advice_for(code: int, *, endpoint: str = "") -> Advice | None:
     """What a code means on an endpoint; None for one that is not known."""
     return ENDPOINT_CODES.get((endpoint, code)) or CODES.get(code)
+
+
+def name_known_models(refusal: RefusedError, model: str, known: Iterable[str]) -> RefusedError:
+    """The same refusal, with the models to choose from where it may be about the model."""
+    names = list(known)
+    if refusal.code != INVALID_PARAMETER or model in names:
+        return refusal
+    error = type(refusal).after(
+        refusal,
+        f"{refusal.text} The model {plain(model)} is not known here; known are: "
+        f"{', '.join(names)}.",
+    )
+    error.after_unknown = refusal.after_unknown
+    return error

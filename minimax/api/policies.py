@@ -10,6 +10,7 @@ __all__ = [
     "CLONE",
     "CLONE_WITH_PREVIEW",
     "DELETE",
+    "DELETE_FILE",
     "DOWNLOAD",
     "LOOK_UP",
     "MAKE",
@@ -82,6 +83,10 @@ CANCEL: Final = Policy(
 # Deleting twice is deleting once, but the second answer is "no such voice".
 DELETE: Final = Policy(
     name="delete", retries_on=_SAFE, attempts=3, deadline_seconds=60, read_seconds=30
+)
+# The caller waits for it while a voice is ready; "no such file" after a doubt means "deleted".
+DELETE_FILE: Final = Policy(
+    name="delete_file", retries_on=_ALL, attempts=3, deadline_seconds=15, read_seconds=10
 )
 DOWNLOAD: Final = Policy(
     name="download", retries_on=_ALL, attempts=3, deadline_seconds=600, read_seconds=30

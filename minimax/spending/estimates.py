@@ -22,19 +22,18 @@ def count_characters(text: str) -> int:
     return sum(2 if "\u4e00" <= char <= "\u9fff" else 1 for char in text)
 
 
-def estimate_speech(model: str, text: str, *, first_use: bool = False) -> float | None:
+def estimate_speech(model: str, text: str, *, first_uses: int = 0) -> float | None:
     """Dollars for one text; None where the model has no list price.
 
     Args:
         model: The speech model.
         text: What is said.
-        first_use: The voice speaks for the first time, so its fee falls due.
+        first_uses: How many voices speak for the first time, so that their fees fall due.
     """
     per_million = SPEECH_PRICES_USD_PER_MILLION.get(model)
     if per_million is None:
         return None
-    price = count_characters(text) * per_million / MILLION
-    return price + VOICE_FEE_USD if first_use else price
+    return count_characters(text) * per_million / MILLION + first_uses * VOICE_FEE_USD
 
 
 def estimate_preview(text: str) -> float:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
-from minimax.api.error_codes import INVALID_PARAMETER
+from minimax.api.error_codes import name_known_models
 from minimax.catalog import VIDEO_MODELS
 from minimax.errors import RefusedError
 from minimax.files.inputs import Input
@@ -133,13 +133,7 @@ async def _send(runtime: Runtime, video: PreparedVideo) -> str:
     try:
         return await video.api.submit(await runtime.client(), video.body)
     except RefusedError as refusal:
-        if refusal.code != INVALID_PARAMETER or video.model in VIDEO_MODELS:
-            raise
-        raise RefusedError.after(
-            refusal,
-            f"{refusal.text} The model {video.model} is not known here either. Models that are: "
-            f"{', '.join(VIDEO_MODELS)}.",
-        ) from None
+        raise name_known_models(refusal, video.model, VIDEO_MODELS) from None
 
 
 # --- what a caller is told ---------------------------------------------------------------------

@@ -429,6 +429,13 @@ async def test_there_are_at_least_three_hundred_system_voices(client: Client) ->
     assert all(voice["voice_name"] for voice in voices)
 
 
+@pytest.mark.parametrize("voice", ["English_expressive_narrator", "female-shaonv"])
+async def test_the_voices_that_minimaxs_own_clients_take_by_themselves_speak(
+    client: Client, voice: str
+) -> None:
+    assert get_code(await client.speak(voice)) == 0
+
+
 async def test_a_clone_is_listed_after_its_first_use(client: Client, sandbox: Sandbox) -> None:
     await client.clone()
     body = {"voice_type": "voice_cloning"}
@@ -549,6 +556,29 @@ async def test_voice_design_validates_its_request(
     assert await client.post_for_code("/v1/voice_design", body) == code
 
 
+# --- quota and balance
+
+
+async def test_the_quota_of_a_plan_is_told_in_the_form_of_june_2026(client: Client) -> None:
+    rows = (await client.get("/v1/token_plan/remains"))["model_remains"]
+    assert [row["model_name"] for row in rows] == ["general", "video"]
+    assert {row["current_interval_remaining_percent"] for row in rows} == {100}
+
+
+async def test_the_balance_is_what_the_bill_leaves_of_the_credit(client: Client) -> None:
+    before = await client.get("/account/query_balance")
+    await client.clone()
+    await client.speak(text="x" * 5000)
+    after = await client.get("/account/query_balance")
+    assert (before["available_amount"], after["available_amount"]) == ("100.00", "98.00")
+    assert get_code(after) == 0
+
+
+async def test_the_balance_needs_a_key() -> None:
+    async with connect(Sandbox(keys={"good"})) as client:
+        assert get_code(await client.get("/account/query_balance")) == 2049
+
+
 # --- text to audio
 
 
@@ -605,6 +635,28 @@ async def test_subtitles_are_a_link_to_a_list_of_sentences(client: Client) -> No
     assert subtitles[-1]["time_end"] == response["extra_info"]["audio_length"]
 
 
+async def test_subtitles_by_word_time_each_word_of_each_sentence(client: Client) -> None:
+    text = " One two.  三四 "
+    response = await client.speak(
+        "Wise_Woman", text=text, subtitle_enable=True, subtitle_type="word"
+    )
+    subtitles = (await client.download(response["data"]["subtitle_file"])).json()
+    words = [word for item in subtitles for word in item["timestamped_words"]]
+    assert [word["word"] for word in words] == ["One", "two.", "三", "四"]
+    assert [text[word["word_begin"] : word["word_end"]] for word in words] == [
+        word["word"] for word in words
+    ]
+    times = [time for word in words for time in (word["time_begin"], word["time_end"])]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(response["extra_info"]["audio_length"], abs=1)
+
+
+async def test_subtitles_by_sentence_time_no_words(client: Client) -> None:
+    response = await client.speak("Wise_Woman", text="One two.", subtitle_enable=True)
+    (subtitle,) = (await client.download(response["data"]["subtitle_file"])).json()
+    assert subtitle["timestamped_words"] is None
+
+
 async def test_speech_is_billed_by_its_characters(client: Client, sandbox: Sandbox) -> None:
     await client.speak("Wise_Woman", text="ab 你好", model="speech-2.6-turbo")
     assert sandbox.bill == [Charge("speech", round(7 * 60 / 1_000_000, 6), "Wise_Woman")]
@@ -652,6 +704,14 @@ async def test_speech_is_billed_by_its_characters(client: Client, sandbox: Sandb
         ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}] * 5}, 2013),
         ({"timbre_weights": ["Wise_Woman"]}, 2013),
         ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}], "voice_setting": {}}, 0),
+        (
+            {
+                "timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}],
+                "voice_setting": {"voice_id": ""},
+            },
+            0,
+        ),
+        ({"timbre_weights": [{"weight": 50}]}, 2013),
     ],
     ids=RowIds(),
 )

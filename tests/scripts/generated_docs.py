@@ -144,7 +144,12 @@ def _arguments(schema: Mapping[str, Any]) -> Iterator[list[str]]:
 
 def _default(field: Mapping[str, Any]) -> str:
     default = field.get("default")
-    return "not given" if default is None else f"`{str(default).lower()}`"
+    return "not given" if default is None else f"`{_value(default)}`"
+
+
+def _value(value: object) -> str:
+    """As a caller writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value) or '""'
 
 
 def _results(schema: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -164,7 +169,7 @@ def _type(field: Mapping[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(map(_type, field["anyOf"]))
     if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
+        return ", ".join(f"`{_value(value)}`" for value in field["enum"])
     if "const" in field:
         return f"`{field['const']}`"
     if field["type"] == "array":
@@ -242,6 +247,7 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
         "REGENERATE": "requesting a video again in 2K",
         "MAKE": "speech, designed voices, images",
         "DELETE": "deleting a voice",
+        "DELETE_FILE": "deleting an uploaded recording",
         "CANCEL": "cancelling a video job",
         "DOWNLOAD": "downloading a file that was made",
     }

@@ -584,7 +584,7 @@ async def test_the_refusal_of_an_unknown_model_names_the_known_ones(
 ) -> None:
     async with connected(settings, sandbox) as client:
         said = await failure(client, "generate_video", prompt="x", model=model)
-    assert f"The model {model} is not known here either." in said
+    assert f"The model {model} is not known here; known are: " in said
     assert all(known in said for known in VIDEO_MODELS)
     assert "MiniMax says" in said
     assert said.count("MiniMax code 2013") == 1

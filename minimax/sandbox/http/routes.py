@@ -21,6 +21,7 @@ from minimax.sandbox.api_errors import (
     make_base_resp,
     to_http,
 )
+from minimax.sandbox.endpoints.balance import describe_balance
 from minimax.sandbox.endpoints.files import MAX_UPLOAD_BYTES
 from minimax.sandbox.endpoints.token_plan import describe_quota
 from minimax.sandbox.endpoints.video_v2 import MAX_BODY_BYTES as MAX_V2_BODY_BYTES
@@ -67,6 +68,7 @@ def _build_v1_routes(sandbox: Sandbox) -> list[Route]:
         ("POST", "/v1/get_voice", _pass_json(sandbox.voices.list_by_type)),
         ("POST", "/v1/delete_voice", _pass_json(sandbox.voices.delete)),
         ("GET", "/v1/token_plan/remains", _pass_query(lambda _: describe_quota(sandbox.clock))),
+        ("GET", "/account/query_balance", _pass_query(lambda _: describe_balance(sandbox.bill))),
         ("POST", "/v1/t2a_v2", _make_speech_endpoint(sandbox)),
         ("POST", "/v1/image_generation", _pass_json(sandbox.images.create)),
         ("POST", "/v1/video_generation", _pass_json(sandbox.videos.create)),
