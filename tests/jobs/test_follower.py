@@ -286,6 +286,33 @@ async def test_two_chats_follow_one_job_with_the_asks_and_the_download_of_one(
         assert both <= world.asks + 1
 
 
+async def test_a_question_in_another_chat_is_answered_from_what_was_asked_just_now(
+    open_world: Any,
+) -> None:
+    async with open_world(job_seconds=1000) as world:
+        one, other = world.start(), world.start()
+        task_id = await one.generate()
+        await world.time.run(world.time.sleep(60))
+        asks = world.asks
+        status = await other.query(task_id, wait_seconds=0)
+        assert (status["status"], status["provider_status"]) == ("processing", "Processing")
+        assert world.asks == asks
+
+
+async def test_a_question_in_another_chat_is_asked_where_the_last_answer_is_old(
+    open_world: Any,
+) -> None:
+    async with open_world(job_seconds=1000) as world:
+        one, other = world.start(), world.start()
+        task_id = await one.generate()
+        await world.time.run(world.time.sleep(60))
+        asks = world.asks
+        with closing(sqlite3.connect(world.settings.state_dir / "ledger.db")) as db, db:
+            db.execute("UPDATE jobs SET asked_at = asked_at - 60")
+        await other.query(task_id, wait_seconds=0)
+        assert world.asks == asks + 1
+
+
 async def test_a_killed_follower_is_replaced_within_30_seconds(open_world: Any) -> None:
     async with open_world() as world:
         one, other = world.start(), world.start()
@@ -411,6 +438,49 @@ async def test_after_an_hour_asleep_the_first_question_is_immediate(open_world: 
         woke = world.time.now
         await world.time.run(server.until_saved(task_id))
         assert world.time.now - woke <= 2
+
+
+# --- how long jobs took ------------------------------------------------------------------------
+
+
+async def read_times(server: Server, task_id: str) -> list[float]:
+    return await server.running.ledger.job_times(await server.row(task_id), limit=9)
+
+
+async def test_how_long_a_job_took_is_written_down(open_world: Any) -> None:
+    async with open_world() as world:
+        server = world.start()
+        task_id = await server.generate()
+        await world.time.run(server.until_saved(task_id))
+        [took_seconds] = await read_times(server, task_id)
+        assert abs(took_seconds - 100) <= 5
+
+
+async def test_how_long_a_job_took_is_not_known_where_the_machine_was_asleep(
+    open_world: Any,
+) -> None:
+    async with open_world() as world:
+        server = world.start()
+        task_id = await server.generate()
+        await world.time.run(world.time.sleep(60))
+        world.time.suspend(3600)
+        await world.time.run(server.until_saved(task_id))
+        assert await read_times(server, task_id) == []
+
+
+async def test_how_long_a_job_took_is_not_known_where_nobody_watched_its_end(
+    open_world: Any,
+) -> None:
+    async with open_world(job_seconds=30) as world:
+        one = world.start()
+        task_id = await one.generate()
+        await one.kill()
+        await world.time.run(world.time.sleep(600))
+        await age(one, 600)
+        other = world.start()
+        await other.take_up()
+        await world.time.run(other.until_saved(task_id))
+        assert await read_times(other, task_id) == []
 
 
 # --- many jobs ---------------------------------------------------------------------------------
