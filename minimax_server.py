@@ -29,6 +29,7 @@ from mcp_types import (
     CompletionArgument,
     JSONRPCNotification,
     JSONRPCRequest,
+    Prompt,
     ToolAnnotations,
 )
 from pydantic import BeforeValidator, Field, PlainValidator
@@ -56,6 +57,7 @@ from minimax.limits import (
 from minimax.player import app as player
 from minimax.player.attach import attach
 from minimax.protocol.busy import RefuseWhenBusy
+from minimax.protocol.prompts import CheckPrompts
 from minimax.protocol.question import Answered, Form
 from minimax.protocol.strict_tool import Toolbox
 from minimax.protocol.updates import Updates
@@ -938,6 +940,9 @@ def make_server(
         async with runtime.host_runtime(opened):
             yield opened
 
+    async def list_prompts() -> Sequence[Prompt]:
+        return await server.list_prompts()
+
     server = MCPServer(
         "minimax",
         title="MiniMax",
@@ -950,6 +955,7 @@ def make_server(
         subscriptions=updates.bus,
         middleware=[
             _use_runtime_of_server,
+            CheckPrompts(list_prompts),
             updates,
             RefuseWhenBusy(
                 is_look=_only_looks,

@@ -281,8 +281,13 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _portable(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without what some hosts refuse (null) and what only costs room (titles)."""
+    """The schema without what some hosts refuse and what only costs room (titles).
+
+    Null is refused by some; `additionalProperties` breaks google-genai. Arguments that a tool does
+    not have are refused when it is called.
+    """
     schema.pop("title", None)
+    schema.pop("additionalProperties", None)
     for field in schema.get("properties", {}).values():
         field.pop("title", None)
         if field.get("default", ...) is None:
