@@ -559,7 +559,9 @@ async def query_video_generation(
 
 @toolbox.tool(title="Fetch a video file", annotations=WRITES_FILES, **SHOWN)
 async def retrieve_video_file(
-    file_id: Annotated[Id, Field(description="From query_video_generation.")],
+    file_id: Annotated[
+        Id, Field(description="From query_video_generation; the job's task_id works as well.")
+    ],
     output_directory: Annotated[
         str | None, Field(description="Folder inside the base folder; made if missing.")
     ] = None,
@@ -572,10 +574,10 @@ async def retrieve_video_file(
     (downloading): call again with the same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives
     a link that works for about an hour.
     """
-    from minimax.video import download
+    from minimax.video import retrieve
 
     report = None if ctx is None else partial(_report_bytes, ctx)
-    return await download.download_video(
+    return await retrieve.retrieve(
         await runtime.current(),
         file_id,
         output_directory=output_directory,

@@ -24,6 +24,7 @@ from minimax.tool_results import JobStatus
 from minimax.video.apis import H3
 from minimax.video.apis.base import REGENERATION
 from minimax.video.apis.h3 import ROLES, TEXT_RATIOS
+from minimax.video.ids import refuse_file_id
 from minimax.video.job import VIDEO_JOBS
 from minimax.video.next_steps import waiting_call
 from minimax.video.purchase import fingerprint_body
@@ -70,6 +71,7 @@ async def find_source(runtime: Runtime, task_id: str) -> Source:
     """
     record = await runtime.ledger.by_task(task_id)
     if record is None:
+        await refuse_file_id(runtime, task_id)
         return await _ask_for_source(runtime, task_id)
     _check_kind(task_id, model=record.model, resolution=record.resolution)
     if record.status != "completed":

@@ -23,6 +23,7 @@ from minimax.tool_results import SubmittedVideo
 from minimax.validation import check_id
 from minimax.video.apis import H3
 from minimax.video.apis.base import REGENERATION
+from minimax.video.job import get_job
 from minimax.video.purchase import JobRequest, buy_job, make_purchase, would_buy_job
 from minimax.video.source import NotSendableError, Source, find_source, prepare_base
 from minimax.video.uploads import upload_files
@@ -60,7 +61,7 @@ async def upscale(
     ident = check_id(task_id, "task_id")
     if dry_run:
         return _estimate_result(runtime, await find_source(runtime, ident))
-    await runtime.deliveries.note_use(ident)
+    await get_job(runtime, ident)  # its answer has arrived
     buying = _Buying(runtime, ident, second_charge_agreed, within_seconds)
     return await buying.buy()
 

@@ -417,7 +417,8 @@ def _specials() -> Iterator[str]:
     yield (
         f"{error_codes.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of "
         "a job that has only just ended, so it is asked again for "
-        f"{download.FILE_SETTLES_SECONDS:g} seconds."
+        f"{download.FILE_SETTLES_SECONDS:g} seconds. An id that no job here is known to have made "
+        "is taken for a task id then, and refused at once if it is none."
     )
     yield (
         f"{error_codes.UNKNOWN_ERROR} with the words {responses.NO_RECORD!r}, about a MiniMax-H3 "

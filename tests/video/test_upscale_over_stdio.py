@@ -107,6 +107,29 @@ async def test_a_job_that_is_not_finished_and_one_that_is_unknown_are_refused(
     assert sandbox.count(REGENERATE) == 0
 
 
+async def test_a_video_in_2k_is_saved_by_itself_like_any_other(settings: Settings) -> None:
+    async with served(replace(settings, auto_save=True)) as (sandbox, running):
+        source = await make_source(running)
+        job = await running.call("upscale_video", task_id=source)
+        status = await running.call(
+            "query_video_generation", task_id=job["task_id"], wait_seconds=45
+        )
+    assert Path(status["path"]).exists()
+    assert sandbox.count_charges("regeneration") == 1
+
+
+async def test_an_account_that_may_not_need_not_fetch_what_was_saved_by_itself(
+    settings: Settings,
+) -> None:
+    saving = replace(settings, auto_save=True)
+    async with served(saving, allow_listed=False) as (sandbox, running):
+        job = await running.call("generate_video", **H3)
+        await running.call("query_video_generation", task_id=job["task_id"], wait_seconds=45)
+        again = await running.call("upscale_video", task_id=job["task_id"])
+    assert again["status"] == "queued"
+    assert sandbox.count_charges("regeneration") == 1
+
+
 async def test_a_video_that_was_bought_elsewhere_is_made_again_at_the_price_minimax_tells(
     settings: Settings,
 ) -> None:

@@ -68,6 +68,10 @@ class H3Api(VideoApi):
         """Whether this `file_id` is a handle of ours."""
         return file_id.startswith(HANDLE)
 
+    def task_of(self, file_id: str) -> str:
+        """The task id that a handle was made from."""
+        return file_id.removeprefix(HANDLE)
+
     def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
         if request.prompt is None:
             raise InputError("prompt is required by MiniMax-H3 models, also beside images.")
@@ -147,7 +151,7 @@ class H3Api(VideoApi):
         return _as_status(await client.query_video_v2(task_id))
 
     async def link(self, client: MiniMaxClient, file_id: str) -> str:
-        task_id = file_id.removeprefix(HANDLE)
+        task_id = self.task_of(file_id)
         task = await client.query_video_v2(task_id)
         if task.content.url:
             return task.content.url
