@@ -245,6 +245,7 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
         "CLONE_WITH_PREVIEW": "cloning with a preview, which is billed",
         "SUBMIT": "requesting a video",
         "MAKE": "speech, designed voices, images",
+        "TRANSCRIBE": "transcribing a recording",
         "DELETE": "deleting a voice",
         "DELETE_FILE": "deleting an uploaded recording",
         "CANCEL": "cancelling a video job",
@@ -256,6 +257,7 @@ POLICY_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         policies.STATUS.name: ENDPOINTS["STATUS"],
         policies.STATUS_V2.name: ENDPOINTS["STATUS_V2"],
         policies.CLONE.name: "cloning",
+        policies.TRANSCRIBE.name: ENDPOINTS["TRANSCRIBE"],
     }
 )
 REMEDIES: Final[Mapping[str, str]] = MappingProxyType(

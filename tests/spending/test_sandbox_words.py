@@ -35,7 +35,7 @@ async def test_the_instructions_and_every_paid_tool_begin_with_what_the_sandbox_
         instructions = client.instructions or ""
         tools = (await client.list_tools()).tools
     paid = [tool for tool in tools if tool.annotations == minimax_server.PAID]
-    assert len(paid) == 5
+    assert len(paid) == 6
     for text in (instructions, *(tool.description or "" for tool in paid)):
         assert text.startswith("Sandbox: nothing is charged and nothing is sent out;")
 
@@ -52,6 +52,7 @@ async def test_results_of_paid_tools_say_that_nothing_is_charged(
             await call(client, "text_to_image", prompt="a fox"),
             await call(client, "generate_video", prompt="a fox"),
             await call(client, "generate_video", prompt="a fox", dry_run=True),
+            await call(client, "transcribe_audio", audio=recording),
         ]
     for result in (voice, design):
         assert "It lasts as long as this sandbox, for nothing." in result["next_step"]

@@ -129,6 +129,28 @@ async def kill(running: Host) -> None:
 
 RECORDING = "recording.wav"
 """In the home folder of every test that clones a voice."""
+TALK, LECTURE = "talk-0000.wav", "lecture-0000.wav"
+"""What is transcribed; there are others with other numbers, whose content differs."""
+VARIATIONS = 2
+
+
+def put_recordings(home: Path) -> None:
+    """Everything that the paid tools are called with."""
+    samples.put(home / RECORDING, samples.wav())
+    for number in range(VARIATIONS):
+        for name, seconds in ((TALK, 2), (LECTURE, 480)):
+            varied = samples.wav(seconds + number / LOW_RATE, rate=LOW_RATE)
+            samples.put(home / vary(name, number), varied)
+
+
+LOW_RATE = 1000
+"""Of recordings that nobody listens to."""
+
+
+def vary(text: str, number: int) -> str:
+    """The text with another number, at the place of its digits or at its beginning."""
+    mark = f"{number:04d}"
+    return text.replace("0000", mark) if "0000" in text else mark + text[len(mark) :]
 
 
 @dataclass(frozen=True)
@@ -163,13 +185,12 @@ class PaidTool:
 
     def vary(self, number: int) -> dict[str, Any]:
         """The arguments of another request of the same price."""
-        text = str(self.arguments[self.varies])
-        mark = f"{number:04d}"
-        return {**self.arguments, self.varies: mark + text[len(mark) :]}
+        return {**self.arguments, self.varies: vary(str(self.arguments[self.varies]), number)}
 
     def name_bought(self, result: Mapping[str, Any]) -> str:
         """What tells two purchases apart in the tool's results."""
-        names = ("task_id", "path", "paths", "voice_id")  # a preview may be lost with its process
+        # The preview of a voice may be lost with its process.
+        names = ("task_id", "path", "paths", "voice_id", "text")
         return str(next(result[name] for name in names if name in result))
 
 
@@ -222,6 +243,24 @@ PAID_TOOLS = {
         {"audio": f"~/{RECORDING}", "preview_text": "Good day. " * 100},
         "preview_text",
         True,
+    ),
+    "transcribe_audio": PaidTool(
+        "transcribe_audio",
+        "/v1/speech_to_text",
+        "transcript",
+        0.0002,
+        {"audio": f"~/{TALK}"},
+        "audio",
+        False,
+    ),
+    "transcribe_audio-long": PaidTool(
+        "transcribe_audio",
+        "/v1/speech_to_text",
+        "transcript",
+        0.0507,
+        {"audio": f"~/{LECTURE}"},
+        "audio",
+        False,
     ),
 }
 SHORT_TOOLS = {name: tool for name, tool in PAID_TOOLS.items() if not name.endswith("-long")}
@@ -280,8 +319,8 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(settings: Settings, home: Path, *faults: Fault) -> AsyncIterator[Shop]:
-    """A sandbox in which these things go wrong, a door before it, and a recording to clone."""
-    samples.put(home / RECORDING, samples.wav())
+    """A sandbox in which these things go wrong, a door before it, and what the tools are given."""
+    put_recordings(home)
     async with run_sandbox(settings, *faults) as (sandbox, direct):
         shop = Shop(sandbox, settings)
 
