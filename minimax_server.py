@@ -82,6 +82,7 @@ from minimax.tool_results import (
     Speech,
     SubmittedVideo,
     TaskList,
+    Transcript,
     VideoFile,
     VideoStatus,
     VoiceList,
@@ -104,6 +105,7 @@ __all__ = [
     "retrieve_video_file",
     "text_to_audio",
     "text_to_image",
+    "transcribe_audio",
     "upscale_video",
     "voice_clone",
     "voice_design",
@@ -257,6 +259,13 @@ async def _quote_images(running: Runtime, arguments: Arguments) -> "Quote | None
     from minimax import image
 
     return await image.quote(running, image.ImageRequest(**_pick(arguments, image.ImageRequest)))
+
+
+async def _quote_transcript(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.voice import transcribe
+
+    picked = _pick(arguments, transcribe.TranscriptionRequest)
+    return await transcribe.quote(running, transcribe.TranscriptionRequest(**picked))
 
 
 QuoteCall = Callable[[Runtime, Arguments], Coroutine[Any, Any, "Quote | None"]]
@@ -800,6 +809,43 @@ async def voice_design(
         output_directory=output_directory,
     )
     return await design.design(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        within_seconds=_answer_within(ctx),
+    )
+
+
+@toolbox.tool(title="Transcribe a recording", annotations=PAID, **_asking(_quote_transcript))
+async def transcribe_audio(
+    audio: Annotated[
+        str,
+        Field(
+            description="Up to 500 s and 50 MB, mp3, m4a, wav, flac, ogg or opus: its path on this "
+            "computer, an https URL, or a data: URI."
+        ),
+    ],
+    language: Annotated[
+        str | None,
+        Field(description="Main language, like en, zh or ja; found out when left out."),
+    ] = None,
+    *,
+    segments: Annotated[
+        bool, Field(description="False: the text alone, without times and speakers.")
+    ] = True,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
+) -> Transcript:
+    """Write down what a recording says, who says it and when; $0.38 per hour (list price).
+
+    Cut a longer recording into parts first.
+    """
+    from minimax.voice import transcribe
+
+    request = transcribe.TranscriptionRequest(audio=audio, language=language, segments=segments)
+    return await transcribe.transcribe(
         await runtime.current(),
         request,
         second_charge_agreed=allow_second_charge,

@@ -202,6 +202,25 @@ class DeletedVoice(TypedDict):
     deleted: bool
 
 
+class TranscribedPart(TypedDict):
+    """A sentence or so, and when it is said."""
+
+    start_ms: int | None
+    end_ms: int | None
+    speaker: Annotated[str | None, Field(description="S1, S2 and so on.")]
+    text: str
+
+
+class Transcript(TypedDict):
+    """Result of transcribe_audio."""
+
+    text: Annotated[str, Field(description="All that is said; empty where nothing was heard.")]
+    segments: list[TranscribedPart]
+    duration_ms: int | None
+    reused: Annotated[bool, Field(description=REUSED)]
+    next_step: str
+
+
 class GeneratedImages(TypedDict):
     """Result of text_to_image."""
 

@@ -246,6 +246,7 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
         "SUBMIT": "requesting a video",
         "REGENERATE": "requesting a video again in 2K",
         "MAKE": "speech, designed voices, images",
+        "TRANSCRIBE": "transcribing a recording",
         "DELETE": "deleting a voice",
         "DELETE_FILE": "deleting an uploaded recording",
         "CANCEL": "cancelling a video job",
@@ -258,6 +259,7 @@ POLICY_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         policies.STATUS_V2.name: ENDPOINTS["STATUS_V2"],
         policies.CLONE.name: "cloning",
         policies.REGENERATE.name: ENDPOINTS["REGENERATE"],
+        policies.TRANSCRIBE.name: ENDPOINTS["TRANSCRIBE"],
     }
 )
 REMEDIES: Final[Mapping[str, str]] = MappingProxyType(

@@ -52,6 +52,7 @@ async def test_results_of_paid_tools_say_that_nothing_is_charged(
             await call(client, "text_to_image", prompt="a fox"),
             await call(client, "generate_video", prompt="a fox"),
             await call(client, "generate_video", prompt="a fox", dry_run=True),
+            await call(client, "transcribe_audio", audio=recording),
         ]
     for result in (voice, design):
         assert "It lasts as long as this sandbox, for nothing." in result["next_step"]
