@@ -392,7 +392,7 @@ async def test_a_preview_that_cannot_be_saved_does_not_hide_the_voice(
         voice = await minimax_server.voice_clone(str(recording), preview_text="Hello")
     assert voice["status"] == "cloned"
     assert voice["demo_audio_path"] is None
-    assert "could not be saved" in voice["next_step"]
+    assert f"Saving in {settings.base_path} failed: " in voice["next_step"]
 
 
 @pytest.mark.parametrize("path", ["/v1/files/upload", "/v1/voice_clone"])
