@@ -18,6 +18,7 @@ from minimax.time_budgets import SAVE_GRACE_SECONDS
 from minimax.tool_results import CancelledJob, VideoStatus
 from minimax.validation import check_id
 from minimax.video import apis, download
+from minimax.video.earlier_sandbox import explain_forgotten
 from minimax.video.ids import refuse_file_id
 from minimax.video.next_steps import POLL_AFTER_SECONDS, next_step_after_status
 
@@ -73,7 +74,9 @@ async def query(
     """
     job = await get_job(runtime, task_id)
     started = runtime.clock.now()
-    reply = await (wait_for_end(job, wait_seconds, report) if wait_seconds > 0 else job.refresh())
+    async with explain_forgotten(runtime, job.task_id):
+        asking = wait_for_end(job, wait_seconds, report) if wait_seconds > 0 else job.refresh()
+        reply = await asking
     if job.is_in_ledger and not reply.is_final:
         runtime.get_shared(JobFollower).follow(job.task_id, VIDEO_JOBS)
     elapsed = runtime.clock.now() - started
@@ -124,7 +127,8 @@ async def get_job(runtime: Runtime, task_id: str) -> Job:
 async def _cancel(runtime: Runtime, job: Job) -> None:
     """Cancel it through the API that knows it, if it is queued at this very moment."""
     client = await runtime.client()
-    reply = await job.refresh()
+    async with explain_forgotten(runtime, job.task_id):
+        reply = await job.refresh()
     if not job.api or reply.is_final:
         raise RefusedError(
             f"The job {job.task_id} has ended, so there is nothing to cancel.",

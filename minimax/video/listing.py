@@ -15,6 +15,7 @@ from minimax.tool_results import (
 from minimax.video import apis
 from minimax.video.apis import RemoteJob
 from minimax.video.download import find_saved_path
+from minimax.video.earlier_sandbox import FORGOTTEN
 from minimax.video.next_steps import next_step_in_list
 
 __all__ = ["describe_job", "list_jobs"]
@@ -35,7 +36,7 @@ async def list_jobs(
         remote: Also what MiniMax itself lists, bought from elsewhere.
     """
     jobs = await runtime.ledger.newest(limit, kinds=[Kind.VIDEO], status=status)
-    tasks = [_ledger_task(job, await find_saved_path(job)) for job in jobs]
+    tasks = [_ledger_task(runtime, job, await find_saved_path(job)) for job in jobs]
     if remote:
         found = [_remote_task(one) for one in await _remote_jobs(runtime)]
         tasks += [task for task in found if status in (None, task["status"])]
@@ -74,11 +75,14 @@ def _remote_task(one: RemoteJob) -> ListedTask:
 async def describe_job(runtime: Runtime, task_id: str) -> ListedTask | None:
     """One job as a list shows it; None where it was not bought from this machine."""
     job = await runtime.ledger.by_task(task_id)
-    return None if job is None else _ledger_task(job, await find_saved_path(job))
+    return None if job is None else _ledger_task(runtime, job, await find_saved_path(job))
 
 
-def _ledger_task(job: Record, path: Path | None) -> ListedTask:
+def _ledger_task(runtime: Runtime, job: Record, path: Path | None) -> ListedTask:
     status = _status_to_show(job)
+    next_step = next_step_in_list(status, job.task_id, job.file_id, path)
+    if path is None and runtime.is_of_earlier_sandbox(job.created_at):
+        next_step = FORGOTTEN
     return ListedTask(
         task_id=job.task_id,
         status=status,
@@ -88,7 +92,7 @@ def _ledger_task(job: Record, path: Path | None) -> ListedTask:
         file_id=job.file_id,
         path=None if path is None else str(path),
         answered=job.received_at is not None,
-        next_step=next_step_in_list(status, job.task_id, job.file_id, path),
+        next_step=next_step,
     )
 
 

@@ -9,6 +9,7 @@ from minimax.tool_results import JobStatus, VideoFile
 from minimax.validation import check_id
 from minimax.video.apis import H3
 from minimax.video.download import Report, download_video
+from minimax.video.earlier_sandbox import explain_forgotten
 from minimax.video.job import get_job
 from minimax.video.next_steps import waiting_call
 
@@ -34,6 +35,24 @@ async def retrieve(
         MiniMaxError: MiniMax could not be asked, or the download failed.
     """
     checked = check_id(ident, "file_id")
+    async with explain_forgotten(runtime, checked):
+        return await _retrieve(
+            runtime,
+            checked,
+            output_directory=output_directory,
+            within_seconds=within_seconds,
+            report=report,
+        )
+
+
+async def _retrieve(
+    runtime: Runtime,
+    checked: str,
+    *,
+    output_directory: str | None,
+    within_seconds: float | None,
+    report: Report | None,
+) -> VideoFile:
     started = runtime.clock.now()
 
     async def download(file_id: str) -> VideoFile:
