@@ -24,6 +24,7 @@ from minimax.tool_results import JobStatus
 from minimax.video.apis import H3
 from minimax.video.apis.base import REGENERATION
 from minimax.video.apis.h3 import ROLES, TEXT_RATIOS
+from minimax.video.earlier_sandbox import explain_forgotten
 from minimax.video.ids import refuse_file_id
 from minimax.video.job import VIDEO_JOBS
 from minimax.video.next_steps import waiting_call
@@ -75,7 +76,8 @@ async def find_source(runtime: Runtime, task_id: str) -> Source:
         return await _ask_for_source(runtime, task_id)
     _check_kind(task_id, model=record.model, resolution=record.resolution)
     if record.status != "completed":
-        reply = await runtime.get_shared(Jobs).get(task_id, VIDEO_JOBS).refresh()
+        async with explain_forgotten(runtime, task_id):
+            reply = await runtime.get_shared(Jobs).get(task_id, VIDEO_JOBS).refresh()
         _check_finished(task_id, reply.job_status)
     return Source(
         task_id=task_id,

@@ -84,6 +84,13 @@ async def test_the_list_says_which_jobs_are_of_an_earlier_sandbox(settings: Sett
     assert said[job["task_id"]] == f'query_video_generation(task_id="{job["task_id"]}")'
 
 
+async def test_a_video_of_an_earlier_sandbox_cannot_be_upscaled(settings: Settings) -> None:
+    task_id = await buy_in_earlier_run(settings, "MiniMax-H3")
+    async with sandboxed(settings) as client:
+        said = await failure(client, "upscale_video", task_id=task_id, dry_run=True)
+    assert said.startswith(FORGOTTEN)
+
+
 async def test_a_saved_video_of_an_earlier_sandbox_is_still_named(settings: Settings) -> None:
     async with sandboxed(settings) as client:
         job = await call(client, "generate_video", prompt="a fox")
