@@ -1196,13 +1196,23 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     sandbox = commands.add_parser("sandbox", help="run the built-in MiniMax for other clients")
     sandbox.add_argument(
         "--port",
-        type=int,
-        choices=range(LAST_PORT + 1),
+        type=_read_port,
         metavar="N",
         default=8765,
         help="on 127.0.0.1 (default 8765)",
     )
     return parser.parse_args(arguments)
+
+
+def _read_port(text: str) -> int:
+    """A port as the command line takes it.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"port must be 0 to {LAST_PORT}")
+    return int(text)
 
 
 def _serve(*, sandboxed: bool) -> int:

@@ -43,6 +43,14 @@ _AUTHORITY: Final = re.compile(
 script; what only looks like a name would fail later, inside of the HTTP library."""
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_BEARER: Final = re.compile(r"^bearer\s+", re.IGNORECASE)
+_PLACEHOLDER: Final = re.compile(r"^<.*>$|\byour\b.*\bkey\b", re.IGNORECASE)
+"""What stands in a copied example; no key has blanks or brackets."""
+_WHERE_KEY_IS: Final = (
+    "Paste the key, whole and alone, where it is set (in the host's env block, or in the .env file "
+    "beside minimax_server.py), then restart the host."
+)
+_RESTART: Final = "Then restart the host."
 SHORTEST_SECRET: Final = 16
 """Characters. MiniMax's keys are far longer; what is shorter (like `test`, for the sandbox) stands
 in innocent words as well, which must not be taken apart to hide it."""
@@ -170,11 +178,15 @@ def _warn_if_shared(env_file: Path) -> None:
 def _api_key(text: str | None) -> SecretStr | None:
     if text is None:
         return None
-    key = text.strip("\"'").removeprefix("Bearer ").strip()
+    key = _BEARER.sub("", text.strip("\"'").strip())
+    if _PLACEHOLDER.search(key):
+        raise SettingsError(
+            f"MINIMAX_API_KEY still has its placeholder in place of a key. {_WHERE_KEY_IS}"
+        )
     if not _KEY.fullmatch(key):
         raise SettingsError(
             "MINIMAX_API_KEY has characters in it that no key has (a blank, a quote, a line "
-            "break, or a placeholder's brackets). Paste the key again, whole and alone."
+            f"break, or a placeholder's brackets). {_WHERE_KEY_IS}"
         )
     return SecretStr(key)
 
@@ -192,7 +204,7 @@ def _api_host(text: str | None) -> str | None:
         raise SettingsError(
             "MINIMAX_API_HOST is not one of MiniMax's API hosts. Use https://api.minimax.io "
             "(global keys) or https://api.minimaxi.com (mainland keys). The key is sent to "
-            "MiniMax only, over https."
+            f"MiniMax only, over https. {_RESTART}"
         )
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
@@ -211,21 +223,23 @@ def _resource_mode(values: Mapping[str, str]) -> ResourceMode:
     modes: dict[str, ResourceMode] = {"local": "local", "url": "url"}
     mode = modes.get(values.get("MINIMAX_API_RESOURCE_MODE", "local").lower())
     if mode is None:
-        raise SettingsError("MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only).")
+        raise SettingsError(
+            f"MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only). {_RESTART}"
+        )
     return mode
 
 
 def _switch(name: str, values: Mapping[str, str], *, default: bool) -> bool:
     switch = {"on": True, "off": False, "": default}.get(values.get(name, "").lower())
     if switch is None:
-        raise SettingsError(f"{name} must be on or off.")
+        raise SettingsError(f"{name} must be on or off. {_RESTART}")
     return switch
 
 
 def _log_level(values: Mapping[str, str]) -> str:
     level = values.get("MINIMAX_LOG_LEVEL", "WARNING").upper()
     if level not in LOG_LEVELS:
-        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}.")
+        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}. {_RESTART}")
     return level
 
 
@@ -241,7 +255,7 @@ def _dollars(values: Mapping[str, str], name: str, default: float) -> float | No
         amount = -1.0
     if not 0 <= amount < MOST_USD:
         raise SettingsError(
-            f"{name} must be an amount in US dollars such as {default:g}, 0, or off."
+            f"{name} must be an amount in US dollars such as {default:g}, 0, or off. {_RESTART}"
         )
     return amount
 
@@ -255,7 +269,9 @@ def _absolute(name: str, text: str) -> Path:
     path = _home() / text[2:] if text.startswith(("~/", "~\\")) else Path(text)
     path = _home() if text == "~" else path
     if not path.is_absolute():
-        raise SettingsError(f"{name} must be an absolute folder, or one that begins with ~/.")
+        raise SettingsError(
+            f"{name} must be an absolute folder, or one that begins with ~/. {_RESTART}"
+        )
     return path
 
 

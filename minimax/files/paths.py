@@ -187,8 +187,15 @@ def _is_below_library(path: PurePath) -> bool:
 
 def _outside(field: str, settings: Settings) -> InputError:
     allowed = ", ".join(str(folder) for folder in settings.input_paths)
+    absent = ", ".join(
+        str(folder)
+        for folder in settings.input_paths
+        if folder != settings.base_path and not folder.is_dir()
+    )
+    about_absent = f" (There is no folder {absent}.)" if absent else ""
     return InputError(
         f"{field} cannot be used: it is not inside a folder that inputs may come from ({allowed}; "
-        "set with MINIMAX_MCP_INPUT_PATHS). Copy the file into one of them. A file that was "
-        "attached to the chat is not on this computer: ask the person where it is here."
+        "set with MINIMAX_MCP_INPUT_PATHS). Copy the file into one of them."
+        f"{about_absent} A file that was attached to the chat is not on this computer: ask the "
+        "person where it is here."
     )

@@ -209,7 +209,7 @@ async def _send(runtime: Runtime, request: SpeechRequest) -> SpeechReply:
     try:
         reply = await client.speak(_body(request))
     except RefusedError as refusal:
-        if refusal.code == NO_SUCH_VOICE and runtime.is_sandboxed:
+        if refusal.code == NO_SUCH_VOICE and runtime.settings.sandbox:
             raise _forgotten_voice_error(refusal) from None
         raise name_known_models(refusal, request.model, SPEECH_PRICES_USD_PER_MILLION) from None
     runtime.get_shared(_KnownVoices).note_speech(request.voice_ids)

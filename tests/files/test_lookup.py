@@ -250,6 +250,15 @@ def test_nothing_beside_an_allowed_folder_is_named(settings: Settings, home: Pat
     assert "recordings2" not in refusal(str(home.parent / "recordings" / "a.wav"), only)
 
 
+def test_a_folder_of_the_settings_that_is_not_there_is_named(
+    settings: Settings, home: Path
+) -> None:
+    gone = home / "gone"
+    text = refusal("/nowhere/a.wav", replace(settings, input_paths=(home, gone)))
+    assert f"There is no folder {gone}." in text
+    assert "There is no folder" not in refusal("/nowhere/a.wav", settings)
+
+
 def test_only_some_hundred_entries_of_a_folder_are_looked_at(
     settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -300,6 +300,33 @@ async def test_in_url_mode_speech_and_images_are_links(
     assert not settings.base_path.exists()
 
 
+@pytest.mark.parametrize(
+    ("n", "mode", "said"),
+    [
+        (1, "url", "Give the person the link; it works for about a day."),
+        (2, "url", "Give the person the 2 links; they work for about a day."),
+        (1, "local", "The image is saved; tell the person where."),
+        (2, "local", "2 images are saved; tell the person where."),
+    ],
+)
+async def test_one_image_is_spoken_of_as_one(
+    n: int, mode: Any, said: str, settings: Settings, sandbox: Sandbox
+) -> None:
+    async with connected(replace(settings, resource_mode=mode), sandbox) as client:
+        images = await call(client, "text_to_image", prompt="a cat", n=n)
+    assert said in images["next_step"]
+
+
+async def test_images_that_cannot_be_saved_are_handed_over_as_links(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    put(settings.base_path, b"a file where the folder should be")
+    async with connected(settings, sandbox) as client:
+        images = await call(client, "text_to_image", prompt="a cat", n=2)
+    assert f" Saving in {settings.base_path} failed: " in images["next_step"]
+    assert "image_urls still work for a while." in images["next_step"]
+
+
 # --- voices ------------------------------------------------------------------------------------
 
 
