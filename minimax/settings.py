@@ -45,7 +45,7 @@ script; what only looks like a name would fail later, inside of the HTTP library
 _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _BEARER: Final = re.compile(r"^bearer\s+", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"^<.*>$|\byour\b.*\bkey\b", re.IGNORECASE)
-"""What stands in a copied example; no key has blanks or brackets."""
+"""What is in a copied example; no key has blanks or brackets."""
 _WHERE_KEY_IS: Final = (
     "Paste the key, whole and alone, where it is set (in the host's env block, or in the .env file "
     "beside minimax_server.py), then restart the host."
@@ -108,7 +108,7 @@ class Settings:
         Args:
             sandbox: Serve the built-in MiniMax, with a ledger of its own.
             environ: The environment; the process's own when not given.
-            env_file: The file whose values stand behind the environment.
+            env_file: The file whose values are used where the environment has none.
 
         Raises:
             SettingsError: A value cannot be used; the message names the variable.
@@ -148,7 +148,7 @@ def _merge_env(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
 
 
 def read_env_file(env_file: Path = ENV_FILE) -> dict[str, str]:
-    """What stands in a `.env` file; nothing where there is none.
+    """The values of a `.env` file; none where there is none.
 
     Raises:
         SettingsError: It cannot be read.
@@ -305,7 +305,7 @@ def _no_home_error() -> SettingsError:
 
 
 def _state_dir(values: Mapping[str, str], api_host: str | None, *, sandbox: bool) -> Path:
-    """The ledger's folder; jobs of a sandbox, built in or alone, never stand among real ones."""
+    """The ledger's folder; jobs of a sandbox, built in or alone, are never among real ones."""
     given = _folder("MINIMAX_MCP_STATE_DIR", values)
     alone = given is None and api_host is not None and is_loopback(urlsplit(api_host).hostname)
     folder = given or _default_state_dir()
