@@ -79,7 +79,9 @@ from minimax.tool_results import (
     DeletedVoice,
     DesignedVoice,
     GeneratedImages,
+    LongAudioStatus,
     Speech,
+    SubmittedSpeech,
     SubmittedVideo,
     TaskList,
     VideoFile,
@@ -89,6 +91,7 @@ from minimax.tool_results import (
 from minimax.video.request import VideoRequest
 
 if TYPE_CHECKING:
+    from minimax.jobs.job import JobType
     from minimax.spending.consent import Quote
 
 __all__ = [
@@ -98,8 +101,10 @@ __all__ = [
     "generate_video",
     "list_video_tasks",
     "list_voices",
+    "long_text_to_audio",
     "main",
     "make_server",
+    "query_long_audio",
     "query_video_generation",
     "retrieve_video_file",
     "text_to_audio",
@@ -191,9 +196,16 @@ async def _take_up_jobs(running: Runtime) -> None:
     with runtime.use(running), suppress(SettingsError):  # the call itself tells what is wrong
         if running.settings.auto_save:
             from minimax.jobs.follower import JobFollower
-            from minimax.video.job import VIDEO_JOBS
 
-            await running.get_shared(JobFollower).take_up(VIDEO_JOBS)
+            await running.get_shared(JobFollower).take_up(*_job_types())
+
+
+def _job_types() -> "Sequence[JobType]":
+    """What is bought as a job: followed, saved by itself and listed."""
+    from minimax.video.job import VIDEO_JOBS
+    from minimax.voice.long_speech_job import LONG_SPEECH_JOBS
+
+    return VIDEO_JOBS, LONG_SPEECH_JOBS
 
 
 toolbox = Toolbox(
@@ -244,6 +256,15 @@ async def _quote_speech(running: Runtime, arguments: Arguments) -> "Quote | None
 
     request = speak.SpeechRequest(**_pick(arguments, speak.SpeechRequest))
     return await speak.quote(running, request)
+
+
+async def _quote_long_speech(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.voice import long_speech
+
+    if arguments["dry_run"]:
+        return None
+    request = long_speech.LongSpeechRequest(**_pick(arguments, long_speech.LongSpeechRequest))
+    return await long_speech.quote(running, request)
 
 
 async def _quote_design(running: Runtime, arguments: Arguments) -> "Quote | None":
@@ -586,7 +607,7 @@ async def retrieve_video_file(
     )
 
 
-@toolbox.tool(title="List video jobs", annotations=READ_ONLY)
+@toolbox.tool(title="List paid jobs", annotations=READ_ONLY)
 async def list_video_tasks(
     limit: Annotated[int, Field(ge=1, le=100, description="How many, newest first.")] = 20,
     status: Annotated[
@@ -598,7 +619,7 @@ async def list_video_tasks(
         bool, Field(description="True: also MiniMax-H3 jobs of 7 days bought from elsewhere.")
     ] = False,
 ) -> TaskList:
-    """List the video jobs bought from this computer, newest first; free.
+    """List the videos and long speeches bought from this computer, newest first; free.
 
     Finds yesterday's video in a new chat: task_id, status as last seen, prompt, file_id and the
     saved path. A job with status unknown was sent and never answered; it may have been charged.
@@ -606,7 +627,7 @@ async def list_video_tasks(
     from minimax.video import listing
 
     return await listing.list_jobs(
-        await runtime.current(), limit=limit, status=status, remote=remote
+        await runtime.current(), _job_types(), limit=limit, status=status, remote=remote
     )
 
 
@@ -739,6 +760,106 @@ async def text_to_audio(
         request,
         second_charge_agreed=allow_second_charge,
         within_seconds=_answer_within(ctx),
+    )
+
+
+@toolbox.tool(title="Speak a long text", annotations=PAID, **_asking(_quote_long_speech))
+async def long_text_to_audio(
+    text: Annotated[
+        str | None, Field(description="Up to 50,000 characters; pauses as in text_to_audio.")
+    ] = None,
+    voice_id: Annotated[str | None, Field(description="One voice; no mix.")] = None,
+    model: Annotated[str | None, Field(description="As text_to_audio.")] = None,
+    *,
+    text_file: Annotated[
+        str | None,
+        Field(description="Instead of text: path of a .txt (UTF-8), under 1,000,000 characters."),
+    ] = None,
+    speed: Annotated[float | None, Field(description="0.5 to 2.")] = None,
+    vol: Annotated[float | None, Field(description="Over 0 to 10.")] = None,
+    pitch: Annotated[int | None, Field(description="-12 to 12.")] = None,
+    emotion: Annotated[str | None, Field(description="As text_to_audio.")] = None,
+    language_boost: Annotated[str | None, Field(description="As text_to_audio.")] = None,
+    pronunciation: Annotated[list[str] | None, Field(description="As text_to_audio.")] = None,
+    english_normalization: Annotated[
+        bool | None, Field(description="True: read numbers in English texts better.")
+    ] = None,
+    effect: Annotated[str | None, Field(description="As text_to_audio.")] = None,
+    intensity: Annotated[int | None, Field(description="-100 to 100.")] = None,
+    timbre: Annotated[int | None, Field(description="-100 to 100.")] = None,
+    modify_pitch: Annotated[int | None, Field(description="-100 to 100.")] = None,
+    format: Annotated[  # noqa: A002 - MiniMax's own name for it
+        str | None, Field(description="As text_to_audio.")
+    ] = None,
+    sample_rate: Annotated[
+        int | None, Field(description="As text_to_audio; opus: 24000 when left out.")
+    ] = None,
+    bitrate: Annotated[int | None, Field(description="For mp3.")] = None,
+    channel: Annotated[int | None, Field(description="1 or 2 (default).")] = None,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
+    dry_run: Annotated[
+        bool, Field(description="True: check, estimate the cost, buy nothing.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
+) -> SubmittedSpeech:
+    """Start a paid job that says a long text, like a chapter; billed like text_to_audio.
+
+    Returns its task_id at once; go on with query_long_audio. The sound and its subtitles are saved
+    by themselves. A job whose answer was lost is handed over by the next identical call (reused).
+    """
+    from minimax.voice import long_speech
+
+    request = long_speech.LongSpeechRequest(
+        text=text,
+        text_file=text_file,
+        voice_id=voice_id,
+        model=model or DEFAULT_SPEECH_MODEL,
+        speed=speed,
+        vol=vol,
+        pitch=pitch,
+        emotion=emotion,
+        language_boost=language_boost,
+        pronunciation=pronunciation or (),
+        english_normalization=english_normalization,
+        effect=effect,
+        intensity=intensity,
+        timbre=timbre,
+        modify_pitch=modify_pitch,
+        format=format or "mp3",
+        sample_rate=sample_rate,
+        bitrate=bitrate,
+        channel=channel,
+    )
+    return await long_speech.speak_long(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        dry_run=dry_run,
+        within_seconds=_answer_within(ctx),
+    )
+
+
+@toolbox.tool(title="Follow a long speech", annotations=READ_ONLY)
+async def query_long_audio(
+    task_id: Annotated[Id, Field(description="From long_text_to_audio.")],
+    wait_seconds: Annotated[
+        float,
+        Field(ge=0, le=LONGEST_WAIT_SECONDS, description="45: wait that long for the end; best."),
+    ] = 0,
+    ctx: Context[Any, Any] | None = None,
+) -> LongAudioStatus:
+    """Tell how a long speech stands; free. Like query_video_generation: call it again and again.
+
+    completed: path and subtitle_path (.srt) are where it was saved, or audio_url is a link for
+    hours. error says why it failed, or could not be saved. MiniMax keeps it for about nine hours.
+    """
+    from minimax.voice import long_speech_job
+
+    report = None if ctx is None else partial(_report, ctx, wait_seconds)
+    return await long_speech_job.query(
+        await runtime.current(), task_id, wait_seconds=wait_seconds, report=report
     )
 
 
@@ -1036,22 +1157,22 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
         """Video and speech models with durations, resolutions and list prices."""
         return json.dumps(price_list(), indent=1)
 
-    @server.resource(TASKS_URI, title="Paid video jobs", mime_type="application/json")
+    @server.resource(TASKS_URI, title="Paid jobs", mime_type="application/json")
     async def tasks() -> str:
-        """The video jobs bought from this computer, newest first."""
+        """The video and long speech jobs bought from this computer, newest first."""
         from minimax.video import listing
 
-        found = await listing.list_jobs(await runtime.current(), limit=MOST_TASKS_SHOWN)
+        found = await listing.list_jobs(
+            await runtime.current(), _job_types(), limit=MOST_TASKS_SHOWN
+        )
         return json.dumps(found["tasks"], indent=1, ensure_ascii=False)
 
-    @server.resource(
-        f"{TASKS_URI}/{{task_id}}", title="A paid video job", mime_type="application/json"
-    )
+    @server.resource(f"{TASKS_URI}/{{task_id}}", title="A paid job", mime_type="application/json")
     async def task(task_id: str) -> str:
         """How one job stands; subscribers are told when that changes, and when it is saved."""
         from minimax.video import listing
 
-        found = await listing.describe_job(await runtime.current(), task_id)
+        found = await listing.describe_job(await runtime.current(), _job_types(), task_id)
         if found is None:
             raise ResourceError("This job was not bought from this computer.")
         return json.dumps(found, indent=1, ensure_ascii=False)

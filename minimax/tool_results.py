@@ -13,7 +13,9 @@ __all__ = [
     "DesignedVoice",
     "JobStatus",
     "ListedTask",
+    "LongAudioStatus",
     "PlanQuotaRow",
+    "SubmittedSpeech",
     "SubmittedVideo",
     "TaskList",
     "VideoFile",
@@ -101,13 +103,14 @@ class CancelledJob(TypedDict):
 class ListedTask(TypedDict):
     """One paid job of list_video_tasks."""
 
+    kind: Annotated[str, Field(description="video or long_speech.")]
     task_id: str | None
     status: Literal["queued", "processing", "completed", "failed", "submitting", "unknown"]
     model: str
     prompt: Annotated[str | None, Field(description="Its beginning, up to 200 characters.")]
     created_at: Annotated[str, Field(description="ISO 8601, UTC.")]
     file_id: str | None
-    path: Annotated[str | None, Field(description="Where the video was saved, if it was.")]
+    path: Annotated[str | None, Field(description="Where its result was saved, if it was.")]
     answered: Annotated[bool, Field(description="False: its task_id never reached a caller.")]
     next_step: str
 
@@ -129,6 +132,30 @@ class Speech(TypedDict):
     characters: Annotated[int | None, Field(description="Billed characters.")]
     subtitle_path: str | None
     reused: Annotated[bool, Field(description=REUSED)]
+    next_step: str
+
+
+class SubmittedSpeech(TypedDict):
+    """Result of long_text_to_audio."""
+
+    task_id: Annotated[str | None, Field(description="Give this to query_long_audio.")]
+    status: Literal["queued"] | None
+    characters: Annotated[int, Field(description="Billed characters.")]
+    reused: Annotated[bool, Field(description=REUSED)]
+    estimated_cost_usd: float | None
+    next_step: str
+
+
+class LongAudioStatus(TypedDict):
+    """Result of query_long_audio."""
+
+    task_id: str
+    status: JobStatus
+    path: str | None
+    subtitle_path: str | None
+    audio_url: Annotated[str | None, Field(description="Where nothing was saved.")]
+    error: str | None
+    error_code: int | None
     next_step: str
 
 
@@ -181,7 +208,7 @@ class AccountStatus(TypedDict):
     daily_limit_usd: Annotated[float | None, Field(description="null: no limit is set.")]
     left_of_limit_usd: float | None
     ask_above_usd: Annotated[float | None, Field(description="null: never asked.")]
-    open_jobs: Annotated[int, Field(description="Videos that are not known to have ended.")]
+    open_jobs: Annotated[int, Field(description="Jobs that are not known to have ended.")]
     plan_quota: list[PlanQuotaRow]
     next_step: str
 

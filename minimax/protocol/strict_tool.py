@@ -152,7 +152,7 @@ class _StrictTool(Tool):
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
         self.parameters = _portable(model.model_json_schema(by_alias=True))
-        self.fn_metadata.output_schema = _portable(self.fn_metadata.output_schema or {})
+        self.fn_metadata.output_schema = _compact(self.fn_metadata.output_schema or {})
 
     def ask_before(self, ask: Ask, hear: Hear, answer_seconds: float) -> None:
         names = list(self.fn_metadata.arg_model.model_fields)
@@ -292,6 +292,19 @@ def _portable(schema: dict[str, Any]) -> dict[str, Any]:
         field.pop("title", None)
         if field.get("default", ...) is None:
             del field["default"]
+    return schema
+
+
+def _compact(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a result without what only costs room; it says the same in fewer words."""
+    schema.pop("description", None)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        _portable(part)
+        for field in part.get("properties", {}).values():
+            arms = [arm.get("type") for arm in field.get("anyOf", []) if len(arm) == 1]
+            if arms and len(arms) == len(field["anyOf"]):
+                field["type"] = arms
+                del field["anyOf"]
     return schema
 
 
