@@ -84,6 +84,7 @@ from minimax.tool_results import (
     SubmittedSpeech,
     SubmittedVideo,
     TaskList,
+    Transcript,
     VideoFile,
     VideoStatus,
     VoiceList,
@@ -109,24 +110,33 @@ __all__ = [
     "retrieve_video_file",
     "text_to_audio",
     "text_to_image",
+    "transcribe_audio",
     "upscale_video",
     "voice_clone",
     "voice_design",
 ]
 
 INSTRUCTIONS: Final = """\
-MiniMax makes videos and voices; most calls cost money, so act on what the person asked for.
-Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) again and again \
-until failed or completed; it is saved by itself and path tells where, else retrieve_video_file.
-Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, voice_id).
-Never call generate_video again for the same video: the job goes on at MiniMax, and each accepted \
-call is charged.
-A video of another chat or of yesterday is found with list_video_tasks.
-Clone only voices that the person may use: their own, or with the speaker's permission."""
+Most calls cost money: make only what the person asked for.
+Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) until completed \
+or failed; path tells where it was saved.
+Never request the same thing again unless a result says so: each call is charged.
+Yesterday's jobs: list_video_tasks.
+Clone only voices that the person may use.
+Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, \
+voice_id). A voice that is not the person's own needs the speaker's permission.
+A completed video without a path: retrieve_video_file(file_id). Jobs go on by themselves, so the \
+person may leave and ask later."""
+"""Some hosts read no further than 512 characters: the rules come first, what helps after them."""
 
+SANDBOX_INSTRUCTIONS: Final = """\
+Sandbox: nothing costs anything, every file is a fixed sample that ignores the prompt, and all is \
+forgotten when the server ends. Say so with each file.
+"""
 SANDBOX_NOTE: Final = """\
 Sandbox: nothing is charged and nothing is sent out; prices and time limits are MiniMax's.
 """
+"""Before the description of every paid tool."""
 
 PAID: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
@@ -280,6 +290,13 @@ async def _quote_images(running: Runtime, arguments: Arguments) -> "Quote | None
     return await image.quote(running, image.ImageRequest(**_pick(arguments, image.ImageRequest)))
 
 
+async def _quote_transcript(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.voice import transcribe
+
+    picked = _pick(arguments, transcribe.TranscriptionRequest)
+    return await transcribe.quote(running, transcribe.TranscriptionRequest(**picked))
+
+
 QuoteCall = Callable[[Runtime, Arguments], Coroutine[Any, Any, "Quote | None"]]
 
 
@@ -371,7 +388,7 @@ async def voice_clone(
         ),
     ] = False,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> ClonedVoice:
@@ -411,8 +428,8 @@ async def generate_video(
     prompt: Annotated[
         str | None,
         Field(
-            description="What happens, up to 2,000 characters. Camera commands like [Push in] or "
-            "[Pan left] may stand in it."
+            description="What happens, up to 2,000 characters; camera commands like [Push in] may "
+            "stand in it."
         ),
     ] = None,
     first_frame: Annotated[
@@ -452,7 +469,7 @@ async def generate_video(
         list[str] | None,
         Field(
             description="MiniMax-H3: up to 3 videos of 2 to 15 s, 15 s together, mp4 or mov up to "
-            "50 MB: paths, https URLs or data: URIs; each second is charged."
+            "50 MB; each second is charged."
         ),
     ] = None,
     reference_audios: Annotated[
@@ -475,8 +492,8 @@ async def generate_video(
     allow_second_charge: Annotated[
         bool,
         Field(
-            description="True only after the person agreed in this chat that an earlier attempt "
-            "which ended in doubt may be paid for twice."
+            description="True only if the person agreed in this chat that an attempt in doubt may "
+            "be paid for twice."
         ),
     ] = False,
     dry_run: Annotated[
@@ -486,7 +503,6 @@ async def generate_video(
 ) -> SubmittedVideo:
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
-    Makes a video from a prompt, from a first frame, from a first and a last frame, or of a subject.
     Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
     reference_videos or many images; dry_run tells. It takes minutes, is followed by this server and
     saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or later. Call
@@ -525,7 +541,7 @@ async def upscale_video(
     task_id: Annotated[Id, Field(description="Of a completed MiniMax-H3 video in 768P.")],
     *,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     dry_run: Annotated[
         bool, Field(description="True: check everything, estimate the cost, buy nothing.")
@@ -557,7 +573,7 @@ async def query_video_generation(
         Field(
             ge=0,
             le=LONGEST_WAIT_SECONDS,
-            description="0: ask once. 45: wait that long for the end; best.",
+            description="45: wait that long for the end; best.",
         ),
     ] = 0,
     ctx: Context[Any, Any] | None = None,
@@ -566,9 +582,8 @@ async def query_video_generation(
 
     status is queued, processing, completed (path: where the video was saved by itself; without one,
     give file_id to retrieve_video_file) or failed (the reason is in error). With wait_seconds=45
-    the call returns when the job ends or after 45 seconds, whichever is first; still processing is
-    normal, so call again. An error of this call means that MiniMax could not be asked: the job
-    itself is not affected.
+    it returns when the job ends, or after 45 seconds; still processing is normal: call again. An
+    error of this call means that MiniMax could not be asked: the job itself is not affected.
     """
     from minimax.video import job
 
@@ -584,16 +599,15 @@ async def retrieve_video_file(
         Id, Field(description="From query_video_generation; the job's task_id works as well.")
     ],
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> VideoFile:
     """Save a finished video on this computer and tell its path; free, and repeatable.
 
-    Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax). Never overwrites; a
-    video that is there already is not downloaded again. A long download goes on by itself
-    (downloading): call again with the same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives
-    a link that works for about an hour.
+    Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax); overwrites nothing, and
+    downloads nothing twice. A long download goes on by itself (downloading): call again with the
+    same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link for about an hour.
     """
     from minimax.video import retrieve
 
@@ -637,8 +651,8 @@ async def cancel_video_generation(
 ) -> CancelledJob:
     """Cancel a MiniMax-H3 job that is still queued; nothing is charged then.
 
-    Running and finished jobs and Hailuo jobs cannot be cancelled: the call is refused and says
-    what can be done. Only when the person asked for it.
+    Others cannot be cancelled: the call is refused and says what can be done. Only when the person
+    asked for it.
     """
     from minimax.video import job
 
@@ -673,8 +687,7 @@ async def text_to_audio(
     emotion: Annotated[
         str | None,
         Field(
-            description=f"{', '.join(EMOTIONS)}; the last two only with speech-2.6. Left out: the "
-            "model decides, which is best."
+            description=f"{', '.join(EMOTIONS)}; the last two only with speech-2.6. Best left out."
         ),
     ] = None,
     language_boost: Annotated[
@@ -718,10 +731,10 @@ async def text_to_audio(
         Field(description="Also save an .srt file, by sentence (also: true) or by word."),
     ] = "",
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> Speech:
@@ -765,11 +778,9 @@ async def text_to_audio(
 
 @toolbox.tool(title="Speak a long text", annotations=PAID, **_asking(_quote_long_speech))
 async def long_text_to_audio(
-    text: Annotated[
-        str | None, Field(description="Up to 50,000 characters; pauses as in text_to_audio.")
-    ] = None,
-    voice_id: Annotated[str | None, Field(description="One voice; no mix.")] = None,
-    model: Annotated[str | None, Field(description="As text_to_audio.")] = None,
+    text: Annotated[str | None, Field(description="Up to 50,000 characters.")] = None,
+    voice_id: Annotated[str | None, Field(description="As in text_to_audio.")] = None,
+    model: Annotated[str | None, Field(description="Likewise.")] = None,
     *,
     text_file: Annotated[
         str | None,
@@ -778,36 +789,34 @@ async def long_text_to_audio(
     speed: Annotated[float | None, Field(description="0.5 to 2.")] = None,
     vol: Annotated[float | None, Field(description="Over 0 to 10.")] = None,
     pitch: Annotated[int | None, Field(description="-12 to 12.")] = None,
-    emotion: Annotated[str | None, Field(description="As text_to_audio.")] = None,
-    language_boost: Annotated[str | None, Field(description="As text_to_audio.")] = None,
-    pronunciation: Annotated[list[str] | None, Field(description="As text_to_audio.")] = None,
+    emotion: Annotated[str | None, Field(description="Likewise.")] = None,
+    language_boost: Annotated[str | None, Field(description="Likewise.")] = None,
+    pronunciation: Annotated[list[str] | None, Field(description="Likewise.")] = None,
     english_normalization: Annotated[
-        bool | None, Field(description="True: read numbers in English texts better.")
+        bool | None, Field(description="True: read English numbers better.")
     ] = None,
-    effect: Annotated[str | None, Field(description="As text_to_audio.")] = None,
+    effect: Annotated[str | None, Field(description="Likewise.")] = None,
     intensity: Annotated[int | None, Field(description="-100 to 100.")] = None,
     timbre: Annotated[int | None, Field(description="-100 to 100.")] = None,
     modify_pitch: Annotated[int | None, Field(description="-100 to 100.")] = None,
     format: Annotated[  # noqa: A002 - MiniMax's own name for it
-        str | None, Field(description="As text_to_audio.")
+        str | None, Field(description="Likewise.")
     ] = None,
-    sample_rate: Annotated[
-        int | None, Field(description="As text_to_audio; opus: 24000 when left out.")
-    ] = None,
+    sample_rate: Annotated[int | None, Field(description="Likewise; opus has others.")] = None,
     bitrate: Annotated[int | None, Field(description="For mp3.")] = None,
     channel: Annotated[int | None, Field(description="1 or 2 (default).")] = None,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     dry_run: Annotated[
         bool, Field(description="True: check, estimate the cost, buy nothing.")
     ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> SubmittedSpeech:
-    """Start a paid job that says a long text, like a chapter; billed like text_to_audio.
+    """Start a paid job that says a long text, like a chapter; costs and options as text_to_audio.
 
-    Returns its task_id at once; go on with query_long_audio. The sound and its subtitles are saved
-    by themselves. A job whose answer was lost is handed over by the next identical call (reused).
+    Returns its task_id; go on with query_long_audio. Sound and subtitles are saved by themselves. A
+    job whose answer was lost is handed over by the next identical call (reused).
     """
     from minimax.voice import long_speech
 
@@ -852,8 +861,8 @@ async def query_long_audio(
 ) -> LongAudioStatus:
     """Tell how a long speech stands; free. Like query_video_generation: call it again and again.
 
-    completed: path and subtitle_path (.srt) are where it was saved, or audio_url is a link for
-    hours. error says why it failed, or could not be saved. MiniMax keeps it for about nine hours.
+    completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is a link.
+    error says why it failed or could not be saved. MiniMax keeps it for about nine hours.
     """
     from minimax.voice import long_speech_job
 
@@ -874,7 +883,7 @@ async def list_voices(
     ] = None,
     limit: Annotated[
         int,
-        Field(ge=1, le=500, description="How many at most; in a long list descriptions are short."),
+        Field(ge=1, le=500, description="How many at most."),
     ] = 20,
 ) -> VoiceList:
     """List the voices that can speak, own ones first; free.
@@ -900,10 +909,10 @@ async def voice_design(
     ] = None,
     *,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> DesignedVoice:
@@ -921,6 +930,43 @@ async def voice_design(
         output_directory=output_directory,
     )
     return await design.design(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        within_seconds=_answer_within(ctx),
+    )
+
+
+@toolbox.tool(title="Transcribe a recording", annotations=PAID, **_asking(_quote_transcript))
+async def transcribe_audio(
+    audio: Annotated[
+        str,
+        Field(
+            description="Up to 500 s and 50 MB, mp3, m4a, wav, flac, ogg or opus: its path on this "
+            "computer, an https URL, or a data: URI."
+        ),
+    ],
+    language: Annotated[
+        str | None,
+        Field(description="Main language, like en, zh or ja; found out when left out."),
+    ] = None,
+    *,
+    segments: Annotated[
+        bool, Field(description="False: the text alone, without times and speakers.")
+    ] = True,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only if the person agreed to a second charge.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
+) -> Transcript:
+    """Write down what a recording says, who says it and when; $0.38 per hour (list price).
+
+    Cut a longer recording into parts first.
+    """
+    from minimax.voice import transcribe
+
+    request = transcribe.TranscriptionRequest(audio=audio, language=language, segments=segments)
+    return await transcribe.transcribe(
         await runtime.current(),
         request,
         second_charge_agreed=allow_second_charge,
@@ -963,10 +1009,7 @@ async def text_to_image(
     prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
     aspect_ratio: Annotated[
         str | None,
-        Field(
-            description="1:1 (default), 16:9, 4:3, 3:2, 2:3, 3:4, 9:16 or 21:9. For video frames "
-            "take 16:9 or 9:16."
-        ),
+        Field(description="1:1 (default), 16:9, 4:3, 3:2, 2:3, 3:4, 9:16 or 21:9."),
     ] = None,
     n: Annotated[int, Field(ge=IMAGES.least, le=IMAGES.most, description="How many.")] = 1,
     *,
@@ -982,10 +1025,10 @@ async def text_to_image(
         bool | None, Field(description="True: let MiniMax embellish the prompt.")
     ] = None,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> GeneratedImages:
@@ -1069,7 +1112,7 @@ def make_server(
     server = MCPServer(
         "minimax",
         title="MiniMax",
-        instructions=INSTRUCTIONS if backend is None else SANDBOX_NOTE + INSTRUCTIONS,
+        instructions=INSTRUCTIONS if backend is None else SANDBOX_INSTRUCTIONS + INSTRUCTIONS,
         version=__version__,
         tools=toolbox.tools if backend is None else _describe_for_sandbox(toolbox.tools),
         lifespan=lifespan,

@@ -28,6 +28,8 @@ DESIGN_PRICE_USD: Final = 3.00
 DESIGN_PREVIEW_USD_PER_MILLION: Final = 60.0
 """Characters of a preview (an older copy of the price page says 30)."""
 IMAGE_PRICE_USD: Final = 0.0035
+TRANSCRIPTION_MODEL: Final = "asr-1.0"
+TRANSCRIPTION_USD_PER_HOUR: Final = 0.38
 SPEECH_PRICES_USD_PER_MILLION: Final[Mapping[str, float]] = MappingProxyType(
     {
         "speech-2.8-hd": 100.0,
@@ -193,6 +195,7 @@ def price_list() -> dict[str, Any]:
         "voice_clone_at_first_use": CLONE_PRICE_USD,
         "voice_design_at_first_use": DESIGN_PRICE_USD,
         "image": IMAGE_PRICE_USD,
+        "transcript_per_hour": TRANSCRIPTION_USD_PER_HOUR,
     }
 
 

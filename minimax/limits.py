@@ -40,6 +40,7 @@ __all__ = [
     "SUBTITLE_LEVELS",
     "TEXT_FILE_CHARACTERS",
     "TEXT_VALIDATION_CHARACTERS",
+    "TRANSCRIBED_SECONDS",
     "UNSUITED_EMOTIONS",
     "VOLUME",
     "Range",
@@ -102,6 +103,11 @@ CLONE_PREVIEW_CHARACTERS: Final = 1000
 TEXT_VALIDATION_CHARACTERS: Final = 200
 ACCURACY: Final = Range(0, 1)
 DESIGN_PREVIEW_CHARACTERS: Final = 500
+
+# --- transcripts -------------------------------------------------------------------------------
+
+TRANSCRIBED_SECONDS: Final = 500
+"""Longest recording; a longer one is refused, not cut."""
 
 # --- images ------------------------------------------------------------------------------------
 

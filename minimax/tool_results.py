@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-REUSED: Final = "True: made by an earlier call whose answer was lost; nothing was bought now."
+REUSED: Final = "True: bought by an earlier call whose answer was lost."
 
 JobStatus = Literal["queued", "processing", "completed", "failed"]
 
@@ -138,7 +138,7 @@ class Speech(TypedDict):
 class SubmittedSpeech(TypedDict):
     """Result of long_text_to_audio."""
 
-    task_id: Annotated[str | None, Field(description="Give this to query_long_audio.")]
+    task_id: str | None
     status: Literal["queued"] | None
     characters: Annotated[int, Field(description="Billed characters.")]
     reused: Annotated[bool, Field(description=REUSED)]
@@ -153,7 +153,7 @@ class LongAudioStatus(TypedDict):
     status: JobStatus
     path: str | None
     subtitle_path: str | None
-    audio_url: Annotated[str | None, Field(description="Where nothing was saved.")]
+    audio_url: str | None
     error: str | None
     error_code: int | None
     next_step: str
@@ -195,15 +195,12 @@ class AccountStatus(TypedDict):
     key_kind: str
     spent_24_hours_usd: Annotated[
         dict[str, float],
-        Field(
-            description="List prices by tool, upscale_video within generate_video; doubtful "
-            "purchases count."
-        ),
+        Field(description="List prices by tool; upscale_video counts as generate_video."),
     ]
     spent_7_days_usd: dict[str, float]
     spent_30_days_usd: dict[str, float]
     spent_by_day_usd: Annotated[
-        list[float], Field(description="The last seven times 24 hours, newest first.")
+        list[float], Field(description="Seven times 24 hours, newest first.")
     ]
     daily_limit_usd: Annotated[float | None, Field(description="null: no limit is set.")]
     left_of_limit_usd: float | None
@@ -227,6 +224,25 @@ class DeletedVoice(TypedDict):
 
     voice_id: str
     deleted: bool
+
+
+class TranscribedPart(TypedDict):
+    """A sentence or so, and when it is said."""
+
+    start_ms: int | None
+    end_ms: int | None
+    speaker: Annotated[str | None, Field(description="S1, S2 and so on.")]
+    text: str
+
+
+class Transcript(TypedDict):
+    """Result of transcribe_audio."""
+
+    text: Annotated[str, Field(description="All that is said; empty where nothing was heard.")]
+    segments: list[TranscribedPart]
+    duration_ms: int | None
+    reused: Annotated[bool, Field(description=REUSED)]
+    next_step: str
 
 
 class GeneratedImages(TypedDict):

@@ -142,6 +142,14 @@ def test_mmx_uploads_a_recording(mmx: CommandLine, account: Account, recording: 
     assert [kept["file_id"] for kept in account.state()["files"]] == [file["file_id"]]
 
 
+def test_mmx_transcribes_a_recording(mmx: CommandLine, account: Account, recording: str) -> None:
+    options = ("--file", recording, "--response-format", "verbose_json", "--language", "en")
+    heard = mmx.run("speech", "transcribe", *options)
+    assert heard["text"].startswith("This is transcript 1 of the sandbox.")
+    assert [part["speaker"] for part in heard["segments"]] == ["S1", "S1"]
+    assert account.bought() == ["transcript"]
+
+
 def test_mmx_reads_the_quota_of_a_plan_and_the_balance_of_a_key_without_one(
     mmx: CommandLine,
 ) -> None:

@@ -40,6 +40,7 @@ from minimax.api.replies import (
     SubmitReply,
     TaskReply,
     TasksReply,
+    TranscriptReply,
     UploadReply,
     VideoTask,
     VoicesReply,
@@ -63,6 +64,7 @@ from minimax.api.transport import (
     make_timeout,
     transport_error,
 )
+from minimax.catalog import TRANSCRIPTION_MODEL
 from minimax.clock import Clock
 from minimax.errors import (
     KeyRefusedError,
@@ -233,6 +235,29 @@ class MiniMaxClient:
         reply = await self._request(endpoint, ImageReply, json=body)
         return reply.keep_links(int(body.get("n", 1)))
 
+    async def transcribe(
+        self, file: io.RawIOBase, *, name: str, media_type: str, language: str | None, brief: bool
+    ) -> TranscriptReply:
+        """Write down what a recording says; billed.
+
+        Args:
+            file: The recording, streamed from its open descriptor.
+            name: Its name.
+            media_type: What its content proves.
+            language: A BCP-47 tag; None lets MiniMax find out.
+            brief: Ask for the text alone, without times and speakers.
+        """
+        return await self._request(
+            Endpoint("POST", "/v1/speech_to_text", policies.TRANSCRIBE),
+            TranscriptReply,
+            files={"file": (name, file, media_type)},
+            data={
+                "model": TRANSCRIPTION_MODEL,
+                "response_format": "json" if brief else "verbose_json",
+            },
+            headers={"language": language} if language else {},
+        )
+
     async def list_voices(self, voice_type: str) -> VoicesReply:
         """The account's voices; also the cheapest free call that needs a good key."""
         return await self._request(VOICES, VoicesReply, json={"voice_type": voice_type})
@@ -341,7 +366,11 @@ class MiniMaxClient:
     async def _send(self, endpoint: Endpoint, host: str, content: Mapping[str, Any]) -> HttpAnswer:
         pool = self._pools.submissions if endpoint.fresh_connection else self._pools.api
         body = dict(content)
-        headers = {"Authorization": f"Bearer {self._key()}", "MM-API-Source": CLIENT_NAME}
+        headers = {
+            **body.pop("headers", {}),
+            "Authorization": f"Bearer {self._key()}",
+            "MM-API-Source": CLIENT_NAME,
+        }
         if "json" in body:
             stream = json_body.JsonBody(body.pop("json"))
             headers |= stream.headers

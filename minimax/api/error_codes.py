@@ -25,6 +25,7 @@ KEY_REFUSED: Final = 1004
 BALANCE_TOO_LOW: Final = 1008
 INPUT_BLOCKED: Final = 1026
 RESULT_BLOCKED: Final = 1027
+SYSTEM_ERROR: Final = 1033
 INVALID_PARAMETER: Final = 2013
 VOICE_ID_TAKEN: Final = 2039
 KEY_UNKNOWN: Final = 2049
@@ -83,7 +84,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _REJECTED,
             "Wait for the quota to be reset, or use another model or plan.",
         ),
-        1033: Advice("MiniMax reports a system error.", _UNKNOWN, _LATER),
+        SYSTEM_ERROR: Advice("MiniMax reports a system error.", _UNKNOWN, _LATER),
         1039: Advice(
             "The token limit of this minute is reached.",
             _THROTTLED,
@@ -215,6 +216,11 @@ ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
             _REJECTED,
             "Save the recording anew as mp3, m4a or wav and call again; the same file will fail "
             "again.",
+        ),
+        ("transcribe", INPUT_BLOCKED): Advice(
+            "MiniMax's content check refused the recording.",
+            _REJECTED,
+            "The same recording will be refused again.",
         ),
     }
 )

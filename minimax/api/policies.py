@@ -19,6 +19,7 @@ __all__ = [
     "STATUS",
     "STATUS_V2",
     "SUBMIT",
+    "TRANSCRIBE",
     "UPLOAD",
     "Policy",
 ]
@@ -76,6 +77,10 @@ REGENERATE: Final = replace(SUBMIT, name="regenerate")
 # Synthesis, designs and images are billed when they are made.
 MAKE: Final = Policy(
     name="make", retries_on=_SAFE, attempts=3, deadline_seconds=120, read_seconds=110
+)
+# 500 seconds of sound, the most that is taken, in up to 50 MB.
+TRANSCRIBE: Final = Policy(
+    name="transcribe", retries_on=_SAFE, attempts=3, deadline_seconds=300, read_seconds=240
 )
 # On a job that has ended meanwhile, the same request erases a paid video: it is sent once.
 CANCEL: Final = Policy(

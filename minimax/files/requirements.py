@@ -21,6 +21,7 @@ __all__ = [
     "MIB",
     "PORTRAIT",
     "PROMPT_AUDIO",
+    "TRANSCRIBED_AUDIO",
     "MediaRequirements",
     "check_content",
     "check_size",
@@ -77,6 +78,12 @@ CLONE_AUDIO: Final = MediaRequirements(
 )
 PROMPT_AUDIO: Final = MediaRequirements(
     noun="recording", types=media_types.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(0, 8)
+)
+# Platform documentation "speech to text"; the length is the caller's to check.
+TRANSCRIBED_AUDIO: Final = MediaRequirements(
+    noun="recording",
+    types=media_types.AUDIO_TYPES | media_types.SPOKEN_TYPES,
+    most_bytes=50 * MIB,
 )
 H3_IMAGE: Final = MediaRequirements(
     noun="image",
@@ -190,10 +197,12 @@ def _check_sound(
     return sound.seconds
 
 
+SOUND_FORMATS: Final = ("mp3", "m4a", "wav", "flac", "opus", "ogg")
+"""The best known first."""
+
+
 def _list_formats(types: frozenset[str]) -> str:
-    *names, last = sorted(
-        (media_types.EXTENSIONS[kind] for kind in types), key=["mp3", "m4a", "wav"].index
-    )
+    *names, last = sorted((media_types.EXTENSIONS[kind] for kind in types), key=SOUND_FORMATS.index)
     return f"{', '.join(names)} or {last}"
 
 

@@ -43,6 +43,7 @@ class Kind(Enum):
     IMAGE = "image"
     VOICE_DESIGN = "voice_design"
     CLONE_PREVIEW = "clone_preview"
+    TRANSCRIPT = "transcript"
 
 
 KEPT_SECONDS: Final[Mapping[Kind, float]] = MappingProxyType(

@@ -152,7 +152,7 @@ class _StrictTool(Tool):
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
         self.parameters = _portable(model.model_json_schema(by_alias=True))
-        self.fn_metadata.output_schema = _compact(self.fn_metadata.output_schema or {})
+        self.fn_metadata.output_schema = _shorten_results(self.fn_metadata.output_schema or {})
 
     def ask_before(self, ask: Ask, hear: Hear, answer_seconds: float) -> None:
         names = list(self.fn_metadata.arg_model.model_fields)
@@ -295,17 +295,27 @@ def _portable(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _compact(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a result without what only costs room; it says the same in fewer words."""
+def _shorten_results(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a result without what says nothing more than its tool does."""
     schema.pop("description", None)
     for part in (schema, *schema.get("$defs", {}).values()):
         _portable(part)
-        for field in part.get("properties", {}).values():
-            arms = [arm.get("type") for arm in field.get("anyOf", []) if len(arm) == 1]
-            if arms and len(arms) == len(field["anyOf"]):
-                field["type"] = arms
-                del field["anyOf"]
-    return schema
+    shorter: dict[str, Any] = _shorten_nullable(schema)
+    return shorter
+
+
+def _shorten_nullable(schema: Any) -> Any:
+    """The schema with `{"type": [t, "null"]}` where it says the same with `anyOf`, at length."""
+    if isinstance(schema, list):
+        return [_shorten_nullable(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    shorter = {name: _shorten_nullable(value) for name, value in schema.items()}
+    match shorter.get("anyOf"):
+        case [{"type": str(kind), **rest}, {"type": "null"}] if not {"enum", "const"} & set(rest):
+            del shorter["anyOf"]
+            return {"type": [kind, "null"], **rest, **shorter}
+    return shorter
 
 
 # --- what is wrong with an argument, in our own words -----------------------------------------

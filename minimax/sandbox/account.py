@@ -11,6 +11,7 @@ from minimax.sandbox.clock import Clock
 from minimax.sandbox.endpoints.files import Files
 from minimax.sandbox.endpoints.images import ImageGeneration
 from minimax.sandbox.endpoints.long_speech import LongSpeeches
+from minimax.sandbox.endpoints.speech_to_text import SpeechToText
 from minimax.sandbox.endpoints.text_to_audio import TextToAudio
 from minimax.sandbox.endpoints.video_shared import VideoBackend
 from minimax.sandbox.endpoints.video_v1 import VideosV1
@@ -94,6 +95,7 @@ class Sandbox:
         )
         self.voice_design = VoiceDesign(voices=self.voices, bill=self.bill, ids=ids)
         self.images = ImageGeneration(bill=self.bill, store=self.store)
+        self.speech_to_text = SpeechToText(bill=self.bill)
         backend = VideoBackend(
             clock=self.clock,
             ids=ids,

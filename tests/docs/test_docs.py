@@ -70,6 +70,7 @@ def names(home: Path, sandbox: Sandbox) -> dict[str, Any]:
     for folder in ("Pictures", "Recordings"):
         (home / folder).mkdir()
     shutil.copyfile(SAMPLES / "recording.mp3", home / "Recordings" / "me.mp3")
+    shutil.copyfile(SAMPLES / "recording.mp3", home / "Recordings" / "meeting.mp3")
     (home / "Recordings" / "short.wav").write_bytes(samples.wav(3))
     for image in ("first.jpg", "last.jpg"):
         (home / "Pictures" / image).write_bytes(samples.png())
@@ -367,6 +368,7 @@ def test_the_prices_are_those_of_the_code() -> None:
         *(f"${price:.2f}" for price in (min(hailuo), max(hailuo), min(h3), max(h3))),
         f"${again_in_2k['second']:.2f}",
         f"${catalog.IMAGE_PRICE_USD}",
+        f"${catalog.TRANSCRIPTION_USD_PER_HOUR}",
     ]
     assert catalog.PRICES_AS_OF in README.read_text(encoding="utf-8")
 

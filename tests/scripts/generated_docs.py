@@ -169,7 +169,7 @@ def _type(field: Mapping[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(map(_type, field["anyOf"]))
     if isinstance(field.get("type"), list):
-        return " or ".join(_type({"type": one}) for one in field["type"])
+        return " or ".join(_type({**field, "type": kind}) for kind in field["type"])
     if "enum" in field:
         return ", ".join(f"`{_value(value)}`" for value in field["enum"])
     if "const" in field:
@@ -248,6 +248,7 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
         "SUBMIT": "requesting a video or a long speech",
         "REGENERATE": "requesting a video again in 2K",
         "MAKE": "speech, designed voices, images",
+        "TRANSCRIBE": "transcribing a recording",
         "DELETE": "deleting a voice",
         "DELETE_FILE": "deleting an uploaded recording",
         "CANCEL": "cancelling a video job",
@@ -261,6 +262,7 @@ POLICY_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         policies.STATUS_V2.name: ENDPOINTS["STATUS_V2"],
         policies.CLONE.name: "cloning",
         policies.REGENERATE.name: ENDPOINTS["REGENERATE"],
+        policies.TRANSCRIBE.name: ENDPOINTS["TRANSCRIBE"],
     }
 )
 REMEDIES: Final[Mapping[str, str]] = MappingProxyType(

@@ -26,7 +26,14 @@ from minimax.video import upscale
 from minimax.voice import clone
 from tests.support import samples
 from tests.support.in_process import call, failure, use_runtime
-from tests.support.paid_jobs import SOURCE, cancel_call, put_sources, wait_until
+from tests.support.paid_jobs import (
+    LECTURE,
+    SOURCE,
+    cancel_call,
+    put_recordings,
+    put_sources,
+    wait_until,
+)
 from tests.support.virtual_time import VirtualTime
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +79,7 @@ def count_paid(sandbox: Sandbox) -> int:
     paid = (
         *("/v1/video_generation", "/v1/t2a_v2", "/v1/image_generation", "/v1/voice_design"),
         "/v2/video_regeneration",
+        "/v1/speech_to_text",
     )
     return sum(seen.method == "POST" and seen.path in paid for seen in sandbox.requests)
 
@@ -202,6 +210,9 @@ async def test_a_dry_run_and_a_wrong_argument_do_not_ask(
         pytest.param(
             "voice_design", {"prompt": "old sailor", "preview_text": "Ahoy."}, "voice", id="design"
         ),
+        pytest.param(
+            "transcribe_audio", {"audio": f"~/{LECTURE}"}, "A transcript", id="transcript"
+        ),
     ],
 )
 async def test_every_paid_tool_asks_before_it_sends(
@@ -211,7 +222,9 @@ async def test_every_paid_tool_asks_before_it_sends(
     tool: str,
     arguments: dict[str, Any],
     what: str,
+    home: Path,
 ) -> None:
+    put_recordings(home)
     person = Person(STOP)
     async with host(settings, sandbox, mode, person, ask_above_usd=0.0) as client:
         await failure(client, tool, **arguments)

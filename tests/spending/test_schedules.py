@@ -21,7 +21,6 @@ from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
 from tests.conftest import AT_ONCE
-from tests.support import samples
 from tests.support.killable import (
     BEFORE_OR_AFTER,
     INSTANT,
@@ -31,7 +30,7 @@ from tests.support.killable import (
     attempt_call,
     try_schedules,
 )
-from tests.support.paid_jobs import PAID_TOOLS, RECORDING, PaidTool, put_sources
+from tests.support.paid_jobs import PAID_TOOLS, PaidTool, put_recordings, put_sources
 
 NUMBER_OF_WISHES = 2
 """Different requests, told apart in the ledger by their prompt."""
@@ -198,7 +197,7 @@ def test_no_schedule_buys_more_than_was_wanted_without_a_word_or_loses_what_was_
     home: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    samples.put(home / RECORDING, samples.wav())
+    put_recordings(home)
     folder = tmp_path_factory.mktemp("world")
     world = replace(
         settings,

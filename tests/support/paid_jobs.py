@@ -152,6 +152,30 @@ def put_sources(sandbox: Sandbox) -> None:
         sandbox.videos_v2[task_id] = VideoTaskV2(task_id, request, created_at=long_ago)
 
 
+TALK, LECTURE = "talk-0000.wav", "lecture-0000.wav"
+"""What is transcribed; there are others with other numbers, whose content differs."""
+VARIATIONS = 2
+
+
+def put_recordings(home: Path) -> None:
+    """Everything that the paid tools are called with."""
+    samples.put(home / RECORDING, samples.wav())
+    for number in range(VARIATIONS):
+        for name, seconds in ((TALK, 2), (LECTURE, 480)):
+            varied = samples.wav(seconds + number / LOW_RATE, rate=LOW_RATE)
+            samples.put(home / vary(name, number), varied)
+
+
+LOW_RATE = 1000
+"""Of recordings that nobody listens to."""
+
+
+def vary(text: str, number: int) -> str:
+    """The text with another number, at the place of its digits or at its beginning."""
+    mark = f"{number:04d}"
+    return text.replace("0000", mark) if "0000" in text else mark + text[len(mark) :]
+
+
 @dataclass(frozen=True)
 class PaidTool:
     """A tool that buys, and how a test calls it.
@@ -184,9 +208,7 @@ class PaidTool:
 
     def vary(self, number: int) -> dict[str, Any]:
         """The arguments of another request of the same price."""
-        text = str(self.arguments[self.varies])
-        mark = f"{number:04d}"
-        return {**self.arguments, self.varies: mark + text[len(mark) :]}
+        return {**self.arguments, self.varies: vary(str(self.arguments[self.varies]), number)}
 
     def list_prompt(self, number: int) -> str:
         """What the ledger calls the request of `vary`."""
@@ -195,7 +217,8 @@ class PaidTool:
 
     def name_bought(self, result: Mapping[str, Any]) -> str:
         """What tells two purchases apart in the tool's results."""
-        names = ("task_id", "path", "paths", "voice_id")  # a preview may be lost with its process
+        # The preview of a voice may be lost with its process.
+        names = ("task_id", "path", "paths", "voice_id", "text")
         return str(next(result[name] for name in names if name in result))
 
 
@@ -276,6 +299,24 @@ PAID_TOOLS = {
         "preview_text",
         True,
     ),
+    "transcribe_audio": PaidTool(
+        "transcribe_audio",
+        "/v1/speech_to_text",
+        "transcript",
+        0.0002,
+        {"audio": f"~/{TALK}"},
+        "audio",
+        False,
+    ),
+    "transcribe_audio-long": PaidTool(
+        "transcribe_audio",
+        "/v1/speech_to_text",
+        "transcript",
+        0.0507,
+        {"audio": f"~/{LECTURE}"},
+        "audio",
+        False,
+    ),
 }
 SHORT_TOOLS = {name: tool for name, tool in PAID_TOOLS.items() if not name.endswith("-long")}
 
@@ -333,8 +374,8 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(settings: Settings, home: Path, *faults: Fault) -> AsyncIterator[Shop]:
-    """A sandbox in which these things go wrong, a door before it, and what the tools start from."""
-    samples.put(home / RECORDING, samples.wav())
+    """A sandbox in which these things go wrong, a door before it, and what the tools are given."""
+    put_recordings(home)
     async with run_sandbox(settings, *faults) as (sandbox, direct):
         put_sources(sandbox)
         shop = Shop(sandbox, settings)
