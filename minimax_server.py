@@ -112,18 +112,26 @@ __all__ = [
 ]
 
 INSTRUCTIONS: Final = """\
-MiniMax makes videos and voices; most calls cost money, so act on what the person asked for.
-Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) again and again \
-until failed or completed; it is saved by itself and path tells where, else retrieve_video_file.
-Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, voice_id).
-Never call generate_video again for the same video: the job goes on at MiniMax, and each accepted \
-call is charged.
-A video of another chat or of yesterday is found with list_video_tasks.
-Clone only voices that the person may use: their own, or with the speaker's permission."""
+Most calls cost money: make only what the person asked for.
+Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) until completed \
+or failed; path tells where it was saved.
+Never request the same thing again unless a result says so: each call is charged.
+Yesterday's jobs: list_video_tasks.
+Clone only voices that the person may use.
+Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, \
+voice_id). A voice that is not the person's own needs the speaker's permission.
+A completed video without a path: retrieve_video_file(file_id). Jobs go on by themselves, so the \
+person may leave and ask later."""
+"""Some hosts read no further than 512 characters: the rules come first, what helps after them."""
 
+SANDBOX_INSTRUCTIONS: Final = """\
+Sandbox: nothing costs anything, every file is a fixed sample that ignores the prompt, and all is \
+forgotten when the server ends. Say so with each file.
+"""
 SANDBOX_NOTE: Final = """\
 Sandbox: nothing is charged and nothing is sent out; prices and time limits are MiniMax's.
 """
+"""Before the description of every paid tool."""
 
 PAID: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
@@ -994,7 +1002,7 @@ def make_server(
     server = MCPServer(
         "minimax",
         title="MiniMax",
-        instructions=INSTRUCTIONS if backend is None else SANDBOX_NOTE + INSTRUCTIONS,
+        instructions=INSTRUCTIONS if backend is None else SANDBOX_INSTRUCTIONS + INSTRUCTIONS,
         version=__version__,
         tools=toolbox.tools if backend is None else _describe_for_sandbox(toolbox.tools),
         lifespan=lifespan,

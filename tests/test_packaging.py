@@ -375,6 +375,22 @@ def test_an_installed_wheel_is_typed(checker: str, installed: Path, tmp_path: Pa
 
 
 @pytest.mark.clients
+def test_pre_commit_takes_its_configuration(tmp_path: Path) -> None:
+    with skipped_if_it_cannot_be_had():
+        uvx = [uv(), "tool", "run", "pre-commit"]
+    hooks = ROOT / ".pre-commit-config.yaml"
+    done = ran(
+        [*uvx, "validate-config", str(hooks)],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        limit_seconds=INSTALL_SECONDS,
+    )
+    if "error: Failed to fetch" in done.stderr:
+        pytest.skip("pre-commit cannot be had here")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.clients
 def test_the_demo_runs_from_an_installed_wheel(installed: Path, home: Path) -> None:
     program = "import sys, minimax_server; sys.exit(minimax_server.main(['demo']))"
     env = {**ENVIRONMENT, "HOME": str(home), "MINIMAX_MCP_BASE_PATH": str(home / "MiniMax")}

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from pydantic import SecretStr
 import minimax_server
 from minimax.catalog import VIDEO_MODELS, VideoMode
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
-from minimax.sandbox import Fault, Sandbox
+from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
 from minimax.video import prepare, submit
 from minimax.video.request import VideoRequest
@@ -41,7 +43,7 @@ async def test_schemas_are_plain_and_strict() -> None:
         text = json.dumps(schema)
         assert "anyOf" not in text
         assert "null" not in text
-        assert schema["additionalProperties"] is False
+        assert "additionalProperties" not in text  # google-genai fails where it is
         assert tool["outputSchema"]["type"] == "object"
         assert tool["title"]
         assert all("description" in field for field in schema["properties"].values()), tool["name"]
@@ -87,19 +89,27 @@ async def test_the_whole_list_is_small() -> None:
     assert len(json.dumps(await list_tools())) <= 32 * 1024
 
 
-async def test_the_instructions_tell_both_journeys() -> None:
-    async with Client(minimax_server.make_server()) as client:
+CHARACTERS_THAT_EVERY_HOST_READS = 512
+RULES = [
+    "Most calls cost money",
+    "generate_video once",
+    "query_video_generation(task_id, wait_seconds=45) until completed or failed",
+    "Never request the same thing again unless a result says so",
+    "Yesterday's jobs: list_video_tasks",
+    "Clone only voices that the person may use",
+]
+
+
+@pytest.mark.parametrize("is_sandbox", [False, True], ids=["MiniMax", "sandbox"])
+async def test_the_beginning_of_the_instructions_carries_every_rule(
+    is_sandbox: bool, settings: Settings
+) -> None:
+    backend = partial(serve, Sandbox()) if is_sandbox else None
+    async with Client(minimax_server.make_server(lambda: settings, backend=backend)) as client:
         text = client.instructions or ""
-    for word in (
-        "generate_video",
-        "query_video_generation",
-        "retrieve_video_file",
-        "voice_clone",
-        "Never call generate_video again",
-        "list_video_tasks",
-        "may use",
-    ):
-        assert word in text
+    beginning = text[:CHARACTERS_THAT_EVERY_HOST_READS]
+    assert [rule for rule in RULES if rule not in beginning] == []
+    assert {"voice_clone", "text_to_audio", "retrieve_video_file"} <= set(re.findall(r"\w+", text))
 
 
 # --- arguments ---------------------------------------------------------------------------------

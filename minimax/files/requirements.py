@@ -197,10 +197,12 @@ def _check_sound(
     return sound.seconds
 
 
+SOUND_FORMATS: Final = ("mp3", "m4a", "wav", "flac", "opus", "ogg")
+"""The best known first."""
+
+
 def _list_formats(types: frozenset[str]) -> str:
-    *names, last = sorted(
-        (media_types.EXTENSIONS[kind] for kind in types), key=["mp3", "m4a", "wav"].index
-    )
+    *names, last = sorted((media_types.EXTENSIONS[kind] for kind in types), key=SOUND_FORMATS.index)
     return f"{', '.join(names)} or {last}"
 
 

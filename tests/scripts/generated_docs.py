@@ -168,6 +168,8 @@ def _type(field: Mapping[str, Any]) -> str:
         return "entry, see below"
     if "anyOf" in field:
         return " or ".join(map(_type, field["anyOf"]))
+    if isinstance(field.get("type"), list):
+        return " or ".join(_type({**field, "type": kind}) for kind in field["type"])
     if "enum" in field:
         return ", ".join(f"`{_value(value)}`" for value in field["enum"])
     if "const" in field:
