@@ -63,7 +63,7 @@ from minimax.protocol.strict_tool import Toolbox
 from minimax.protocol.updates import Updates
 from minimax.runtime import Backend, Call, Runtime
 from minimax.safe_text import shorten
-from minimax.settings import Settings
+from minimax.settings import Settings, own_command
 from minimax.time_budgets import (
     ANSWER_SECONDS,
     CALL_SECONDS,
@@ -1263,6 +1263,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from minimax.commands import check
 
         return check.run(server_file=Path(__file__).resolve())
+    if options.command == "install":
+        from minimax.commands import install
+
+        return install.run(
+            options.host,
+            server_file=Path(__file__).resolve(),
+            remove=options.remove,
+            sandbox=options.sandbox_in_host,
+            print_only=options.print_only,
+        )
     if options.command == "sandbox":
         from minimax import sandbox
 
@@ -1281,17 +1291,33 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="command")
     demo = commands.add_parser("demo", help="see the whole job done, on the built-in MiniMax")
     demo.add_argument("--live", action="store_true", help="for real, after saying what it costs")
-    commands.add_parser("check", help="say whether this machine is ready, and what to paste where")
+    commands.add_parser("check", help="say whether this machine and its hosts are ready")
+    _add_install_options(commands.add_parser("install", help="add this server to a host"))
     sandbox = commands.add_parser("sandbox", help="run the built-in MiniMax for other clients")
     sandbox.add_argument(
-        "--port",
-        type=int,
-        choices=range(LAST_PORT + 1),
-        metavar="N",
-        default=8765,
-        help="on 127.0.0.1 (default 8765)",
+        "--port", type=_port, metavar="N", default=8765, help="on 127.0.0.1 (default 8765)"
     )
     return parser.parse_args(arguments)
+
+
+def _add_install_options(install: argparse.ArgumentParser) -> None:
+    install.add_argument("host", nargs="?", metavar="HOST", help="without one: lists them")
+    install.add_argument("--remove", action="store_true", help="take this server out again")
+    install.add_argument(
+        "--sandbox",
+        action="store_true",
+        dest="sandbox_in_host",
+        help="let the host start it on the built-in MiniMax",
+    )
+    install.add_argument(
+        "--print", action="store_true", dest="print_only", help="show the change, write nothing"
+    )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:6]) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"port must be 0 to {LAST_PORT}")
+    return int(text)
 
 
 def _serve(*, sandboxed: bool) -> int:
@@ -1301,7 +1327,7 @@ def _serve(*, sandboxed: bool) -> int:
     if sys.stdin.isatty():
         sys.stderr.write(
             "This is an MCP server: a host such as Claude Desktop starts it and speaks JSON-RPC "
-            "with it. To see it work, run: uv run minimax_server.py demo\n"
+            f"with it. To see it work, run: {own_command('demo')}\n"
         )
     watcher = _HostWatcher()
     server = make_server(

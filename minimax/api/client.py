@@ -74,7 +74,15 @@ from minimax.errors import (
     UnreachableError,
 )
 from minimax.safe_text import KeyFilter
-from minimax.settings import API_HOSTS, GLOBAL_HOST, MAINLAND_HOST, Settings, is_loopback
+from minimax.settings import (
+    API_HOSTS,
+    GLOBAL_HOST,
+    KEY_PAGE,
+    MAINLAND_HOST,
+    Settings,
+    is_loopback,
+    where_keys_go,
+)
 
 __all__ = ["Endpoint", "MiniMaxClient", "explain_refused_key"]
 
@@ -420,11 +428,9 @@ class MiniMaxClient:
     def _require_key(self) -> None:
         if not self._settings.api_key and not self._settings.sandbox:
             raise SettingsError(
-                "There is no MiniMax API key yet. Make one at platform.minimax.io > API keys "
-                "(mainland: platform.minimaxi.com), put it as MINIMAX_API_KEY into the env block "
-                "of this server in the host's configuration or into the .env file beside "
-                "minimax_server.py, and restart the host. To try everything without a key, start "
-                "the server with --sandbox. Nothing was sent."
+                f"There is no MiniMax API key yet. Make one at {KEY_PAGE}, put it as "
+                f"MINIMAX_API_KEY into {where_keys_go()}, and restart the host. To try everything "
+                "without a key, start the server with --sandbox. Nothing was sent."
             )
 
     def _key(self) -> str:

@@ -21,7 +21,6 @@ from dotenv import dotenv_values
 import minimax_server
 from minimax import catalog
 from minimax.clock import Clock
-from minimax.commands import check
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from tests.conftest import KEY
@@ -246,7 +245,7 @@ def test_every_command_is_one_that_the_server_knows(command: str) -> None:
     minimax_server._options(shlex.split(command))
 
 
-@pytest.mark.parametrize("command", ["demo", "check", "sandbox", "--sandbox"])
+@pytest.mark.parametrize("command", ["demo", "check", "install", "sandbox", "--sandbox"])
 def test_every_way_to_start_the_server_is_in_the_documents(command: str) -> None:
     assert any(command in line.split() for line in commands())
 
@@ -279,23 +278,11 @@ def test_the_demo_shows_what_the_readme_says_and_leaves_the_files_that_it_names(
     assert all(path.is_file() and path.is_relative_to(home / "MiniMax") for path in files)
 
 
-def test_check_prints_the_full_path_of_the_uv_that_runs_it_also_where_path_has_none(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in ("uv", "uvx"):
-        samples.put(tmp_path / "bin" / name, b"")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("UV", str(tmp_path / "bin" / "uv"))
-    for server_file, name in ((ROOT / "minimax_server.py", "uv"), (tmp_path / "x.py", "uvx")):
-        block: Any = check.host_block(server_file)
-        assert block["mcpServers"]["minimax"]["command"] == str(tmp_path / "bin" / name)
-
-
 def test_check_says_that_the_key_is_missing_and_prints_the_readmes_block(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("minimax.settings.read_env_file", lambda *_: {})
-    monkeypatch.setattr("minimax.commands.check.read_env_file", lambda *_: {})
+    monkeypatch.setattr("minimax.commands.entries.read_env_file", lambda *_: {})
     assert minimax_server.main(["check"]) == 1
     printed = capsys.readouterr().out
     assert "MINIMAX_API_KEY is not set" in printed
