@@ -32,7 +32,13 @@ from mcp_types import (
     Prompt,
     ToolAnnotations,
 )
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from minimax import __version__, logs, runtime
 from minimax.catalog import (
@@ -167,7 +173,22 @@ Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is i
 """An id; models like to write the digits as a number."""
 
 
-ImageSide = Annotated[int | None, Field(ge=IMAGE_SIDE.least, le=IMAGE_SIDE.most)]
+def _leave_out_zero(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    return None if value in (0, "0") else check(value)
+
+
+def _drop_empty(value: object) -> object:
+    return [entry for entry in value if entry not in ("", None)] if type(value) is list else value
+
+
+# Under strict schemas a model must write something where it means "not given".
+OptionalInt = Annotated[int | None, WrapValidator(_leave_out_zero)]
+OptionalTexts = Annotated[list[str] | None, BeforeValidator(_drop_empty)]
+ImageSide = Annotated[
+    int | None,
+    Field(ge=IMAGE_SIDE.least, le=IMAGE_SIDE.most),
+    WrapValidator(_leave_out_zero),
+]
 ModificationNumber = Annotated[int | None, Field(ge=MODIFICATION.least, le=MODIFICATION.most)]
 
 
@@ -452,7 +473,7 @@ async def generate_video(
         ),
     ] = None,
     duration: Annotated[
-        int | None, Field(description="Seconds: 6 or 10; MiniMax-H3 4 to 15.")
+        OptionalInt, Field(description="Seconds: 6 or 10; MiniMax-H3 4 to 15.")
     ] = None,
     resolution: Annotated[
         str | None,
@@ -462,18 +483,18 @@ async def generate_video(
         str | None, Field(description="Face to keep through the video; instead of frames.")
     ] = None,
     references: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(description="MiniMax-H3: up to 9 images of what should appear; no frames then."),
     ] = None,
     reference_videos: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(
             description="MiniMax-H3: up to 3 videos of 2 to 15 s, 15 s together, mp4 or mov up to "
             "50 MB; each second is charged."
         ),
     ] = None,
     reference_audios: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(
             description="MiniMax-H3: up to 3 recordings of 2 to 15 s, 15 s together, wav or mp3; "
             "12 references in all."
@@ -694,14 +715,14 @@ async def text_to_audio(
         str | None, Field(description="Language to favour, like English or auto.")
     ] = None,
     pronunciation: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(
             description="How words are read: live/(laɪv), 处理/(chu3)(li3) or "  # noqa: RUF001 - IPA
             "omg/oh my god."
         ),
     ] = None,
     voice_mix: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(
             description="Instead of voice_id, up to 4 voices mixed into one, with weights of 1 to "
             "100: English_Graceful_Lady:70."
@@ -723,9 +744,9 @@ async def text_to_audio(
     format: Annotated[  # noqa: A002 - MiniMax's own name for it
         str | None, Field(description="mp3 (default), wav, flac, opus, pcm, pcmu_raw or pcmu_wav.")
     ] = None,
-    sample_rate: Annotated[int | None, Field(description="In Hz; 32000 when left out.")] = None,
-    bitrate: Annotated[int | None, Field(description="For mp3; 128000 when left out.")] = None,
-    channel: Annotated[int | None, Field(description="1 (default) or 2.")] = None,
+    sample_rate: Annotated[OptionalInt, Field(description="In Hz; 32000 when left out.")] = None,
+    bitrate: Annotated[OptionalInt, Field(description="For mp3; 128000 when left out.")] = None,
+    channel: Annotated[OptionalInt, Field(description="1 (default) or 2.")] = None,
     subtitles: Annotated[
         SubtitleLevel,
         Field(description="Also save an .srt file, by sentence (also: true) or by word."),

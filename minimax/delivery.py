@@ -11,7 +11,7 @@ from minimax.api import policies, retry
 from minimax.api.policies import Policy
 from minimax.api.signed_links import EXPIRED_LINK_STATUSES
 from minimax.clock import Clock
-from minimax.errors import InputError, MiniMaxError, RefusedError
+from minimax.errors import InputError, MiniMaxError, RefusedError, StorageError
 from minimax.files import media_types, outputs
 from minimax.files import saved as saved_files
 from minimax.files.outputs import SavedFile
@@ -180,8 +180,10 @@ def saving_failed_text(error: MiniMaxError | None, *, link: str | None = None) -
     """
     if error is None:
         return ""
-    way_out = f" {link} still leads to it for a while." if link else ""
-    return f" It could not be saved here: {error}{way_out} Making it anew is charged again."
+    works = "work" if link and link.endswith("s") else "works"
+    way_out = f" {link} still {works} for a while." if link else ""
+    what = "" if isinstance(error, StorageError) else " The download failed."
+    return f"{what} {error}{way_out} Making it again is charged again."
 
 
 def ignored_links_text(count: int) -> str:

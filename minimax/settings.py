@@ -61,6 +61,7 @@ _PLACEHOLDER: Final = re.compile(
 since it is shown."""
 _AROUND_KEY: Final = "\"'<>\u201c\u201d\u2018\u2019\u00ab\u00bb \u00a0"
 """What is copied along with a key: quotes of any kind, and a placeholder's brackets."""
+_RESTART: Final = "Then restart the host."
 SHORTEST_SECRET: Final = 16
 """Characters. MiniMax's keys are far longer; what is shorter (like `test`, for the sandbox) stands
 in innocent words as well, which must not be taken apart to hide it."""
@@ -244,7 +245,7 @@ def _api_host(text: str | None) -> str | None:
         raise SettingsError(
             "MINIMAX_API_HOST is not one of MiniMax's API hosts. Use https://api.minimax.io "
             "(global keys) or https://api.minimaxi.com (mainland keys). The key is sent to "
-            "MiniMax only, over https."
+            f"MiniMax only, over https. {_RESTART}"
         )
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
@@ -263,21 +264,23 @@ def _resource_mode(values: Mapping[str, str]) -> ResourceMode:
     modes: dict[str, ResourceMode] = {"local": "local", "url": "url"}
     mode = modes.get(values.get("MINIMAX_API_RESOURCE_MODE", "local").lower())
     if mode is None:
-        raise SettingsError("MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only).")
+        raise SettingsError(
+            f"MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only). {_RESTART}"
+        )
     return mode
 
 
 def _switch(name: str, values: Mapping[str, str], *, default: bool) -> bool:
     switch = {"on": True, "off": False, "": default}.get(values.get(name, "").lower())
     if switch is None:
-        raise SettingsError(f"{name} must be on or off.")
+        raise SettingsError(f"{name} must be on or off. {_RESTART}")
     return switch
 
 
 def _log_level(values: Mapping[str, str]) -> str:
     level = values.get("MINIMAX_LOG_LEVEL", "WARNING").upper()
     if level not in LOG_LEVELS:
-        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}.")
+        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}. {_RESTART}")
     return level
 
 
@@ -293,7 +296,7 @@ def _dollars(values: Mapping[str, str], name: str, default: float) -> float | No
         amount = -1.0
     if not 0 <= amount < MOST_USD:
         raise SettingsError(
-            f"{name} must be an amount in US dollars such as {default:g}, 0, or off."
+            f"{name} must be an amount in US dollars such as {default:g}, 0, or off. {_RESTART}"
         )
     return amount
 
@@ -307,7 +310,9 @@ def _absolute(name: str, text: str) -> Path:
     path = find_home() / text[2:] if text.startswith(("~/", "~\\")) else Path(text)
     path = find_home() if text == "~" else path
     if not path.is_absolute():
-        raise SettingsError(f"{name} must be an absolute folder, or one that begins with ~/.")
+        raise SettingsError(
+            f"{name} must be an absolute folder, or one that begins with ~/. {_RESTART}"
+        )
     return path
 
 

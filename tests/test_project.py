@@ -77,7 +77,7 @@ def test_the_version_stands_once() -> None:
 
 
 @in_a_checkout
-def test_the_top_level_is_the_customers_card_and_little_else() -> None:
+def test_the_top_level_holds_what_is_listed_here_and_nothing_else() -> None:
     top = {name.split("/")[0] for name in TRACKED if name}
     allowed = {"minimax_server.py", "pyproject.toml", "tests", "docs", ".env.example", "README.md"}
     allowed |= {"minimax", "packaging", "LICENSE", "CHANGELOG.md", ".ci", ".github", ".gitignore"}

@@ -67,6 +67,22 @@ def test_an_env_file_in_the_working_directory_is_not_read(tmp_path: Path) -> Non
     assert found.strip() != "http://127.0.0.1:1"
 
 
+@pytest.mark.parametrize("given", ["paste your key here", "<your key>", "<key>"])
+def test_a_placeholder_is_called_one(tmp_path: Path, given: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"MINIMAX_API_KEY": given})
+    assert "is still the placeholder" in str(caught.value)
+    assert "in the host's env block, or in the .env file" in str(caught.value)
+    assert "restart the host" in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["Bearer", "bearer", "BEARER"])
+def test_the_word_before_a_key_is_dropped(tmp_path: Path, word: str) -> None:
+    key = load(tmp_path, {"MINIMAX_API_KEY": f"{word} sk-api-x"}).api_key
+    assert key is not None
+    assert key.get_secret_value() == "sk-api-x"
+
+
 def test_the_key_is_not_shown_by_printing_the_settings(tmp_path: Path) -> None:
     settings = load(tmp_path, {"MINIMAX_API_KEY": "sk-api-canary"})
     assert "canary" not in repr(settings)
@@ -169,7 +185,7 @@ def test_a_host_that_is_odd_does_not_end_the_check_in_a_crash(
 def test_a_value_that_cannot_be_used_names_its_variable(
     tmp_path: Path, name: str, value: str
 ) -> None:
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(SettingsError, match=rf"{name}.*hen restart the host\."):
         load(tmp_path, {name: value})
 
 

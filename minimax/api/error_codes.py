@@ -29,6 +29,7 @@ SYSTEM_ERROR: Final = 1033
 INVALID_PARAMETER: Final = 2013
 VOICE_ID_TAKEN: Final = 2039
 KEY_UNKNOWN: Final = 2049
+NO_SUCH_VOICE: Final = 2054
 SAMPLE_UNUSABLE: Final = 20132
 """Codes that more than their text hangs on."""
 
@@ -151,7 +152,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _REJECTED,
             "Check MINIMAX_API_KEY: the whole key, without 'Bearer'.",
         ),
-        2054: Advice(
+        NO_SUCH_VOICE: Advice(
             "There is no such voice.",
             _REJECTED,
             "Check the voice_id. MiniMax deletes a cloned or designed voice that has not spoken "

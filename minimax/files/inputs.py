@@ -121,12 +121,13 @@ def open_input(source: Source, *, field: str, requirements: MediaRequirements) -
         InputError: It may not be used, or MiniMax would refuse it; the text says why.
     """
     if isinstance(source, DataUri):
-        file, name = _decode_data_uri(source.text, field, requirements), field
+        file, name, origin = _decode_data_uri(source.text, field, requirements), field, None
     elif isinstance(source, LocalFile):
-        file, name = _open_path(source.path, field), source.path.name
+        path = source.path
+        file, name, origin = _open_path(path, field), path.name, str(path)
     else:
         raise InputError(f"{field}: give the {requirements.noun} as a path, or as an https URL.")
-    return _check_or_close(file, name=name, field=field, requirements=requirements)
+    return _check_or_close(file, name=name, field=field, requirements=requirements, origin=origin)
 
 
 def open_media(
@@ -172,6 +173,7 @@ async def open_url(url: str, *, field: str, requirements: MediaRequirements) -> 
         name=name,
         field=field,
         requirements=requirements,
+        origin=name,
     )
 
 
@@ -258,8 +260,8 @@ def open_error(error: OSError, field: str) -> MiniMaxError:
     """Our error for a file that could not be opened."""
     if error.errno == errno.ENOENT:
         return InputError(
-            f"{field}: there is no such file on this computer. A file that was attached to the "
-            "chat does not lie here: ask the person where the file lies on this computer."
+            f"{field}: there is no such file on this computer. It was there a moment ago: ask the "
+            "person where it is now."
         )
     if error.errno == errno.EPERM and sys.platform == "darwin":
         return InputError(
@@ -272,10 +274,10 @@ def open_error(error: OSError, field: str) -> MiniMaxError:
 
 
 def _check_or_close(
-    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements
+    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements, origin: str | None
 ) -> Input:
     try:
-        return _check_opened(file, name=name, field=field, requirements=requirements)
+        return _check_opened(file, name=name, field=field, requirements=requirements, origin=origin)
     except OSError as error:  # what /proc and /dev call regular files may not be readable at all
         file.close()
         raise open_error(error, field) from None
@@ -285,16 +287,25 @@ def _check_or_close(
 
 
 def _check_opened(
-    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements
+    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements, origin: str | None
 ) -> Input:
     size = _size_of(file, field, requirements)
     check_size(size, field=field, requirements=requirements)
-    # Nothing is read where nothing is: files of /proc have no size and may wait for their content.
-    head = file.read(media_types.HEAD_BYTES) if size else b""
-    media_type = type_of(head or b"", field=field, requirements=requirements)
+    if not size:  # files of /proc look like that too, and reading them may block
+        raise InputError(
+            f"{field}: the file is empty. Is it still in the cloud (iCloud, OneDrive)? Open it "
+            "once, so that it is downloaded to this computer. Nothing was sent."
+        )
+    head = file.read(media_types.HEAD_BYTES) or b""
+    media_type = type_of(head, field=field, requirements=requirements, origin=origin)
     opened = Input(file, name=_upload_name(name, media_type), media_type=media_type, size=size)
     opened.seconds = check_content(
-        opened, size=size, media_type=media_type, field=field, requirements=requirements
+        opened,
+        size=size,
+        media_type=media_type,
+        field=field,
+        requirements=requirements,
+        origin=origin,
     )
     return opened
 

@@ -2,6 +2,7 @@
 
 from minimax.api.error_codes import advice_for
 from minimax.api.replies import StatusReply
+from minimax.jobs.earlier_sandbox import explain_forgotten
 from minimax.jobs.follower import JobFollower
 from minimax.jobs.job import Job, JobType
 from minimax.jobs.rhythm import FIRST_PAUSE_SECONDS
@@ -32,7 +33,9 @@ async def ask_or_wait(
     Raises:
         MiniMaxError: MiniMax could not be asked. The job is not affected.
     """
-    reply = await (wait_for_end(job, wait_seconds, report) if wait_seconds > 0 else job.refresh())
+    async with explain_forgotten(runtime, job.task_id):
+        asking = wait_for_end(job, wait_seconds, report) if wait_seconds > 0 else job.refresh()
+        reply = await asking
     if job.is_in_ledger and not reply.is_final:
         runtime.get_shared(JobFollower).follow(job.task_id, job.type)
     return reply

@@ -271,14 +271,16 @@ async def _begin_with_ours(
         record = beginning.record
         if beginning.decision is not Decision.HAND_OVER or record is None:
             return beginning
-        if await _can_be_handed_over(wanted, record):
+        if await _can_be_handed_over(runtime, wanted, record):
             return beginning
         await runtime.ledger.abandon(record.key)
         ignoring.append(record.key)
 
 
-async def _can_be_handed_over(wanted: PaidRequest, record: Record) -> bool:
+async def _can_be_handed_over(runtime: Runtime, wanted: PaidRequest, record: Record) -> bool:
     """Whether there is something to hand over, and it belongs to this account."""
+    if runtime.is_of_earlier_sandbox(record.created_at):
+        return False
     if record.result is not None and wanted.is_intact(record.result):
         return True
     if record.task_id is None and record.reply is None:

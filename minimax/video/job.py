@@ -9,6 +9,7 @@ from minimax.api.replies import StatusReply
 from minimax.delivery import find_saved_path
 from minimax.errors import RefusedError
 from minimax.jobs.asking import ask_or_wait, explain_failure, note_use
+from minimax.jobs.earlier_sandbox import explain_forgotten
 from minimax.jobs.follower import JobFollower
 from minimax.jobs.job import Job, Jobs
 from minimax.jobs.waiting import Report
@@ -119,7 +120,8 @@ async def get_job(runtime: Runtime, task_id: str) -> Job:
 async def _cancel(runtime: Runtime, job: Job) -> None:
     """Cancel it through the API that knows it, if it is queued at this very moment."""
     client = await runtime.client()
-    reply = await job.refresh()
+    async with explain_forgotten(runtime, job.task_id):
+        reply = await job.refresh()
     if not job.api or reply.is_final:
         raise RefusedError(
             f"The job {job.task_id} has ended, so there is nothing to cancel.",

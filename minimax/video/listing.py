@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from minimax.delivery import find_saved_path
+from minimax.jobs.earlier_sandbox import FORGOTTEN
 from minimax.jobs.job import JobType
 from minimax.ledger.records import Kind, Record, State
 from minimax.runtime import Runtime
@@ -44,7 +45,9 @@ async def list_jobs(
     """
     types = {job_type.kind: job_type for job_type in job_types}
     jobs = await runtime.ledger.newest(limit, kinds=list(types), status=status)
-    tasks = [_ledger_task(job, types[job.kind], await find_saved_path(job)) for job in jobs]
+    tasks = [
+        _ledger_task(runtime, job, types[job.kind], await find_saved_path(job)) for job in jobs
+    ]
     if remote:
         found = [_remote_task(one) for one in await _remote_jobs(runtime)]
         tasks += [task for task in found if status in (None, task["status"])]
@@ -89,11 +92,14 @@ async def describe_job(
     if job is None:
         return None
     [job_type] = [one for one in job_types if one.kind is job.kind]
-    return _ledger_task(job, job_type, await find_saved_path(job))
+    return _ledger_task(runtime, job, job_type, await find_saved_path(job))
 
 
-def _ledger_task(job: Record, job_type: JobType, path: Path | None) -> ListedTask:
+def _ledger_task(runtime: Runtime, job: Record, job_type: JobType, path: Path | None) -> ListedTask:
     status = _status_to_show(job)
+    next_step = job_type.next_step_in_list(job, status, path)
+    if path is None and runtime.is_of_earlier_sandbox(job.created_at):
+        next_step = FORGOTTEN
     return ListedTask(
         kind=job.kind.value,
         task_id=job.task_id,
@@ -104,7 +110,7 @@ def _ledger_task(job: Record, job_type: JobType, path: Path | None) -> ListedTas
         file_id=job.file_id,
         path=None if path is None else str(path),
         answered=job.received_at is not None,
-        next_step=job_type.next_step_in_list(job, status, path),
+        next_step=next_step,
     )
 
 

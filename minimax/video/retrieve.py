@@ -2,6 +2,7 @@
 
 from minimax.api.error_codes import INVALID_PARAMETER, UNKNOWN_ERROR
 from minimax.errors import InputError, RefusedError
+from minimax.jobs.earlier_sandbox import explain_forgotten
 from minimax.jobs.job import Job
 from minimax.jobs.kinds import refuse_id_of_other_kind
 from minimax.ledger.records import Kind
@@ -36,6 +37,24 @@ async def retrieve(
         MiniMaxError: MiniMax could not be asked, or the download failed.
     """
     checked = check_id(ident, "file_id")
+    async with explain_forgotten(runtime, checked):
+        return await _retrieve(
+            runtime,
+            checked,
+            output_directory=output_directory,
+            within_seconds=within_seconds,
+            report=report,
+        )
+
+
+async def _retrieve(
+    runtime: Runtime,
+    checked: str,
+    *,
+    output_directory: str | None,
+    within_seconds: float | None,
+    report: Report | None,
+) -> VideoFile:
     started = runtime.clock.now()
 
     async def download(file_id: str) -> VideoFile:

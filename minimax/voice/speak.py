@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from minimax import delivery
-from minimax.api.error_codes import name_known_models
+from minimax.api.error_codes import NO_SUCH_VOICE, name_known_models
 from minimax.api.json_body import drop_none
 from minimax.api.replies import SpeechReply
 from minimax.catalog import DEFAULT_VOICE, SPEECH_PRICES_USD_PER_MILLION
@@ -136,9 +136,22 @@ async def _send(runtime: Runtime, request: SpeechRequest) -> SpeechReply:
     try:
         reply = await client.speak(_body(request))
     except RefusedError as refusal:
+        if refusal.code == NO_SUCH_VOICE and runtime.settings.sandbox:
+            raise _forgotten_voice_error(refusal) from None
         raise name_known_models(refusal, request.model, SPEECH_PRICES_USD_PER_MILLION) from None
     runtime.get_shared(KnownVoices).note_speech(request.voice_ids)
     return reply
+
+
+def _forgotten_voice_error(refusal: RefusedError) -> RefusedError:
+    error = RefusedError.after(
+        refusal,
+        "The sandbox has no such voice. It forgets cloned and designed voices when the server "
+        "ends: if this one is of an earlier run, make it again, which costs nothing. list_voices "
+        "names those that it has.",
+    )
+    error.after_unknown = refusal.after_unknown
+    return error
 
 
 def _without_audio(reply: dict[str, Any]) -> dict[str, Any]:

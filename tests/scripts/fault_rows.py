@@ -809,9 +809,9 @@ ROWS: Final = (
             Edit(
                 INPUTS,
                 "    return _check_or_close("
-                "file, name=name, field=field, requirements=requirements)\n",
+                "file, name=name, field=field, requirements=requirements, origin=origin)\n",
                 "    opened = _check_or_close("
-                "file, name=name, field=field, requirements=requirements)\n"
+                "file, name=name, field=field, requirements=requirements, origin=origin)\n"
                 "    opened.path = source.path\n"
                 "    return opened\n",
             ),
