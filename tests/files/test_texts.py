@@ -15,9 +15,7 @@ LIMIT = 100
 
 
 def read(given: str, settings: Settings) -> tuple[str, str, bytes]:
-    file = read_text_file(
-        given, field="text_file", settings=settings, fewer_characters_than=LIMIT
-    )
+    file = read_text_file(given, field="text_file", settings=settings, fewer_characters_than=LIMIT)
     with file.as_input() as opened:
         return file.text, opened.name, b"".join(opened.chunks())
 

@@ -77,7 +77,13 @@ async def host(
 
 def count_paid(sandbox: Sandbox) -> int:
     paid = (
-        *("/v1/video_generation", "/v1/t2a_v2", "/v1/t2a_async_v2", "/v1/image_generation", "/v1/voice_design"),
+        *(
+            "/v1/video_generation",
+            "/v1/t2a_v2",
+            "/v1/t2a_async_v2",
+            "/v1/image_generation",
+            "/v1/voice_design",
+        ),
         "/v2/video_regeneration",
         "/v1/speech_to_text",
     )
