@@ -1,7 +1,8 @@
 """Servers that follow jobs in simulated time, on a sandbox that lives in the same time."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from minimax import runtime
 from minimax.jobs.follower import JobFollower
 from minimax.ledger.base import Ledger
 from minimax.ledger.records import Record
-from minimax.ledger.sqlite import SqliteLedger
+from minimax.ledger.sqlite import FILE_NAME, SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
@@ -75,6 +76,15 @@ class Server:
                 return path
             await self._world.time.sleep(0.5)
         raise AssertionError("the result was not saved")
+
+    async def age(self, seconds: float) -> None:
+        """Let all jobs of the ledger be that old."""
+        file = self._world.settings.state_dir / FILE_NAME
+        with closing(sqlite3.connect(file)) as db, db:
+            db.execute(
+                "UPDATE jobs SET created_at = created_at - ?, boot_seconds = boot_seconds - ?",
+                (seconds, seconds),
+            )
 
     async def kill(self) -> None:
         """It does nothing any more, and nothing of it is put in order."""
