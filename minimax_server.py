@@ -79,7 +79,9 @@ from minimax.tool_results import (
     DeletedVoice,
     DesignedVoice,
     GeneratedImages,
+    LongAudioStatus,
     Speech,
+    SubmittedSpeech,
     SubmittedVideo,
     TaskList,
     Transcript,
@@ -90,6 +92,7 @@ from minimax.tool_results import (
 from minimax.video.request import VideoRequest
 
 if TYPE_CHECKING:
+    from minimax.jobs.job import JobType
     from minimax.spending.consent import Quote
 
 __all__ = [
@@ -99,8 +102,10 @@ __all__ = [
     "generate_video",
     "list_video_tasks",
     "list_voices",
+    "long_text_to_audio",
     "main",
     "make_server",
+    "query_long_audio",
     "query_video_generation",
     "retrieve_video_file",
     "text_to_audio",
@@ -201,9 +206,16 @@ async def _take_up_jobs(running: Runtime) -> None:
     with runtime.use(running), suppress(SettingsError):  # the call itself tells what is wrong
         if running.settings.auto_save:
             from minimax.jobs.follower import JobFollower
-            from minimax.video.job import VIDEO_JOBS
 
-            await running.get_shared(JobFollower).take_up(VIDEO_JOBS)
+            await running.get_shared(JobFollower).take_up(*_job_types())
+
+
+def _job_types() -> "Sequence[JobType]":
+    """What is bought as a job: followed, saved by itself and listed."""
+    from minimax.video.job import VIDEO_JOBS
+    from minimax.voice.long_speech_job import LONG_SPEECH_JOBS
+
+    return VIDEO_JOBS, LONG_SPEECH_JOBS
 
 
 toolbox = Toolbox(
@@ -254,6 +266,15 @@ async def _quote_speech(running: Runtime, arguments: Arguments) -> "Quote | None
 
     request = speak.SpeechRequest(**_pick(arguments, speak.SpeechRequest))
     return await speak.quote(running, request)
+
+
+async def _quote_long_speech(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.voice import long_speech
+
+    if arguments["dry_run"]:
+        return None
+    request = long_speech.LongSpeechRequest(**_pick(arguments, long_speech.LongSpeechRequest))
+    return await long_speech.quote(running, request)
 
 
 async def _quote_design(running: Runtime, arguments: Arguments) -> "Quote | None":
@@ -367,7 +388,7 @@ async def voice_clone(
         ),
     ] = False,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> ClonedVoice:
@@ -407,8 +428,8 @@ async def generate_video(
     prompt: Annotated[
         str | None,
         Field(
-            description="What happens, up to 2,000 characters. Camera commands like [Push in] or "
-            "[Pan left] may stand in it."
+            description="What happens, up to 2,000 characters; camera commands like [Push in] may "
+            "stand in it."
         ),
     ] = None,
     first_frame: Annotated[
@@ -448,7 +469,7 @@ async def generate_video(
         list[str] | None,
         Field(
             description="MiniMax-H3: up to 3 videos of 2 to 15 s, 15 s together, mp4 or mov up to "
-            "50 MB: paths, https URLs or data: URIs; each second is charged."
+            "50 MB; each second is charged."
         ),
     ] = None,
     reference_audios: Annotated[
@@ -471,8 +492,8 @@ async def generate_video(
     allow_second_charge: Annotated[
         bool,
         Field(
-            description="True only after the person agreed in this chat that an earlier attempt "
-            "which ended in doubt may be paid for twice."
+            description="True only if the person agreed in this chat that an attempt in doubt may "
+            "be paid for twice."
         ),
     ] = False,
     dry_run: Annotated[
@@ -482,7 +503,6 @@ async def generate_video(
 ) -> SubmittedVideo:
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
-    Makes a video from a prompt, from a first frame, from a first and a last frame, or of a subject.
     Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
     reference_videos or many images; dry_run tells. It takes minutes, is followed by this server and
     saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or later. Call
@@ -521,7 +541,7 @@ async def upscale_video(
     task_id: Annotated[Id, Field(description="Of a completed MiniMax-H3 video in 768P.")],
     *,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     dry_run: Annotated[
         bool, Field(description="True: check everything, estimate the cost, buy nothing.")
@@ -553,7 +573,7 @@ async def query_video_generation(
         Field(
             ge=0,
             le=LONGEST_WAIT_SECONDS,
-            description="0: ask once. 45: wait that long for the end; best.",
+            description="45: wait that long for the end; best.",
         ),
     ] = 0,
     ctx: Context[Any, Any] | None = None,
@@ -562,9 +582,8 @@ async def query_video_generation(
 
     status is queued, processing, completed (path: where the video was saved by itself; without one,
     give file_id to retrieve_video_file) or failed (the reason is in error). With wait_seconds=45
-    the call returns when the job ends or after 45 seconds, whichever is first; still processing is
-    normal, so call again. An error of this call means that MiniMax could not be asked: the job
-    itself is not affected.
+    it returns when the job ends, or after 45 seconds; still processing is normal: call again. An
+    error of this call means that MiniMax could not be asked: the job itself is not affected.
     """
     from minimax.video import job
 
@@ -580,16 +599,15 @@ async def retrieve_video_file(
         Id, Field(description="From query_video_generation; the job's task_id works as well.")
     ],
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> VideoFile:
     """Save a finished video on this computer and tell its path; free, and repeatable.
 
-    Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax). Never overwrites; a
-    video that is there already is not downloaded again. A long download goes on by itself
-    (downloading): call again with the same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives
-    a link that works for about an hour.
+    Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax); overwrites nothing, and
+    downloads nothing twice. A long download goes on by itself (downloading): call again with the
+    same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link for about an hour.
     """
     from minimax.video import retrieve
 
@@ -603,7 +621,7 @@ async def retrieve_video_file(
     )
 
 
-@toolbox.tool(title="List video jobs", annotations=READ_ONLY)
+@toolbox.tool(title="List paid jobs", annotations=READ_ONLY)
 async def list_video_tasks(
     limit: Annotated[int, Field(ge=1, le=100, description="How many, newest first.")] = 20,
     status: Annotated[
@@ -615,7 +633,7 @@ async def list_video_tasks(
         bool, Field(description="True: also MiniMax-H3 jobs of 7 days bought from elsewhere.")
     ] = False,
 ) -> TaskList:
-    """List the video jobs bought from this computer, newest first; free.
+    """List the videos and long speeches bought from this computer, newest first; free.
 
     Finds yesterday's video in a new chat: task_id, status as last seen, prompt, file_id and the
     saved path. A job with status unknown was sent and never answered; it may have been charged.
@@ -623,7 +641,7 @@ async def list_video_tasks(
     from minimax.video import listing
 
     return await listing.list_jobs(
-        await runtime.current(), limit=limit, status=status, remote=remote
+        await runtime.current(), _job_types(), limit=limit, status=status, remote=remote
     )
 
 
@@ -633,8 +651,8 @@ async def cancel_video_generation(
 ) -> CancelledJob:
     """Cancel a MiniMax-H3 job that is still queued; nothing is charged then.
 
-    Running and finished jobs and Hailuo jobs cannot be cancelled: the call is refused and says
-    what can be done. Only when the person asked for it.
+    Others cannot be cancelled: the call is refused and says what can be done. Only when the person
+    asked for it.
     """
     from minimax.video import job
 
@@ -669,8 +687,7 @@ async def text_to_audio(
     emotion: Annotated[
         str | None,
         Field(
-            description=f"{', '.join(EMOTIONS)}; the last two only with speech-2.6. Left out: the "
-            "model decides, which is best."
+            description=f"{', '.join(EMOTIONS)}; the last two only with speech-2.6. Best left out."
         ),
     ] = None,
     language_boost: Annotated[
@@ -714,10 +731,10 @@ async def text_to_audio(
         Field(description="Also save an .srt file, by sentence (also: true) or by word."),
     ] = "",
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> Speech:
@@ -759,6 +776,102 @@ async def text_to_audio(
     )
 
 
+@toolbox.tool(title="Speak a long text", annotations=PAID, **_asking(_quote_long_speech))
+async def long_text_to_audio(
+    text: Annotated[str | None, Field(description="Up to 50,000 characters.")] = None,
+    voice_id: Annotated[str | None, Field(description="As in text_to_audio.")] = None,
+    model: Annotated[str | None, Field(description="Likewise.")] = None,
+    *,
+    text_file: Annotated[
+        str | None,
+        Field(description="Instead of text: path of a .txt (UTF-8), under 1,000,000 characters."),
+    ] = None,
+    speed: Annotated[float | None, Field(description="0.5 to 2.")] = None,
+    vol: Annotated[float | None, Field(description="Over 0 to 10.")] = None,
+    pitch: Annotated[int | None, Field(description="-12 to 12.")] = None,
+    emotion: Annotated[str | None, Field(description="Likewise.")] = None,
+    language_boost: Annotated[str | None, Field(description="Likewise.")] = None,
+    pronunciation: Annotated[list[str] | None, Field(description="Likewise.")] = None,
+    english_normalization: Annotated[
+        bool | None, Field(description="True: read English numbers better.")
+    ] = None,
+    effect: Annotated[str | None, Field(description="Likewise.")] = None,
+    intensity: Annotated[int | None, Field(description="-100 to 100.")] = None,
+    timbre: Annotated[int | None, Field(description="-100 to 100.")] = None,
+    modify_pitch: Annotated[int | None, Field(description="-100 to 100.")] = None,
+    format: Annotated[  # noqa: A002 - MiniMax's own name for it
+        str | None, Field(description="Likewise.")
+    ] = None,
+    sample_rate: Annotated[int | None, Field(description="Likewise; opus has others.")] = None,
+    bitrate: Annotated[int | None, Field(description="For mp3.")] = None,
+    channel: Annotated[int | None, Field(description="1 or 2 (default).")] = None,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only if the person agreed to a second charge.")
+    ] = False,
+    dry_run: Annotated[
+        bool, Field(description="True: check, estimate the cost, buy nothing.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
+) -> SubmittedSpeech:
+    """Start a paid job that says a long text, like a chapter; costs and options as text_to_audio.
+
+    Returns its task_id; go on with query_long_audio. Sound and subtitles are saved by themselves. A
+    job whose answer was lost is handed over by the next identical call (reused).
+    """
+    from minimax.voice import long_speech
+
+    request = long_speech.LongSpeechRequest(
+        text=text,
+        text_file=text_file,
+        voice_id=voice_id,
+        model=model or DEFAULT_SPEECH_MODEL,
+        speed=speed,
+        vol=vol,
+        pitch=pitch,
+        emotion=emotion,
+        language_boost=language_boost,
+        pronunciation=pronunciation or (),
+        english_normalization=english_normalization,
+        effect=effect,
+        intensity=intensity,
+        timbre=timbre,
+        modify_pitch=modify_pitch,
+        format=format or "mp3",
+        sample_rate=sample_rate,
+        bitrate=bitrate,
+        channel=channel,
+    )
+    return await long_speech.speak_long(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        dry_run=dry_run,
+        within_seconds=_answer_within(ctx),
+    )
+
+
+@toolbox.tool(title="Follow a long speech", annotations=READ_ONLY)
+async def query_long_audio(
+    task_id: Annotated[Id, Field(description="From long_text_to_audio.")],
+    wait_seconds: Annotated[
+        float,
+        Field(ge=0, le=LONGEST_WAIT_SECONDS, description="45: wait that long for the end; best."),
+    ] = 0,
+    ctx: Context[Any, Any] | None = None,
+) -> LongAudioStatus:
+    """Tell how a long speech stands; free. Like query_video_generation: call it again and again.
+
+    completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is a link.
+    error says why it failed or could not be saved. MiniMax keeps it for about nine hours.
+    """
+    from minimax.voice import long_speech_job
+
+    report = None if ctx is None else partial(_report, ctx, wait_seconds)
+    return await long_speech_job.query(
+        await runtime.current(), task_id, wait_seconds=wait_seconds, report=report
+    )
+
+
 @toolbox.tool(title="List voices", annotations=READ_ONLY)
 async def list_voices(
     voice_type: Annotated[
@@ -770,7 +883,7 @@ async def list_voices(
     ] = None,
     limit: Annotated[
         int,
-        Field(ge=1, le=500, description="How many at most; in a long list descriptions are short."),
+        Field(ge=1, le=500, description="How many at most."),
     ] = 20,
 ) -> VoiceList:
     """List the voices that can speak, own ones first; free.
@@ -796,10 +909,10 @@ async def voice_design(
     ] = None,
     *,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> DesignedVoice:
@@ -842,7 +955,7 @@ async def transcribe_audio(
         bool, Field(description="False: the text alone, without times and speakers.")
     ] = True,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> Transcript:
@@ -896,10 +1009,7 @@ async def text_to_image(
     prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
     aspect_ratio: Annotated[
         str | None,
-        Field(
-            description="1:1 (default), 16:9, 4:3, 3:2, 2:3, 3:4, 9:16 or 21:9. For video frames "
-            "take 16:9 or 9:16."
-        ),
+        Field(description="1:1 (default), 16:9, 4:3, 3:2, 2:3, 3:4, 9:16 or 21:9."),
     ] = None,
     n: Annotated[int, Field(ge=IMAGES.least, le=IMAGES.most, description="How many.")] = 1,
     *,
@@ -915,10 +1025,10 @@ async def text_to_image(
         bool | None, Field(description="True: let MiniMax embellish the prompt.")
     ] = None,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> GeneratedImages:
@@ -1090,22 +1200,22 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
         """Video and speech models with durations, resolutions and list prices."""
         return json.dumps(price_list(), indent=1)
 
-    @server.resource(TASKS_URI, title="Paid video jobs", mime_type="application/json")
+    @server.resource(TASKS_URI, title="Paid jobs", mime_type="application/json")
     async def tasks() -> str:
-        """The video jobs bought from this computer, newest first."""
+        """The video and long speech jobs bought from this computer, newest first."""
         from minimax.video import listing
 
-        found = await listing.list_jobs(await runtime.current(), limit=MOST_TASKS_SHOWN)
+        found = await listing.list_jobs(
+            await runtime.current(), _job_types(), limit=MOST_TASKS_SHOWN
+        )
         return json.dumps(found["tasks"], indent=1, ensure_ascii=False)
 
-    @server.resource(
-        f"{TASKS_URI}/{{task_id}}", title="A paid video job", mime_type="application/json"
-    )
+    @server.resource(f"{TASKS_URI}/{{task_id}}", title="A paid job", mime_type="application/json")
     async def task(task_id: str) -> str:
         """How one job stands; subscribers are told when that changes, and when it is saved."""
         from minimax.video import listing
 
-        found = await listing.describe_job(await runtime.current(), task_id)
+        found = await listing.describe_job(await runtime.current(), _job_types(), task_id)
         if found is None:
             raise ResourceError("This job was not bought from this computer.")
         return json.dumps(found, indent=1, ensure_ascii=False)

@@ -214,6 +214,16 @@ class MiniMaxClient:
         endpoint = Endpoint("POST", "/v1/t2a_v2", policies.MAKE, most_bytes=SOUND_ANSWER_BYTES)
         return await self._request(endpoint, SpeechReply, json=body)
 
+    async def submit_long_speech(self, body: Mapping[str, Any]) -> str:
+        """Submit a paid job that speaks a long text, on a fresh connection; its task id."""
+        return await self._submit("/v1/t2a_async_v2", body)
+
+    async def query_long_speech(self, task_id: str) -> StatusReply:
+        """Ask once how such a job stands; the file has an id before the job has ended."""
+        path = "/v1/query/t2a_async_query_v2"
+        endpoint = Endpoint("GET", path, policies.STATUS, status_in_reply=True)
+        return await self._request(endpoint, StatusReply, params={"task_id": task_id})
+
     async def design_voice(self, body: Mapping[str, Any]) -> DesignReply:
         """Make a voice from a description; its preview is billed."""
         endpoint = Endpoint(
@@ -300,7 +310,9 @@ class MiniMaxClient:
         return (await self._request(endpoint, CancelReply)).done
 
     @asynccontextmanager
-    async def download(self, link: str) -> AsyncIterator[Download]:
+    async def download(
+        self, link: str, *, most_bytes: int | None = None
+    ) -> AsyncIterator[Download]:
         """Stream a signed link, without the key, without decompression, within its size.
 
         Its name is looked up once; the connection goes to an address that was judged.
@@ -314,8 +326,9 @@ class MiniMaxClient:
         target = parse_link(link, api_host=self._host)
         response = await self._open_download(target)
         try:
-            check_download(response)
-            yield Download(content_length(response), stream_raw(response, host=target.host))
+            check_download(response, most_bytes=most_bytes)
+            chunks = stream_raw(response, host=target.host, most_bytes=most_bytes)
+            yield Download(content_length(response), chunks)
         finally:
             await response.aclose()
 

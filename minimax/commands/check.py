@@ -136,7 +136,7 @@ def _ledger(settings: Settings) -> Finding:
 async def _read_ledger(settings: Settings) -> tuple[int, str | None]:
     ledger = SqliteLedger(settings.state_dir)
     try:
-        jobs = await ledger.newest(MOST_COUNTED, kinds=[Kind.VIDEO])
+        jobs = await ledger.newest(MOST_COUNTED, kinds=[Kind.VIDEO, Kind.LONG_SPEECH])
         return len(jobs), await ledger.read_trouble()
     finally:
         await ledger.aclose()

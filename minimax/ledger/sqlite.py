@@ -499,12 +499,16 @@ class SqliteLedger:
         return await self._run(self._count_open_jobs, begin="BEGIN")
 
     def _count_open_jobs(self, db: sqlite3.Connection) -> int:
-        [count] = db.execute(
-            "SELECT COUNT(*) FROM jobs WHERE status IN ('queued', 'processing')"
+        wall = self._clock.wall()
+        rows = db.execute(
+            "SELECT kind, created_at FROM jobs WHERE status IN ('queued', 'processing')"
             " AND final_reply IS NULL AND created_at > ?",
-            (self._clock.wall() - KEPT_SECONDS[Kind.VIDEO],),
-        ).fetchone()
-        return int(count)
+            (wall - max(KEPT_SECONDS.values()),),
+        )
+        return sum(
+            wall - row["created_at"] < KEPT_SECONDS[Kind(row["kind"] or Kind.VIDEO.value)]
+            for row in rows
+        )
 
     # --- money ---------------------------------------------------------------------------------
 

@@ -152,8 +152,7 @@ class _StrictTool(Tool):
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
         self.parameters = _portable(model.model_json_schema(by_alias=True))
-        results = self.fn_metadata.output_schema or {}
-        self.fn_metadata.output_schema = _shorten_nullable(_portable(results))
+        self.fn_metadata.output_schema = _shorten_results(self.fn_metadata.output_schema or {})
 
     def ask_before(self, ask: Ask, hear: Hear, answer_seconds: float) -> None:
         names = list(self.fn_metadata.arg_model.model_fields)
@@ -294,6 +293,15 @@ def _portable(schema: dict[str, Any]) -> dict[str, Any]:
         if field.get("default", ...) is None:
             del field["default"]
     return schema
+
+
+def _shorten_results(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a result without what says nothing more than its tool does."""
+    schema.pop("description", None)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        _portable(part)
+    shorter: dict[str, Any] = _shorten_nullable(schema)
+    return shorter
 
 
 def _shorten_nullable(schema: Any) -> Any:

@@ -376,6 +376,6 @@ def _log_late_acceptance(task: "asyncio.Task[Obtained]") -> None:
         accepted, _ = task.result()
         log.warning(
             "A paid request was accepted after its caller had gone: task_id %s. The next "
-            "identical call gets it; list_video_tasks shows videos.",
+            "identical call gets it; list_video_tasks shows jobs.",
             accepted.task_id,
         )

@@ -3,6 +3,8 @@
 from minimax.api.error_codes import INVALID_PARAMETER, UNKNOWN_ERROR
 from minimax.errors import InputError, RefusedError
 from minimax.jobs.job import Job
+from minimax.jobs.kinds import refuse_id_of_other_kind
+from minimax.ledger.records import Kind
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import remaining_seconds
 from minimax.tool_results import JobStatus, VideoFile
@@ -29,7 +31,7 @@ async def retrieve(
     such a file, and if there is none for such a job.
 
     Raises:
-        InputError: `ident` cannot be an id, or its job has no video yet.
+        InputError: `ident` cannot be an id, is one of a long speech, or its job has no video yet.
         RefusedError: MiniMax knows neither such a file nor such a job.
         MiniMaxError: MiniMax could not be asked, or the download failed.
     """
@@ -45,6 +47,7 @@ async def retrieve(
             report=report,
         )
 
+    await refuse_id_of_other_kind(runtime, checked, field="file_id", kind=Kind.VIDEO)
     known = await _find_known_file(runtime, checked)
     if known is not None:
         return await download(known)

@@ -16,12 +16,14 @@ from minimax.ledger.sqlite import SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
-from minimax.tool_results import VideoStatus
+from minimax.tool_results import LongAudioStatus, VideoStatus
 from minimax.video.job import VIDEO_JOBS
+from minimax.voice.long_speech_job import LONG_SPEECH_JOBS
 from tests.support.killable import SimulatedOwner
 from tests.support.simulated_time import Jitter, SimulatedSandboxClock, SimulatedTime
 
 QUERY = "/v1/query/video_generation"
+QUERY_SPEECH = "/v1/query/t2a_async_query_v2"
 
 
 class Server:
@@ -47,8 +49,17 @@ class Server:
         with runtime.use(self.running):
             return await minimax_server.query_video_generation(task_id, wait_seconds=wait_seconds)
 
+    async def speak(self, text: str = "Once upon a time.", **arguments: Any) -> str:
+        with runtime.use(self.running):
+            speech = await minimax_server.long_text_to_audio(text, **arguments)
+        return str(speech["task_id"])
+
+    async def query_speech(self, task_id: str, wait_seconds: float = 45) -> LongAudioStatus:
+        with runtime.use(self.running):
+            return await minimax_server.query_long_audio(task_id, wait_seconds=wait_seconds)
+
     async def take_up(self) -> None:
-        await self.running.get_shared(JobFollower).take_up(VIDEO_JOBS)
+        await self.running.get_shared(JobFollower).take_up(VIDEO_JOBS, LONG_SPEECH_JOBS)
 
     async def row(self, task_id: str) -> Record:
         found = await self.running.ledger.by_task(task_id)
@@ -56,14 +67,14 @@ class Server:
         return found
 
     async def until_saved(self, task_id: str, *, within_seconds: float = 1000) -> str:
-        """Let time pass until the video is saved."""
+        """Let time pass until the result is saved."""
         end = self._world.time.now + within_seconds
         while self._world.time.now < end:
             path = (await self.row(task_id)).path
             if path is not None:
                 return path
             await self._world.time.sleep(0.5)
-        raise AssertionError("the video was not saved")
+        raise AssertionError("the result was not saved")
 
     async def kill(self) -> None:
         """It does nothing any more, and nothing of it is put in order."""
@@ -88,7 +99,7 @@ class World:
 
     @property
     def asks(self) -> int:
-        return self.sandbox.count(f"GET {QUERY}")
+        return self.sandbox.count(f"GET {QUERY}") + self.sandbox.count(f"GET {QUERY_SPEECH}")
 
     @property
     def downloads(self) -> int:
