@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -22,6 +23,7 @@ from tests.clients.packages import (
 )
 from tests.commands.configurations import CODEX, GEMINI
 from tests.support.host import ROOT
+from tests.support.markdown import HOST_PAGES, blocks
 
 pytestmark = pytest.mark.clients
 
@@ -54,21 +56,65 @@ def ask(host: Sequence[str], *arguments: str, home: Path) -> subprocess.Complete
     return ran([*host, *arguments], cwd=home, env=env, limit_seconds=LIMIT_SECONDS)
 
 
+def find_claude_code() -> list[str]:
+    box = npm_package(*CLAUDE_CODE)
+    programs = list(box.glob("node_modules/@anthropic-ai/claude-code-*/claude*"))
+    if not programs:
+        raise Unavailable("Claude Code has no program for this machine")
+    return [str(programs[0])]
+
+
+PROGRAMS = {
+    "claude": ("claude-code", find_claude_code),
+    "codex": ("codex", lambda: npm_program(npm_package(*CODEX_CLI), CODEX_CLI[0], "codex")),
+    "gemini": ("gemini", lambda: npm_program(npm_package(*GEMINI_CLI), GEMINI_CLI[0], "gemini")),
+}
+"""By the word that a line of a document begins with: the host, and how its program is got."""
+LINES = [
+    line
+    for block in blocks("sh", documents=HOST_PAGES)
+    for line in block.text.splitlines()
+    if line.split()[0] in PROGRAMS
+]
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: " ".join(line.split()[:4]))
+def test_a_command_of_a_page_is_one_that_the_host_knows(
+    line: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word, *arguments = shlex.split(line)
+    host_id, find_program = PROGRAMS[word]
+    with skipped_if_it_cannot_be_had():
+        program = find_program()
+    monkeypatch.setenv("PATH", str(Path(program[0]).parent), prepend=os.pathsep)
+    if "add" not in arguments:
+        install(host_id, "--sandbox")
+    done = ask(program, *arguments, home=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "add" in arguments or "remove" in arguments:
+        left = [path.read_text(encoding="utf-8") for path in home.rglob("*") if path.is_file()]
+        configurations = [text for text in left if "minimax_server.py" in text]
+        assert bool(configurations) is ("add" in arguments)
+    if "--env" in arguments:
+        server = json.loads((home / ".claude.json").read_text("utf-8"))["mcpServers"]["minimax"]
+        assert set(server["env"]) == {"MINIMAX_API_KEY"}
+
+
+def test_every_host_that_can_be_had_is_named_on_a_page() -> None:
+    assert {line.split()[0] for line in LINES} == set(PROGRAMS)
+
+
 def test_claude_code_starts_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with skipped_if_it_cannot_be_had():
-        box = npm_package(*CLAUDE_CODE)
-        programs = list(box.glob("node_modules/@anthropic-ai/claude-code-*/claude*"))
-        if not programs:
-            raise Unavailable("Claude Code has no program for this machine")
-    claude = programs[0]
-    monkeypatch.setenv("PATH", str(claude.parent), prepend=os.pathsep)
+        claude = find_claude_code()
+    monkeypatch.setenv("PATH", str(Path(claude[0]).parent), prepend=os.pathsep)
     install("claude-code", "--sandbox")
-    listed = ask([str(claude)], "mcp", "list", home=home)
+    listed = ask(claude, "mcp", "list", home=home)
     assert "minimax: " in listed.stdout, listed.stderr
     assert "Connected" in listed.stdout
     assert minimax_server.main(["install", "claude-code"]) != 0
     install("--remove", "claude-code")
-    assert "minimax" not in ask([str(claude)], "mcp", "list", home=home).stdout
+    assert "minimax" not in ask(claude, "mcp", "list", home=home).stdout
 
 
 def test_codex_reads_the_table_and_keeps_it_apart_from_its_own_changes(home: Path) -> None:
