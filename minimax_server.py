@@ -418,7 +418,7 @@ async def voice_clone(
     Cloning is free at first: MiniMax charges for the clone (list price $1.50) when the voice first
     speaks, and deletes it after 7 days if it never does. A preview_text is billed at once.
     Only for voices that the person may use. The recording is checked here before it is uploaded;
-    a file that was attached to the chat is not on this computer: ask where it lies.
+    a file that was attached to the chat is not on this computer: ask where it is.
     """
     from minimax.voice import clone
 
@@ -449,8 +449,8 @@ async def generate_video(
     prompt: Annotated[
         str | None,
         Field(
-            description="What happens, up to 2,000 characters; camera commands like [Push in] may "
-            "stand in it."
+            description="What happens, up to 2,000 characters. Camera commands like [Push in] or "
+            "[Pan left] are allowed."
         ),
     ] = None,
     first_frame: Annotated[
@@ -525,11 +525,12 @@ async def generate_video(
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
     Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
-    reference_videos or many images; dry_run tells. It takes minutes, is followed by this server and
-    saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or later. Call
-    this once per video; each accepted call is a video of its own. When it fails with "may have
-    accepted and charged", tell the person and do not call it again by yourself. A job whose answer
-    was lost is handed over by the next identical call (reused) instead of being bought twice.
+    reference_videos or many images; dry_run gives the price. It takes minutes, is followed by this
+    server and saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or
+    later. Call this once per video; each accepted call is a video of its own. When it fails with
+    "may have accepted and charged", tell the person and do not call it again by yourself. A job
+    whose answer was lost is handed over by the next identical call (reused) instead of being bought
+    twice.
     """
     from minimax.video import submit
 
@@ -624,7 +625,7 @@ async def retrieve_video_file(
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> VideoFile:
-    """Save a finished video on this computer and tell its path; free, and repeatable.
+    """Save a finished video on this computer and give its path; free, and repeatable.
 
     Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax); overwrites nothing, and
     downloads nothing twice. A long download goes on by itself (downloading): call again with the
@@ -1389,7 +1390,7 @@ class _HostWatcher:
 
 
 def _load_settings(*, sandboxed: bool) -> Callable[[], Settings]:
-    """Settings as they are now; one that cannot be used is told by every call, not by a crash."""
+    """Settings as they are now; one that cannot be used is an error of every call, not a crash."""
     try:
         settings = Settings.from_env(sandbox=sandboxed)
     except SettingsError as error:

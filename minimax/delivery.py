@@ -236,7 +236,7 @@ async def save_link(
     folder: Path,
     raw_type: str | None = None,
 ) -> SavedFile:
-    """Save what a link delivers; the link cannot be minted anew.
+    """Save what a link delivers; the link cannot be requested again.
 
     Raises:
         StorageError: The disk would not take it, or it is not what was expected.

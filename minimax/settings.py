@@ -186,7 +186,7 @@ def _merge_env(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
 
 
 def read_env_file(env_file: Path = ENV_FILE) -> dict[str, str]:
-    """What stands in a `.env` file; nothing where there is none.
+    """The values of a `.env` file; none where there is none.
 
     Raises:
         SettingsError: It cannot be read.
@@ -351,7 +351,7 @@ def _no_home_error() -> SettingsError:
 
 
 def _state_dir(values: Mapping[str, str], api_host: str | None, *, sandbox: bool) -> Path:
-    """The ledger's folder; jobs of a sandbox, built in or alone, never stand among real ones."""
+    """The ledger's folder; jobs of a sandbox, built in or alone, are never among real ones."""
     given = _folder("MINIMAX_MCP_STATE_DIR", values)
     alone = given is None and api_host is not None and is_loopback(urlsplit(api_host).hostname)
     folder = given or _default_state_dir()

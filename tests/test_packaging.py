@@ -90,7 +90,7 @@ STRAYS = (
     "dist/old.whl",
     "sub/minimax/x.py",
 )
-"""What may lie about in somebody's folder."""
+"""What may be left in somebody's folder."""
 
 
 def plant_strays(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The project's own facts: versions, bounds, what stands at the top, what is never committed."""
+"""The project's own facts: versions, bounds, what is at the top, what is never committed."""
 
 import os
 import re

@@ -72,7 +72,7 @@ def test_a_placeholder_is_called_one(tmp_path: Path, given: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, {"MINIMAX_API_KEY": given})
     assert "is still the placeholder" in str(caught.value)
-    assert "in the host's env block, or in the .env file" in str(caught.value)
+    assert "the env block in its configuration" in str(caught.value)
     assert "restart the host" in str(caught.value)
 
 

@@ -86,7 +86,7 @@ class _Inflate:
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         if self._decoder.eof:
-            raise zlib.error("data behind the end")
+            raise zlib.error("data after the end")
         while chunk:
             yield self._decoder.decompress(chunk, INFLATED_BYTES)
             chunk = self._decoder.unconsumed_tail
@@ -133,7 +133,7 @@ def parse_json(
         ValueError: It is no JSON, is nested deeper than 200 levels (the parser's own limit), holds
             more values, or is long and holds characters that no hex or link has.
     """
-    # Every value but the first stands behind one of these.
+    # Every value but the first comes after one of these.
     if sum(map(content.count, (b",", b"[", b"{"))) > most_values:
         raise ValueError(f"more than {most_values} values")
     if len(content) > most_wide_bytes and _WIDE.search(content):

@@ -42,7 +42,7 @@ _CODES_OF_TYPES: Final[Mapping[str, int]] = {
     "insufficient_balance_error": BALANCE_TOO_LOW,
     "unprocessable_entity_error": INPUT_BLOCKED,
 }
-"""What v2's error types stand for, where the message names no code."""
+"""What v2's error types mean, where the message names no code."""
 _TRACE_ID: Final = re.compile(r"[0-9a-fA-F-]{8,64}")
 
 

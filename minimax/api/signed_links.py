@@ -64,7 +64,7 @@ class Download:
 
 @dataclass(frozen=True, kw_only=True)
 class LinkTarget:
-    """Where a link leads; nothing reads its text a second time and understands it anew."""
+    """Where a link leads; nothing reads its text a second time and understands it otherwise."""
 
     scheme: str
     host: str

@@ -31,11 +31,11 @@ __all__ = ["Input", "open_error", "open_input", "open_media", "open_url", "read_
 
 CHUNK_BYTES: Final = 256 * 1024
 PADDING_BYTES: Final = 2
-"""Base64 may stand for so many bytes less than its length says."""
+"""Base64 may hold so many bytes less than its length says."""
 MOST_BYTES_IN_MEMORY: Final = 20 * 1024 * 1024
 """Of one data: URI, decoded; a larger one is decoded into a file without a name."""
 DECODED_CHARACTERS: Final = 1024 * 1024
-"""Of base64, decoded at a time; a multiple of four, so that every piece stands for itself."""
+"""Of base64, decoded in one piece; a multiple of four, so that each can be decoded by itself."""
 LONGEST_STEM: Final = 100
 """Characters of an upload's name; MiniMax needs none of them, a person who looks there a few."""
 

@@ -32,7 +32,7 @@ WRITE_BYTES: Final = MIB
 
 @dataclass(frozen=True, kw_only=True)
 class SavedFile:
-    """A file that lies complete under its final name."""
+    """A file that is complete under its final name."""
 
     path: Path
     bytes: int

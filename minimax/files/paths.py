@@ -99,7 +99,7 @@ def resolve_output_folder(text: str | None, *, settings: Settings) -> Path:
     """The folder to save into: the base path, or one inside it.
 
     Raises:
-        InputError: The folder lies outside the base path.
+        InputError: The folder is outside the base path.
     """
     if text is None:
         return settings.base_path

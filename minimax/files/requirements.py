@@ -31,7 +31,7 @@ __all__ = [
 
 MIB: Final = 1024 * 1024
 RATE_TOLERANCE: Final = 0.02
-"""Pictures per second: the rate of a recording is an average, and 23.976 stands for 24000/1001."""
+"""Pictures per second: the rate of a recording is an average, and 23.976 means 24000/1001."""
 MINUTE_SECONDS: Final = 60
 VIDEO_CODECS: Final = frozenset({"avc1", "avc3", "hvc1", "hev1"})
 """H.264 and H.265."""
@@ -73,7 +73,7 @@ class MediaRequirements:
 
 
 # Platform documentation "voice clone" and "video generation"; MiniMax does not say whether its MB
-# is 10^6 or 2^20, so the larger reading stands and MiniMax has the last word.
+# is 10^6 or 2^20, so the larger reading is used and MiniMax has the last word.
 CLONE_AUDIO: Final = MediaRequirements(
     noun="recording", types=media_types.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(10, 300)
 )
@@ -249,7 +249,7 @@ def _describe_range(shortest: float, longest: float) -> str:
 
 def _check_image(size: tuple[int, int] | None, field: str, requirements: MediaRequirements) -> None:
     if size is None:
-        raise InputError(f"{field}: this image is damaged. Save it anew. Nothing was sent.")
+        raise InputError(f"{field}: this image is damaged. Save it again. Nothing was sent.")
     _check_sides(size, field, requirements)
 
 

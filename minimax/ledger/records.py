@@ -120,7 +120,7 @@ class Record:
     """One purchase as the ledger holds it.
 
     Attributes:
-        key: Unique for ever.
+        key: Never used again.
         fingerprint: The same for identical requests; None in a row of 0.1.0 that nobody asked for.
         sender_lives: Whoever sent it may still be at work on it.
         caller_waits: Somebody still waits for its answer, or has been told and may not have

@@ -855,7 +855,7 @@ class SqliteLedger:
         try:
             source = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=0)
             with contextlib.closing(source):
-                # Without a transaction of its own, `backup` would wait for ever for a locked file.
+                # Without a transaction of its own, `backup` would never stop waiting for a lock.
                 source.execute("BEGIN")
                 source.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
                 source.backup(memory)

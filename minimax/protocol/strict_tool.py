@@ -33,7 +33,7 @@ Attach = Callable[
     [Mapping[str, Any], Context[Any, Any]],
     Awaitable[tuple[Sequence[ContentBlock], Mapping[str, Any]]],
 ]
-"""What a host is given beside a result: content blocks behind its text, and `_meta`."""
+"""What a host is given beside a result: content blocks after its text, and `_meta`."""
 
 CONTEXT: Final = "ctx"
 """The parameter that receives the MCP context; None when called from Python."""
@@ -87,7 +87,7 @@ class Toolbox:
     ) -> Callable[[AsyncFunction[P, R]], AsyncFunction[P, R]]:
         """Register a coroutine as a tool; its docstring is what a model reads.
 
-        `T | None` parameters become plain, optional `T` in the schema; `null` and "" stand for
+        `T | None` parameters become plain, optional `T` in the schema; `null` and "" mean
         "not given" everywhere. The returned coroutine checks its arguments in the same way.
 
         Args:
@@ -208,11 +208,11 @@ class _StrictTool(Tool):
             if isinstance(error, TimeoutError) and limit is not None and limit.expired():
                 raise ToolError(
                     f"{self.name} got no answer within {self._longest_call_seconds:.0f} seconds. "
-                    "What was begun may have gone on; call again, or look what became of it."
+                    "What was begun may have gone on; call again, or check what became of it."
                 ) from None
             raise UnexpectedToolError(
-                f"{self.name} met an error of this server's own. Its log (stderr) has the details; "
-                "what the call had begun may have gone on, so look before calling again."
+                f"{self.name} failed because of a bug in this server; its log (stderr) has the "
+                "details. What the call had begun may have gone on, so check before calling again."
             ) from error
 
     async def _with_attachments(self, result: Any, context: Context[Any, Any]) -> Any:

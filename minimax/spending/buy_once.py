@@ -193,7 +193,7 @@ async def _decide(
     caller: _Caller,
     second_charge_agreed: bool,  # noqa: FBT001 - an internal step
 ) -> Beginning:
-    """Decide and start, as one act: a cancelled call leaves no row behind that is never sent.
+    """Decide and start, as one act: a cancelled call leaves no row that is never sent.
 
     The files of the request go with it, since a caller that is gone closes its own.
     """

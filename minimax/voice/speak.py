@@ -217,7 +217,7 @@ async def _make_result(
 
 
 def _name_of(request: SpeechRequest, reply: SpeechReply) -> str:
-    """A name from what was made; the same speech made twice gets a number behind it."""
+    """A name from what was made; the same speech made twice gets a number after it."""
     return sha256(repr((request, reply.extra_info)).encode()).hexdigest()[:12]
 
 
@@ -254,5 +254,5 @@ def _near_empty_text(request: SpeechRequest, reply: SpeechReply) -> str:
         return ""
     return (
         f" But it lasts only {length_ms / 1000:.1f} seconds, far too short for this text: MiniMax "
-        "sometimes delivers a nearly empty clip. Listen to it; making it anew is charged again."
+        "sometimes delivers a nearly empty clip. Listen to it; making it again is charged again."
     )

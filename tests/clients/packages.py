@@ -89,7 +89,7 @@ def python_with(requirement: str, *others: str) -> Path:
 
 
 def uv() -> str:
-    """Where uv lies; `uv run` says so itself."""
+    """Where uv is; `uv run` says so itself."""
     return ENVIRONMENT.get("UV") or program("uv")
 
 
@@ -112,7 +112,7 @@ def ran(
 
 
 def program(name: str) -> str:
-    """Where a program of this machine lies."""
+    """Where a program of this machine is."""
     found = shutil.which(name, path=ENVIRONMENT.get("PATH"))
     if found is None:
         raise Unavailable(f"{name} is not installed")

@@ -286,7 +286,7 @@ def outside(tmp_path: Path) -> Path:
         pytest.param(lambda home, out: "/nowhere/at/all.wav", id="missing-outside"),
     ],
 )
-def test_what_lies_outside_is_refused_alike_whether_it_exists_or_not(
+def test_what_is_outside_is_refused_alike_whether_it_exists_or_not(
     make: object, outside: Path, settings: Settings, home: Path
 ) -> None:
     with pytest.raises(InputError, match="MINIMAX_MCP_INPUT_PATHS") as caught:
@@ -748,9 +748,9 @@ async def test_a_complete_file_is_found_again_and_a_cut_one_is_not(out: Path) ->
     assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) == saved
     os.truncate(saved.path, 50)
     assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) is None
-    anew = await save(out, samples.mp4())
-    assert anew.path.name == "video-1-2.mp4"
-    assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) == anew
+    again = await save(out, samples.mp4())
+    assert again.path.name == "video-1-2.mp4"
+    assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) == again
 
 
 @posix_only
