@@ -29,24 +29,35 @@ from mcp_types import (
     CompletionArgument,
     JSONRPCNotification,
     JSONRPCRequest,
+    Prompt,
     ToolAnnotations,
 )
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from minimax import __version__, logs, runtime
 from minimax.catalog import (
     DEFAULT_SPEECH_MODEL,
-    DEFAULT_VOICE,
     SPEECH_PRICES_USD_PER_MILLION,
     VIDEO_MODELS,
     price_list,
 )
 from minimax.errors import InputError, MiniMaxError, SettingsError
 from minimax.jobs.news import JobEvent, JobNews
-from minimax.limits import ACCURACY, IMAGES, PITCH, SPEED, VOLUME
+from minimax.limits import (
+    ACCURACY,
+    EMOTIONS,
+    IMAGE_SIDE,
+    IMAGES,
+    MODIFICATION,
+    PITCH,
+    SOUND_EFFECTS,
+    SPEED,
+    VOLUME,
+)
 from minimax.player import app as player
 from minimax.player.attach import attach
 from minimax.protocol.busy import RefuseWhenBusy
+from minimax.protocol.prompts import CheckPrompts
 from minimax.protocol.question import Answered, Form
 from minimax.protocol.strict_tool import Toolbox
 from minimax.protocol.updates import Updates
@@ -71,6 +82,7 @@ from minimax.tool_results import (
     Speech,
     SubmittedVideo,
     TaskList,
+    Transcript,
     VideoFile,
     VideoStatus,
     VoiceList,
@@ -93,23 +105,33 @@ __all__ = [
     "retrieve_video_file",
     "text_to_audio",
     "text_to_image",
+    "transcribe_audio",
+    "upscale_video",
     "voice_clone",
     "voice_design",
 ]
 
 INSTRUCTIONS: Final = """\
-MiniMax makes videos and voices; most calls cost money, so act on what the person asked for.
-Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) again and again \
-until failed or completed; it is saved by itself and path tells where, else retrieve_video_file.
-Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, voice_id).
-Never call generate_video again for the same video: the job goes on at MiniMax, and each accepted \
-call is charged.
-A video of another chat or of yesterday is found with list_video_tasks.
-Clone only voices that the person may use: their own, or with the speaker's permission."""
+Most calls cost money: make only what the person asked for.
+Video: generate_video once, then query_video_generation(task_id, wait_seconds=45) until completed \
+or failed; path tells where it was saved.
+Never request the same thing again unless a result says so: each call is charged.
+Yesterday's jobs: list_video_tasks.
+Clone only voices that the person may use.
+Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, \
+voice_id). A voice that is not the person's own needs the speaker's permission.
+A completed video without a path: retrieve_video_file(file_id). Jobs go on by themselves, so the \
+person may leave and ask later."""
+"""Some hosts read no further than 512 characters: the rules come first, what helps after them."""
 
+SANDBOX_INSTRUCTIONS: Final = """\
+Sandbox: nothing costs anything, every file is a fixed sample that ignores the prompt, and all is \
+forgotten when the server ends. Say so with each file.
+"""
 SANDBOX_NOTE: Final = """\
 Sandbox: nothing is charged and nothing is sent out; prices and time limits are MiniMax's.
 """
+"""Before the description of every paid tool."""
 
 PAID: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
@@ -138,6 +160,21 @@ WHILE_BUSY: Final = (
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id; models like to write the digits as a number."""
+
+
+ImageSide = Annotated[int | None, Field(ge=IMAGE_SIDE.least, le=IMAGE_SIDE.most)]
+ModificationNumber = Annotated[int | None, Field(ge=MODIFICATION.least, le=MODIFICATION.most)]
+
+
+def _read_subtitle_level(value: object) -> object:
+    """The level; true and false, which stood here before there were levels, still work."""
+    return {"true": "sentence", "false": ""}.get(str(value).lower(), value)
+
+
+SubtitleLevel = Annotated[
+    str | bool,
+    PlainValidator(_read_subtitle_level, json_schema_input_type=Literal["", "sentence", "word"]),
+]
 
 
 async def _use_runtime_of_server(
@@ -204,6 +241,14 @@ async def _quote_video(running: Runtime, arguments: Arguments) -> "Quote | None"
     return await submit.quote(running, VideoRequest(**_pick(arguments, VideoRequest)))
 
 
+async def _quote_upscale(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.video import upscale
+
+    if arguments["dry_run"]:
+        return None
+    return await upscale.quote(running, arguments["task_id"])
+
+
 async def _quote_speech(running: Runtime, arguments: Arguments) -> "Quote | None":
     from minimax.voice import speak
 
@@ -222,6 +267,13 @@ async def _quote_images(running: Runtime, arguments: Arguments) -> "Quote | None
     from minimax import image
 
     return await image.quote(running, image.ImageRequest(**_pick(arguments, image.ImageRequest)))
+
+
+async def _quote_transcript(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.voice import transcribe
+
+    picked = _pick(arguments, transcribe.TranscriptionRequest)
+    return await transcribe.quote(running, transcribe.TranscriptionRequest(**picked))
 
 
 QuoteCall = Callable[[Runtime, Arguments], Coroutine[Any, Any, "Quote | None"]]
@@ -307,6 +359,13 @@ async def voice_clone(
     need_volume_normalization: Annotated[
         bool | None, Field(description="True: even out the loudness first.")
     ] = None,
+    delete_recording: Annotated[
+        bool,
+        Field(
+            description="True: delete MiniMax's copy of the recording once the voice is made, even "
+            "one given as file_id."
+        ),
+    ] = False,
     allow_second_charge: Annotated[
         bool, Field(description="True only after the person agreed to a possible second charge.")
     ] = False,
@@ -333,6 +392,7 @@ async def voice_clone(
         language_boost=language_boost,
         need_noise_reduction=need_noise_reduction,
         need_volume_normalization=need_volume_normalization,
+        delete_recording=delete_recording,
     )
     return await clone.clone(
         await runtime.current(),
@@ -384,6 +444,20 @@ async def generate_video(
         list[str] | None,
         Field(description="MiniMax-H3: up to 9 images of what should appear; no frames then."),
     ] = None,
+    reference_videos: Annotated[
+        list[str] | None,
+        Field(
+            description="MiniMax-H3: up to 3 videos of 2 to 15 s, 15 s together, mp4 or mov up to "
+            "50 MB: paths, https URLs or data: URIs; each second is charged."
+        ),
+    ] = None,
+    reference_audios: Annotated[
+        list[str] | None,
+        Field(
+            description="MiniMax-H3: up to 3 recordings of 2 to 15 s, 15 s together, wav or mp3; "
+            "12 references in all."
+        ),
+    ] = None,
     ratio: Annotated[
         str | None,
         Field(description="MiniMax-H3 without frames: 16:9 (default), 9:16, 1:1, 4:3, 3:4, 21:9."),
@@ -409,12 +483,12 @@ async def generate_video(
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
     Makes a video from a prompt, from a first frame, from a first and a last frame, or of a subject.
-    Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with many
-    images; dry_run tells. It takes minutes, is followed by this server and saved by itself: go on
-    with query_video_generation(task_id, wait_seconds=45), or later. Call this once per video; each accepted call
-    is a video of its own. When it fails with "may have accepted and charged", tell the person and
-    do not call it again by yourself. A job whose answer was lost is handed over by the next
-    identical call (reused) instead of being bought twice.
+    Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
+    reference_videos or many images; dry_run tells. It takes minutes, is followed by this server and
+    saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or later. Call
+    this once per video; each accepted call is a video of its own. When it fails with "may have
+    accepted and charged", tell the person and do not call it again by yourself. A job whose answer
+    was lost is handed over by the next identical call (reused) instead of being bought twice.
     """
     from minimax.video import submit
 
@@ -427,6 +501,8 @@ async def generate_video(
         resolution=resolution,
         subject_image=subject_image,
         references=references or [],
+        reference_videos=reference_videos or [],
+        reference_audios=reference_audios or [],
         ratio=ratio,
         prompt_optimizer=prompt_optimizer,
         fast_pretreatment=fast_pretreatment,
@@ -434,6 +510,35 @@ async def generate_video(
     return await submit.submit(
         await runtime.current(),
         request,
+        second_charge_agreed=allow_second_charge,
+        dry_run=dry_run,
+        within_seconds=_answer_within(ctx),
+    )
+
+
+@toolbox.tool(title="Upscale a video", annotations=PAID, **_asking(_quote_upscale), **SHOWN)
+async def upscale_video(
+    task_id: Annotated[Id, Field(description="Of a completed MiniMax-H3 video in 768P.")],
+    *,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
+    dry_run: Annotated[
+        bool, Field(description="True: check everything, estimate the cost, buy nothing.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
+) -> SubmittedVideo:
+    """Make a finished MiniMax-H3 video of 768P again in 2K: a paid job with a task_id of its own.
+
+    Costs $0.05 per second (list price), more if it was made from videos or many images; follow it
+    like generate_video. MiniMax does this for allow-listed accounts; for others the saved video is
+    sent, if it was made from a prompt alone. Otherwise it is refused, which costs nothing.
+    """
+    from minimax.video import upscale
+
+    return await upscale.upscale(
+        await runtime.current(),
+        task_id,
         second_charge_agreed=allow_second_charge,
         dry_run=dry_run,
         within_seconds=_answer_within(ctx),
@@ -471,7 +576,9 @@ async def query_video_generation(
 
 @toolbox.tool(title="Fetch a video file", annotations=WRITES_FILES, **SHOWN)
 async def retrieve_video_file(
-    file_id: Annotated[Id, Field(description="From query_video_generation.")],
+    file_id: Annotated[
+        Id, Field(description="From query_video_generation; the job's task_id works as well.")
+    ],
     output_directory: Annotated[
         str | None, Field(description="Folder inside the base folder; made if missing.")
     ] = None,
@@ -484,10 +591,10 @@ async def retrieve_video_file(
     (downloading): call again with the same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives
     a link that works for about an hour.
     """
-    from minimax.video import download
+    from minimax.video import retrieve
 
     report = None if ctx is None else partial(_report_bytes, ctx)
-    return await download.download_video(
+    return await retrieve.retrieve(
         await runtime.current(),
         file_id,
         output_directory=output_directory,
@@ -562,12 +669,39 @@ async def text_to_audio(
     emotion: Annotated[
         str | None,
         Field(
-            description="happy, sad, angry, fearful, disgusted, surprised or calm. Left out: "
-            "the model decides, which is best."
+            description=f"{', '.join(EMOTIONS)}; the last two only with speech-2.6. Left out: the "
+            "model decides, which is best."
         ),
     ] = None,
     language_boost: Annotated[
         str | None, Field(description="Language to favour, like English or auto.")
+    ] = None,
+    pronunciation: Annotated[
+        list[str] | None,
+        Field(
+            description="How words are read: live/(laɪv), 处理/(chu3)(li3) or "  # noqa: RUF001 - IPA
+            "omg/oh my god."
+        ),
+    ] = None,
+    voice_mix: Annotated[
+        list[str] | None,
+        Field(
+            description="Instead of voice_id, up to 4 voices mixed into one, with weights of 1 to "
+            "100: English_Graceful_Lady:70."
+        ),
+    ] = None,
+    effect: Annotated[
+        str | None, Field(description=f"{', '.join(SOUND_EFFECTS)}; mp3, wav or flac.")
+    ] = None,
+    intensity: Annotated[
+        ModificationNumber, Field(description="-100 is more forceful, 100 softer.")
+    ] = None,
+    timbre: Annotated[
+        ModificationNumber, Field(description="-100 is more magnetic, 100 crisper.")
+    ] = None,
+    modify_pitch: Annotated[
+        ModificationNumber,
+        Field(description="-100 is deeper, 100 brighter; pitch is in semitones."),
     ] = None,
     format: Annotated[  # noqa: A002 - MiniMax's own name for it
         str | None, Field(description="mp3 (default), wav, flac, opus, pcm, pcmu_raw or pcmu_wav.")
@@ -575,7 +709,10 @@ async def text_to_audio(
     sample_rate: Annotated[int | None, Field(description="In Hz; 32000 when left out.")] = None,
     bitrate: Annotated[int | None, Field(description="For mp3; 128000 when left out.")] = None,
     channel: Annotated[int | None, Field(description="1 (default) or 2.")] = None,
-    subtitles: Annotated[bool, Field(description="True: also save an .srt file.")] = False,
+    subtitles: Annotated[
+        SubtitleLevel,
+        Field(description="Also save an .srt file, by sentence (also: true) or by word."),
+    ] = "",
     allow_second_charge: Annotated[
         bool, Field(description="True only after the person agreed to a possible second charge.")
     ] = False,
@@ -594,18 +731,24 @@ async def text_to_audio(
 
     request = speak.SpeechRequest(
         text=text,
-        voice_id=voice_id or DEFAULT_VOICE,
+        voice_id=voice_id,
         model=model or DEFAULT_SPEECH_MODEL,
         speed=speed,
         vol=vol,
         pitch=pitch,
         emotion=emotion,
         language_boost=language_boost,
+        pronunciation=pronunciation or (),
+        voice_mix=voice_mix or (),
+        effect=effect,
+        intensity=intensity,
+        timbre=timbre,
+        modify_pitch=modify_pitch,
         format=format or "mp3",
         sample_rate=sample_rate,
         bitrate=bitrate,
         channel=channel,
-        subtitles=subtitles,
+        subtitles=str(subtitles),
         output_directory=output_directory,
     )
     return await speak.speak(
@@ -625,7 +768,10 @@ async def list_voices(
     search: Annotated[
         str | None, Field(description="Words in the id, name or description, like english calm.")
     ] = None,
-    limit: Annotated[int, Field(ge=1, le=500, description="How many voices at most.")] = 20,
+    limit: Annotated[
+        int,
+        Field(ge=1, le=500, description="How many at most; in a long list descriptions are short."),
+    ] = 20,
 ) -> VoiceList:
     """List the voices that can speak, own ones first; free.
 
@@ -678,6 +824,43 @@ async def voice_design(
     )
 
 
+@toolbox.tool(title="Transcribe a recording", annotations=PAID, **_asking(_quote_transcript))
+async def transcribe_audio(
+    audio: Annotated[
+        str,
+        Field(
+            description="Up to 500 s and 50 MB, mp3, m4a, wav, flac, ogg or opus: its path on this "
+            "computer, an https URL, or a data: URI."
+        ),
+    ],
+    language: Annotated[
+        str | None,
+        Field(description="Main language, like en, zh or ja; found out when left out."),
+    ] = None,
+    *,
+    segments: Annotated[
+        bool, Field(description="False: the text alone, without times and speakers.")
+    ] = True,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only after the person agreed to a possible second charge.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
+) -> Transcript:
+    """Write down what a recording says, who says it and when; $0.38 per hour (list price).
+
+    Cut a longer recording into parts first.
+    """
+    from minimax.voice import transcribe
+
+    request = transcribe.TranscriptionRequest(audio=audio, language=language, segments=segments)
+    return await transcribe.transcribe(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        within_seconds=_answer_within(ctx),
+    )
+
+
 @toolbox.tool(title="Delete a voice", annotations=DESTRUCTIVE)
 async def delete_voice(
     voice_id: Annotated[str, Field(description="The exact id.")],
@@ -720,6 +903,10 @@ async def text_to_image(
     ] = None,
     n: Annotated[int, Field(ge=IMAGES.least, le=IMAGES.most, description="How many.")] = 1,
     *,
+    width: Annotated[
+        ImageSide, Field(description="Pixels, a multiple of 8; with height, without aspect_ratio.")
+    ] = None,
+    height: Annotated[ImageSide, Field(description="Likewise.")] = None,
     subject_image: Annotated[
         str | None, Field(description="Portrait to keep the face of: path, https URL or data: URI.")
     ] = None,
@@ -746,6 +933,8 @@ async def text_to_image(
         prompt=prompt,
         aspect_ratio=aspect_ratio,
         n=n,
+        width=width,
+        height=height,
         subject_image=subject_image,
         seed=seed,
         prompt_optimizer=prompt_optimizer,
@@ -807,10 +996,13 @@ def make_server(
         async with runtime.host_runtime(opened):
             yield opened
 
+    async def list_prompts() -> Sequence[Prompt]:
+        return await server.list_prompts()
+
     server = MCPServer(
         "minimax",
         title="MiniMax",
-        instructions=INSTRUCTIONS if backend is None else SANDBOX_NOTE + INSTRUCTIONS,
+        instructions=INSTRUCTIONS if backend is None else SANDBOX_INSTRUCTIONS + INSTRUCTIONS,
         version=__version__,
         tools=toolbox.tools if backend is None else _describe_for_sandbox(toolbox.tools),
         lifespan=lifespan,
@@ -819,6 +1011,7 @@ def make_server(
         subscriptions=updates.bus,
         middleware=[
             _use_runtime_of_server,
+            CheckPrompts(list_prompts),
             updates,
             RefuseWhenBusy(
                 is_look=_only_looks,

@@ -1,7 +1,7 @@
 """Models, sizes and list prices of MiniMax, as its documentation and price page give them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
@@ -28,6 +28,8 @@ DESIGN_PRICE_USD: Final = 3.00
 DESIGN_PREVIEW_USD_PER_MILLION: Final = 60.0
 """Characters of a preview (an older copy of the price page says 30)."""
 IMAGE_PRICE_USD: Final = 0.0035
+TRANSCRIPTION_MODEL: Final = "asr-1.0"
+TRANSCRIPTION_USD_PER_HOUR: Final = 0.38
 SPEECH_PRICES_USD_PER_MILLION: Final[Mapping[str, float]] = MappingProxyType(
     {
         "speech-2.8-hd": 100.0,
@@ -53,7 +55,7 @@ class VideoMode(Enum):
     FIRST_AND_LAST_FRAME = "a first and a last frame"
     SUBJECT = "a subject image"
     LAST_FRAME = "a last frame alone"
-    REFERENCES = "reference images"
+    REFERENCES = "reference images, videos or recordings"
 
 
 PRICES_AS_OF: Final = "November 2026"
@@ -74,6 +76,8 @@ class VideoModel:
         takes_fast_pretreatment: Whether `fast_pretreatment` is a parameter of this model.
         free_images: As many images cost nothing extra.
         further_image_usd: What each further one costs.
+        reference_video_usd: What a second of a reference video costs, by the resolution of the
+            result; recordings are free.
     """
 
     name: str
@@ -84,6 +88,7 @@ class VideoModel:
     takes_fast_pretreatment: bool = False
     free_images: int = 99
     further_image_usd: float = 0.0
+    reference_video_usd: Mapping[str, float] = field(default_factory=dict)
 
     def sizes_for(self, mode: VideoMode) -> tuple[Size, ...]:
         """The sizes that this model makes in a mode, default first."""
@@ -147,6 +152,7 @@ VIDEO_MODELS: Final[Mapping[str, VideoModel]] = MappingProxyType(
                 sizes=_per_second({"768P": 0.08, "2K": 0.13}, range(4, 16)),
                 free_images=5,
                 further_image_usd=0.04,
+                reference_video_usd={"768P": 0.08, "2K": 0.13},
             ),
             VideoModel(
                 name="MiniMax-H3-Max",
@@ -154,10 +160,18 @@ VIDEO_MODELS: Final[Mapping[str, VideoModel]] = MappingProxyType(
                 sizes=_per_second({"768P": 0.08, "480P": 0.05}, range(5, 16)),
                 free_images=2,
                 further_image_usd=0.074,
+                reference_video_usd={"768P": 0.143, "480P": 0.0553},
             ),
         )
     }
 )
+
+REGENERATED_MODEL: Final = "MiniMax-H3"
+REGENERATED_FROM, REGENERATED_TO = "768P", "2K"
+"""The one model whose finished videos MiniMax makes again in a higher resolution."""
+REGENERATION_SHARE: Final = 5 / 8
+"""Of what the video cost: $0.05 of $0.08 for a second, also of a reference video, and $0.025 of
+$0.04 for a further image."""
 
 DEFAULT_VIDEO_MODELS: Final[Mapping[VideoMode, str]] = MappingProxyType(
     {
@@ -176,10 +190,12 @@ def price_list() -> dict[str, Any]:
     return {
         "prices": f"US dollars, list prices of {PRICES_AS_OF}, pay as you go",
         "video": [_price_of_model(model) for model in VIDEO_MODELS.values()],
+        "video_again_in_2k": _price_of_regeneration(),
         "speech_per_million_characters": dict(SPEECH_PRICES_USD_PER_MILLION),
         "voice_clone_at_first_use": CLONE_PRICE_USD,
         "voice_design_at_first_use": DESIGN_PRICE_USD,
         "image": IMAGE_PRICE_USD,
+        "transcript_per_hour": TRANSCRIPTION_USD_PER_HOUR,
     }
 
 
@@ -191,4 +207,25 @@ def _price_of_model(model: VideoModel) -> dict[str, Any]:
             {"resolution": resolution, "seconds": seconds, "price": price}
             for (resolution, seconds), price in model.sizes.items()
         ],
+        **(_price_of_references(model) if model.reference_video_usd else {}),
+    }
+
+
+def _price_of_regeneration() -> dict[str, Any]:
+    once = VIDEO_MODELS[REGENERATED_MODEL]
+    per_second = once.reference_video_usd[REGENERATED_FROM] * REGENERATION_SHARE
+    return {
+        "model": REGENERATED_MODEL,
+        "from": REGENERATED_FROM,
+        "second": round(per_second, 4),
+        "second_of_reference_video": round(per_second, 4),
+        "further_image": round(once.further_image_usd * REGENERATION_SHARE, 4),
+    }
+
+
+def _price_of_references(model: VideoModel) -> dict[str, Any]:
+    return {
+        "images_free_of_charge": model.free_images,
+        "further_image": model.further_image_usd,
+        "second_of_reference_video": dict(model.reference_video_usd),
     }

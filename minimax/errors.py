@@ -53,6 +53,7 @@ class MiniMaxError(Exception):
     """Base of all errors of this package.
 
     Attributes:
+        text: What happened and what to do next, without the codes and ids at its end.
         outcome: What is known about the request.
         code: MiniMax's own code, where it gave one.
         http_status: The HTTP status, where an answer came.
@@ -75,6 +76,7 @@ class MiniMaxError(Exception):
         retry_after_seconds: float | None = None,
         task_id: str | None = None,
     ) -> None:
+        self.text = message
         self.outcome = outcome
         self.code = code
         self.http_status = http_status

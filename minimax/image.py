@@ -12,13 +12,19 @@ from minimax import delivery
 from minimax.api.json_body import describe_body, drop_none
 from minimax.api.replies import ImageReply
 from minimax.catalog import IMAGE_MODEL
-from minimax.errors import MiniMaxError, RefusedError
+from minimax.errors import InputError, MiniMaxError, RefusedError
 from minimax.files import inputs, media_types, outputs, paths
 from minimax.files.outputs import SavedFile
 from minimax.files.requirements import PORTRAIT
 from minimax.files.source import Source, parse_source
 from minimax.ledger.records import Kind
-from minimax.limits import ASPECT_RATIOS, IMAGE_PROMPT_CHARACTERS, IMAGES
+from minimax.limits import (
+    ASPECT_RATIOS,
+    IMAGE_PROMPT_CHARACTERS,
+    IMAGE_SIDE,
+    IMAGE_SIDE_STEP,
+    IMAGES,
+)
 from minimax.runtime import Runtime
 from minimax.settings import Settings
 from minimax.spending.billed_result import BilledRequest, buy_result, quote_result
@@ -37,6 +43,8 @@ class ImageRequest:
     prompt: str
     aspect_ratio: str | None = None
     n: int = 1
+    width: int | None = None
+    height: int | None = None
     subject_image: str | None = None
     seed: int | None = None
     prompt_optimizer: bool | None = None
@@ -80,8 +88,8 @@ async def quote(runtime: Runtime, request: ImageRequest) -> Quote | None:
 
 async def _prepare(runtime: Runtime, request: ImageRequest, opened: ExitStack) -> BilledRequest:
     check_length("prompt", request.prompt, IMAGE_PROMPT_CHARACTERS)
-    check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
     check_range("n", request.n, IMAGES)
+    _check_size(request)
     folder = await asyncio.to_thread(
         paths.resolve_output_folder, request.output_directory, settings=runtime.settings
     )
@@ -98,6 +106,21 @@ async def _prepare(runtime: Runtime, request: ImageRequest, opened: ExitStack) -
         make_result=partial(_make_result, runtime, folder),
         opened=opened,
     )
+
+
+def _check_size(request: ImageRequest) -> None:
+    check_choice("aspect_ratio", request.aspect_ratio, ASPECT_RATIOS)
+    if (request.width is None) != (request.height is None):
+        raise InputError("width and height belong together: give both or neither.")
+    if request.width is not None and request.aspect_ratio is not None:
+        raise InputError("aspect_ratio and width with height exclude each other.")
+    for field, side in (("width", request.width), ("height", request.height)):
+        check_range(field, side, IMAGE_SIDE)
+        if side is not None and side % IMAGE_SIDE_STEP:
+            raise InputError(
+                f"{field} must be a multiple of {IMAGE_SIDE_STEP}, like "
+                f"{side - side % IMAGE_SIDE_STEP}."
+            )
 
 
 def _write_body(
@@ -146,13 +169,15 @@ def _body(request: ImageRequest, subject: Source | None, opened: ExitStack) -> d
         "model": IMAGE_MODEL,
         "prompt": request.prompt,
         "aspect_ratio": request.aspect_ratio,
+        "width": request.width,
+        "height": request.height,
         "n": request.n,
         "response_format": "url",
         "seed": request.seed,
         "prompt_optimizer": request.prompt_optimizer,
     }
     if subject is not None:
-        image = inputs.open_image(
+        image = inputs.open_media(
             subject, field="subject_image", requirements=PORTRAIT, opened=opened
         )
         fields["subject_reference"] = [{"type": "character", "image_file": image}]

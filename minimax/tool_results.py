@@ -33,14 +33,16 @@ class ClonedVoice(TypedDict):
     status: Annotated[
         Literal["cloned", "uploading"], Field(description="uploading: call again to join it.")
     ]
-    file_id: Annotated[str | None, Field(description="The uploaded recording at MiniMax.")]
+    file_id: Annotated[
+        str | None, Field(description="The recording at MiniMax, unless it was deleted.")
+    ]
     demo_audio_url: Annotated[str | None, Field(description="Link to the preview, if asked for.")]
     demo_audio_path: Annotated[str | None, Field(description="The preview saved here.")]
     next_step: str
 
 
 class SubmittedVideo(TypedDict):
-    """Result of generate_video."""
+    """Result of generate_video and upscale_video."""
 
     task_id: Annotated[str | None, Field(description="Give this to query_video_generation.")]
     status: Literal["queued"] | None
@@ -122,7 +124,7 @@ class Speech(TypedDict):
 
     path: Annotated[str | None, Field(description="The speech on this computer.")]
     audio_url: Annotated[str | None, Field(description="Works for about a day, without a key.")]
-    voice_id: str
+    voice_id: Annotated[str | None, Field(description="None for a mix.")]
     duration_ms: int | None
     characters: Annotated[int | None, Field(description="Billed characters.")]
     subtitle_path: str | None
@@ -165,7 +167,11 @@ class AccountStatus(TypedDict):
     region: str
     key_kind: str
     spent_24_hours_usd: Annotated[
-        dict[str, float], Field(description="List prices by tool; doubtful purchases count.")
+        dict[str, float],
+        Field(
+            description="List prices by tool, upscale_video within generate_video; doubtful "
+            "purchases count."
+        ),
     ]
     spent_7_days_usd: dict[str, float]
     spent_30_days_usd: dict[str, float]
@@ -194,6 +200,25 @@ class DeletedVoice(TypedDict):
 
     voice_id: str
     deleted: bool
+
+
+class TranscribedPart(TypedDict):
+    """A sentence or so, and when it is said."""
+
+    start_ms: int | None
+    end_ms: int | None
+    speaker: Annotated[str | None, Field(description="S1, S2 and so on.")]
+    text: str
+
+
+class Transcript(TypedDict):
+    """Result of transcribe_audio."""
+
+    text: Annotated[str, Field(description="All that is said; empty where nothing was heard.")]
+    segments: list[TranscribedPart]
+    duration_ms: int | None
+    reused: Annotated[bool, Field(description=REUSED)]
+    next_step: str
 
 
 class GeneratedImages(TypedDict):

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from pydantic import SecretStr
 import minimax_server
 from minimax.catalog import VIDEO_MODELS, VideoMode
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
-from minimax.sandbox import Fault, Sandbox
+from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
 from minimax.video import prepare, submit
 from minimax.video.request import VideoRequest
@@ -41,7 +43,7 @@ async def test_schemas_are_plain_and_strict() -> None:
         text = json.dumps(schema)
         assert "anyOf" not in text
         assert "null" not in text
-        assert schema["additionalProperties"] is False
+        assert "additionalProperties" not in text  # google-genai fails where it is
         assert tool["outputSchema"]["type"] == "object"
         assert tool["title"]
         assert all("description" in field for field in schema["properties"].values()), tool["name"]
@@ -56,6 +58,7 @@ async def test_only_what_cannot_be_left_out_is_required() -> None:
         "generate_video": [],
         "query_video_generation": ["task_id"],
         "retrieve_video_file": ["file_id"],
+        "upscale_video": ["task_id"],
         "account_status": [],
         "list_video_tasks": [],
         "cancel_video_generation": ["task_id"],
@@ -64,12 +67,16 @@ async def test_only_what_cannot_be_left_out_is_required() -> None:
         "voice_design": ["prompt", "preview_text"],
         "delete_voice": ["voice_id"],
         "text_to_image": ["prompt"],
+        "transcribe_audio": ["audio"],
     }
 
 
 async def test_annotations_are_honest() -> None:
     hints = {tool["name"]: tool["annotations"] for tool in await list_tools()}
-    for paid in ("voice_clone", "generate_video", "text_to_audio", "voice_design", "text_to_image"):
+    for paid in (
+        *("voice_clone", "generate_video", "upscale_video", "transcribe_audio"),
+        *("text_to_audio", "voice_design", "text_to_image"),
+    ):
         assert hints[paid]["readOnlyHint"] is False
         assert hints[paid]["idempotentHint"] is False
         assert hints[paid]["openWorldHint"] is True
@@ -79,22 +86,30 @@ async def test_annotations_are_honest() -> None:
 
 
 async def test_the_whole_list_is_small() -> None:
-    assert len(json.dumps(await list_tools())) < 28 * 1024
+    assert len(json.dumps(await list_tools())) <= 32 * 1024
 
 
-async def test_the_instructions_tell_both_journeys() -> None:
-    async with Client(minimax_server.make_server()) as client:
+CHARACTERS_THAT_EVERY_HOST_READS = 512
+RULES = [
+    "Most calls cost money",
+    "generate_video once",
+    "query_video_generation(task_id, wait_seconds=45) until completed or failed",
+    "Never request the same thing again unless a result says so",
+    "Yesterday's jobs: list_video_tasks",
+    "Clone only voices that the person may use",
+]
+
+
+@pytest.mark.parametrize("is_sandbox", [False, True], ids=["MiniMax", "sandbox"])
+async def test_the_beginning_of_the_instructions_carries_every_rule(
+    is_sandbox: bool, settings: Settings
+) -> None:
+    backend = partial(serve, Sandbox()) if is_sandbox else None
+    async with Client(minimax_server.make_server(lambda: settings, backend=backend)) as client:
         text = client.instructions or ""
-    for word in (
-        "generate_video",
-        "query_video_generation",
-        "retrieve_video_file",
-        "voice_clone",
-        "Never call generate_video again",
-        "list_video_tasks",
-        "may use",
-    ):
-        assert word in text
+    beginning = text[:CHARACTERS_THAT_EVERY_HOST_READS]
+    assert [rule for rule in RULES if rule not in beginning] == []
+    assert {"voice_clone", "text_to_audio", "retrieve_video_file"} <= set(re.findall(r"\w+", text))
 
 
 # --- arguments ---------------------------------------------------------------------------------
@@ -335,6 +350,17 @@ async def test_a_taken_id_is_an_error_where_nothing_was_in_doubt(
     assert "2039" in text
 
 
+async def test_a_preview_of_an_unknown_model_is_refused_with_the_known_ones(
+    settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    async with connected(settings, sandbox) as client:
+        text = await failure(
+            client, "voice_clone", audio=str(recording), preview_text="Hi", model="speech-9"
+        )
+    assert "The model speech-9 is not known here; known are: speech-2.8-hd, " in text
+    assert not sandbox.voices
+
+
 async def test_a_clone_with_a_billed_preview_is_not_repeated_in_doubt(
     settings: Settings, sandbox: Sandbox, recording: Path, time: VirtualTime
 ) -> None:
@@ -507,8 +533,9 @@ async def test_a_model_that_the_table_does_not_know_passes_untouched(
         text = await failure(
             client, "generate_video", prompt="x", model="MiniMax-Next", duration=99
         )
-    assert "MiniMax-Next" in text
-    assert "2013" in text
+    assert "The model MiniMax-Next is not known here; known are: MiniMax-Hailuo-2.3," in text
+    assert "MiniMax-H3-Max" in text
+    assert text.count("MiniMax code 2013") == 1
     assert sandbox.count("POST /v1/video_generation") == 1
 
 

@@ -40,6 +40,7 @@ from minimax.api.replies import (
     SubmitReply,
     TaskReply,
     TasksReply,
+    TranscriptReply,
     UploadReply,
     VideoTask,
     VoicesReply,
@@ -63,6 +64,7 @@ from minimax.api.transport import (
     make_timeout,
     transport_error,
 )
+from minimax.catalog import TRANSCRIPTION_MODEL
 from minimax.clock import Clock
 from minimax.errors import (
     KeyRefusedError,
@@ -166,9 +168,16 @@ class MiniMaxClient:
                 raise
             # A server that refuses a large body often closes before its 413 can be read.
             raise UnansweredError.after(
-                error, f"{error} Is the file too large? If this happens again, give a smaller one."
+                error,
+                f"{error.text} Is the file too large? If this happens again, give a smaller one.",
             ) from None
         return reply.file.file_id
+
+    async def delete_file(self, file_id: str, *, purpose: str) -> None:
+        """Delete an upload for good; `purpose` is what it was uploaded for."""
+        endpoint = Endpoint("POST", "/v1/files/delete", policies.DELETE_FILE)
+        body = {"file_id": int(file_id), "purpose": purpose}
+        await self._request(endpoint, ConfirmedReply, json=body)
 
     async def clone_voice(self, body: Mapping[str, Any], *, policy: Policy) -> CloneReply:
         """Make a voice from an uploaded recording."""
@@ -216,6 +225,29 @@ class MiniMaxClient:
         reply = await self._request(endpoint, ImageReply, json=body)
         return reply.keep_links(int(body.get("n", 1)))
 
+    async def transcribe(
+        self, file: io.RawIOBase, *, name: str, media_type: str, language: str | None, brief: bool
+    ) -> TranscriptReply:
+        """Write down what a recording says; billed.
+
+        Args:
+            file: The recording, streamed from its open descriptor.
+            name: Its name.
+            media_type: What its content proves.
+            language: A BCP-47 tag; None lets MiniMax find out.
+            brief: Ask for the text alone, without times and speakers.
+        """
+        return await self._request(
+            Endpoint("POST", "/v1/speech_to_text", policies.TRANSCRIBE),
+            TranscriptReply,
+            files={"file": (name, file, media_type)},
+            data={
+                "model": TRANSCRIPTION_MODEL,
+                "response_format": "json" if brief else "verbose_json",
+            },
+            headers={"language": language} if language else {},
+        )
+
     async def list_voices(self, voice_type: str) -> VoicesReply:
         """The account's voices; also the cheapest free call that needs a good key."""
         return await self._request(VOICES, VoicesReply, json={"voice_type": voice_type})
@@ -228,6 +260,10 @@ class MiniMaxClient:
     async def submit_video_v2(self, body: Mapping[str, Any]) -> str:
         """Submit a paid MiniMax-H3 job on a fresh connection; returns its task id."""
         return await self._submit("/v2/video_generation", body)
+
+    async def regenerate_video(self, body: Mapping[str, Any]) -> str:
+        """Submit a paid job that makes a MiniMax-H3 video again in 2K; returns its task id."""
+        return await self._submit("/v2/video_regeneration", body, policy=policies.REGENERATE)
 
     async def query_video_v2(self, task_id: str) -> VideoTask:
         """Ask once how a MiniMax-H3 job stands.
@@ -286,8 +322,10 @@ class MiniMaxClient:
                 return await self._exchange(pool, build_download_request(pool, target, address))
         return await self._exchange(pool, build_download_request(pool, target, last))
 
-    async def _submit(self, path: str, body: Mapping[str, Any]) -> str:
-        endpoint = Endpoint("POST", path, policies.SUBMIT, fresh_connection=True)
+    async def _submit(
+        self, path: str, body: Mapping[str, Any], *, policy: Policy = policies.SUBMIT
+    ) -> str:
+        endpoint = Endpoint("POST", path, policy, fresh_connection=True)
         return (await self._request(endpoint, SubmitReply, json=body)).task_id
 
     # --- how a call is made --------------------------------------------------------------------
@@ -315,7 +353,11 @@ class MiniMaxClient:
     async def _send(self, endpoint: Endpoint, host: str, content: Mapping[str, Any]) -> HttpAnswer:
         pool = self._pools.submissions if endpoint.fresh_connection else self._pools.api
         body = dict(content)
-        headers = {"Authorization": f"Bearer {self._key()}", "MM-API-Source": CLIENT_NAME}
+        headers = {
+            **body.pop("headers", {}),
+            "Authorization": f"Bearer {self._key()}",
+            "MM-API-Source": CLIENT_NAME,
+        }
         if "json" in body:
             stream = json_body.JsonBody(body.pop("json"))
             headers |= stream.headers

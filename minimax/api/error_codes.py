@@ -1,13 +1,14 @@
 """MiniMax's error codes: what each means, what is known about the request, what to do next."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from minimax.errors import Outcome
+from minimax.errors import Outcome, RefusedError
+from minimax.safe_text import plain
 
-__all__ = ["CODES", "Advice", "advice_for"]
+__all__ = ["CODES", "Advice", "advice_for", "name_known_models"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ KEY_REFUSED: Final = 1004
 BALANCE_TOO_LOW: Final = 1008
 INPUT_BLOCKED: Final = 1026
 RESULT_BLOCKED: Final = 1027
+SYSTEM_ERROR: Final = 1033
 INVALID_PARAMETER: Final = 2013
 VOICE_ID_TAKEN: Final = 2039
 KEY_UNKNOWN: Final = 2049
@@ -82,7 +84,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _REJECTED,
             "Wait for the quota to be reset, or use another model or plan.",
         ),
-        1033: Advice("MiniMax reports a system error.", _UNKNOWN, _LATER),
+        SYSTEM_ERROR: Advice("MiniMax reports a system error.", _UNKNOWN, _LATER),
         1039: Advice(
             "The token limit of this minute is reached.",
             _THROTTLED,
@@ -203,12 +205,22 @@ ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
             f"{_NO_SUCH_JOB.remedy} MiniMax-H3 jobs can be asked for, and their videos fetched, "
             "for 7 days only.",
         ),
+        ("regenerate", INVALID_PARAMETER): Advice(
+            "MiniMax does not make this video again in 2K.",
+            _REJECTED,
+            "Its own message says why. Nothing was charged.",
+        ),
         # MiniMax staff found an undecodable recording behind every 1000 that a clone drew.
         ("voice_clone", UNKNOWN_ERROR): Advice(
             "MiniMax could not use the recording (it calls this an unknown error).",
             _REJECTED,
             "Save the recording anew as mp3, m4a or wav and call again; the same file will fail "
             "again.",
+        ),
+        ("transcribe", INPUT_BLOCKED): Advice(
+            "MiniMax's content check refused the recording.",
+            _REJECTED,
+            "The same recording will be refused again.",
         ),
     }
 )
@@ -218,3 +230,17 @@ ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
 def advice_for(code: int, *, endpoint: str = "") -> Advice | None:
     """What a code means on an endpoint; None for one that is not known."""
     return ENDPOINT_CODES.get((endpoint, code)) or CODES.get(code)
+
+
+def name_known_models(refusal: RefusedError, model: str, known: Iterable[str]) -> RefusedError:
+    """The same refusal, with the models to choose from where it may be about the model."""
+    names = list(known)
+    if refusal.code != INVALID_PARAMETER or model in names:
+        return refusal
+    error = type(refusal).after(
+        refusal,
+        f"{refusal.text} The model {plain(model)} is not known here; known are: "
+        f"{', '.join(names)}.",
+    )
+    error.after_unknown = refusal.after_unknown
+    return error

@@ -1,4 +1,4 @@
-"""JSON bodies whose images are read from disk while they are sent."""
+"""JSON bodies whose files are read from disk while they are sent."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
-__all__ = ["JsonBody", "StreamedImage", "describe_body", "drop_none", "uri_length"]
+__all__ = ["JsonBody", "StreamedFile", "describe_body", "drop_none", "uri_length"]
 
 CHUNK_BYTES: Final = 3 * 64 * 1024
 """A multiple of three, so that the base64 of the pieces is the base64 of the whole."""
@@ -18,8 +18,8 @@ def drop_none(**fields: Any) -> dict[str, Any]:
 
 
 @runtime_checkable
-class StreamedImage(Protocol):
-    """A local image; in a body it becomes a data: URI."""
+class StreamedFile(Protocol):
+    """A local image, recording or video; in a body it becomes a data: URI."""
 
     media_type: str
     size: int
@@ -34,10 +34,10 @@ class StreamedImage(Protocol):
 
 
 def describe_body(body: Mapping[str, Any]) -> str:
-    """A body as JSON with the digests of its images: the same for identical requests."""
+    """A body as JSON with the digests of its files: the same for identical requests."""
 
     def digest(value: object) -> str:
-        if not isinstance(value, StreamedImage):
+        if not isinstance(value, StreamedFile):
             raise TypeError(f"{type(value).__name__} does not belong in a request")
         return value.digest()
 
@@ -47,41 +47,46 @@ def describe_body(body: Mapping[str, Any]) -> str:
 class JsonBody:
     """A JSON document that may be sent several times and is never in memory as a whole.
 
-    The document is written once, with a mark in place of each image, and cut at the marks: for
-    `{"a": <image>}` the pieces are `{"a": "` and `"}`, and the image's data: URI is streamed
+    The document is written once, with a mark in place of each file, and cut at the marks: for
+    `{"a": <file>}` the pieces are `{"a": "` and `"}`, and the file's data: URI is streamed
     between them.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        mark = f"image-{secrets.token_hex(8)}-"
-        images: list[StreamedImage] = []
+        mark = f"file-{secrets.token_hex(8)}-"
+        files: list[StreamedFile] = []
 
-        def mark_image(value: object) -> str:
-            if not isinstance(value, StreamedImage):
+        def mark_file(value: object) -> str:
+            if not isinstance(value, StreamedFile):
                 raise TypeError(f"{type(value).__name__} does not belong in a request")
-            images.append(value)
+            files.append(value)
             return mark
 
-        pieces = json.dumps(document, default=mark_image, ensure_ascii=False).split(mark)
+        pieces = json.dumps(document, default=mark_file, ensure_ascii=False).split(mark)
         self._pieces = [piece.encode() for piece in pieces]
-        self._images = images
-        self.length = sum(map(len, self._pieces)) + sum(map(uri_length, images))
+        self._files = files
+        self.length = sum(map(len, self._pieces)) + sum(map(uri_length, files))
         """Bytes that will be sent."""
         self.headers = {"Content-Type": "application/json", "Content-Length": str(self.length)}
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The body in pieces, from the beginning each time."""
-        for piece, image in zip(self._pieces, self._images, strict=False):
+        for piece, file in zip(self._pieces, self._files, strict=False):
             yield piece
-            yield URI_HEAD.format(image.media_type).encode()
-            for chunk in image.chunks(CHUNK_BYTES):
+            yield _uri_head(file).encode()
+            for chunk in file.chunks(CHUNK_BYTES):
                 yield base64.b64encode(chunk)
         yield self._pieces[-1]
 
 
-URI_HEAD: Final = "data:{};base64,"
+NAMES_IN_URIS: Final = {"audio/mpeg": "audio/mp3"}
+"""What MiniMax calls a type in a data: URI ("video generation V2"), where it is another name."""
 
 
-def uri_length(image: StreamedImage) -> int:
-    """Bytes that an image takes in a body."""
-    return len(URI_HEAD.format(image.media_type)) + 4 * -(-image.size // 3)
+def uri_length(file: StreamedFile) -> int:
+    """Bytes that a file takes in a body."""
+    return len(_uri_head(file)) + 4 * -(-file.size // 3)
+
+
+def _uri_head(file: StreamedFile) -> str:
+    return f"data:{NAMES_IN_URIS.get(file.media_type, file.media_type)};base64,"

@@ -10,12 +10,15 @@ __all__ = [
     "CLONE",
     "CLONE_WITH_PREVIEW",
     "DELETE",
+    "DELETE_FILE",
     "DOWNLOAD",
     "LOOK_UP",
     "MAKE",
+    "REGENERATE",
     "STATUS",
     "STATUS_V2",
     "SUBMIT",
+    "TRANSCRIBE",
     "UPLOAD",
     "Policy",
 ]
@@ -69,9 +72,14 @@ CLONE_WITH_PREVIEW: Final = Policy(
 SUBMIT: Final = Policy(
     name="submit", retries_on=_SAFE, attempts=3, deadline_seconds=60, read_seconds=60
 )
+REGENERATE: Final = replace(SUBMIT, name="regenerate")
 # Synthesis, designs and images are billed when they are made.
 MAKE: Final = Policy(
     name="make", retries_on=_SAFE, attempts=3, deadline_seconds=120, read_seconds=110
+)
+# 500 seconds of sound, the most that is taken, in up to 50 MB.
+TRANSCRIBE: Final = Policy(
+    name="transcribe", retries_on=_SAFE, attempts=3, deadline_seconds=300, read_seconds=240
 )
 # On a job that has ended meanwhile, the same request erases a paid video: it is sent once.
 CANCEL: Final = Policy(
@@ -80,6 +88,10 @@ CANCEL: Final = Policy(
 # Deleting twice is deleting once, but the second answer is "no such voice".
 DELETE: Final = Policy(
     name="delete", retries_on=_SAFE, attempts=3, deadline_seconds=60, read_seconds=30
+)
+# The caller waits for it while a voice is ready; "no such file" after a doubt means "deleted".
+DELETE_FILE: Final = Policy(
+    name="delete_file", retries_on=_ALL, attempts=3, deadline_seconds=15, read_seconds=10
 )
 DOWNLOAD: Final = Policy(
     name="download", retries_on=_ALL, attempts=3, deadline_seconds=600, read_seconds=30

@@ -24,6 +24,11 @@ LISTED_VOICES: Final = 10_000
 """Of one kind; accounts have some 300 of the system's, and as many clones as they made."""
 LISTED_TASKS: Final = 1_000
 """Ten times the page that is asked for."""
+TRANSCRIPT_CHARACTERS: Final = 20_000
+"""Of the text, and of all parts together; 500 seconds, the longest recording, at 40 a second."""
+TRANSCRIPT_PARTS: Final = 500
+LABEL_CHARACTERS: Final = 40
+"""Of a speaker; they come as S1, S2 and so on."""
 LAST_MOMENT: Final = 253_402_300_799
 """The end of the year 9999 in Unix seconds; Python knows no later date."""
 
@@ -83,8 +88,51 @@ def _links(value: Any) -> Any:
     return [link for link in map(_link_text, value) if link] if isinstance(value, list) else value
 
 
+def _words(value: Any) -> str:
+    """What was heard, as one line; anybody may have chosen these words."""
+    text = value if isinstance(value, str) else ""
+    return " ".join(keep_one_line(text[:TRANSCRIPT_CHARACTERS]).split())
+
+
+def _label(value: Any) -> str:
+    text = str(value) if isinstance(value, int) else value
+    return _words(text)[:LABEL_CHARACTERS]
+
+
+def _words_or_none(value: Any) -> str | None:
+    return _words(value) if isinstance(value, str) else None
+
+
+def _parts(value: Any) -> list[Any]:
+    """The parts of a transcript up to the bounds; what is no part is left out."""
+    kept, characters = [], 0
+    for part in value[:TRANSCRIPT_PARTS] if isinstance(value, list) else []:
+        if not isinstance(part, dict):
+            continue
+        text = part.get("text")
+        characters += len(text) if isinstance(text, str) else 0
+        if characters > TRANSCRIPT_CHARACTERS:
+            break
+        kept.append(part)
+    return kept
+
+
+def _is_cut(parts: list[Any]) -> bool:
+    return len(_parts(parts)) < sum(isinstance(part, dict) for part in parts)
+
+
+def _seconds_or_none(value: Any) -> float | None:
+    seconds = _number_or_none(value)
+    return seconds if seconds is not None and 0 <= seconds <= LAST_MOMENT else None
+
+
 def _texts(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _object_or_empty(value: Any) -> Any:
+    """What is only good to know may not spoil a reply."""
+    return value if isinstance(value, dict) else {}
 
 
 IdText = Annotated[str, BeforeValidator(_id_text)]
@@ -93,6 +141,9 @@ Number = Annotated[int, BeforeValidator(_number_or_zero)]
 NumberOrNone = Annotated[float | None, BeforeValidator(_number_or_none)]
 Moment = Annotated[float, BeforeValidator(_moment_or_zero)]
 """Unix seconds."""
+Seconds = Annotated[float | None, BeforeValidator(_seconds_or_none)]
+"""Since the beginning of a recording."""
+Words = Annotated[str, BeforeValidator(_words)]
 Link = Annotated[str, BeforeValidator(_link_text)]
 PlainText = Annotated[str, AfterValidator(plain)]
 """Words of MiniMax's that are shown."""
@@ -229,8 +280,15 @@ class TaskContent(Reply):
     url: Link = ""
 
 
+class TaskUsage(Reply):
+    """What a finished v2 job is billed for, beside its own seconds."""
+
+    input_seconds: Number = 0
+    input_image_count: Number = 0
+
+
 class VideoTask(Reply):
-    """One v2 job."""
+    """One v2 job; `task_type` is generation, regeneration or h3_context_ir."""
 
     id: IdText = ""
     model: PlainText = ""
@@ -238,6 +296,8 @@ class VideoTask(Reply):
     created_at: Moment = 0
     duration: Number = 0
     resolution: PlainText = ""
+    task_type: PlainText = ""
+    usage: Annotated[TaskUsage, BeforeValidator(_object_or_empty)] = TaskUsage()
     content: TaskContent = TaskContent()
     error: TaskError = TaskError()
 
@@ -316,6 +376,44 @@ class DesignReply(Reply):
     def is_complete(self) -> bool:
         """Whether it names the voice."""
         return bool(self.voice_id)
+
+
+class TranscribedPart(Reply):
+    """A sentence or so of a transcript, and when it was said, in seconds."""
+
+    start: Seconds = None
+    end: Seconds = None
+    speaker: Annotated[str, BeforeValidator(_label)] = ""
+    text: Words = ""
+
+
+class TranscriptReply(Reply):
+    """Reply of speech_to_text; a silent recording has an empty text.
+
+    Attributes:
+        is_cut: There was more than is kept.
+    """
+
+    text: Annotated[str | None, BeforeValidator(_words_or_none)] = None
+    duration: Seconds = None
+    segments: Annotated[list[TranscribedPart], BeforeValidator(_parts)] = []
+    is_cut: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_cut(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        text, parts = value.get("text"), value.get("segments")
+        is_cut = value.get("is_cut") is True
+        is_cut |= isinstance(text, str) and len(text) > TRANSCRIPT_CHARACTERS
+        is_cut |= isinstance(parts, list) and _is_cut(parts)
+        return {**value, "is_cut": is_cut}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it says what was heard, or that nothing was."""
+        return self.text is not None or bool(self.segments)
 
 
 class ImageData(Reply):

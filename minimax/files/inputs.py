@@ -27,11 +27,13 @@ from minimax.files.descriptors import explain_write_error, open_without_links, w
 from minimax.files.requirements import MediaRequirements, check_content, check_size, type_of
 from minimax.files.source import DataUri, LocalFile, Source, Url
 
-__all__ = ["Input", "open_error", "open_image", "open_input", "open_url"]
+__all__ = ["Input", "open_error", "open_input", "open_media", "open_url"]
 
 CHUNK_BYTES: Final = 256 * 1024
 PADDING_BYTES: Final = 2
 """Base64 may stand for so many bytes less than its length says."""
+MOST_BYTES_IN_MEMORY: Final = 20 * 1024 * 1024
+"""Of one data: URI, decoded; a larger one is decoded into a file without a name."""
 DECODED_CHARACTERS: Final = 1024 * 1024
 """Of base64, decoded at a time; a multiple of four, so that every piece stands for itself."""
 LONGEST_STEM: Final = 100
@@ -42,6 +44,12 @@ class Input(io.RawIOBase):
     """An opened and checked input: a window of fixed size onto one descriptor.
 
     A file that grows while it is sent does not get longer here; one that shrinks is an error.
+
+    Attributes:
+        name: As it is uploaded.
+        media_type: As the content proves it.
+        size: Bytes.
+        seconds: Length of a recording or a video, as far as it says.
     """
 
     def __init__(self, file: BinaryIO, *, name: str, media_type: str, size: int) -> None:
@@ -50,6 +58,7 @@ class Input(io.RawIOBase):
         self.name = name
         self.media_type = media_type
         self.size = size
+        self.seconds: float | None = None
 
     def readable(self) -> bool:  # noqa: D102
         return True
@@ -84,7 +93,7 @@ class Input(io.RawIOBase):
             yield chunk
 
     def digest(self) -> str:
-        """SHA-256 of the content: the same image under another name is the same input."""
+        """SHA-256 of the content: the same file under another name is the same input."""
         sha = hashlib.sha256()
         for chunk in self.chunks():
             sha.update(chunk)
@@ -120,10 +129,10 @@ def open_input(source: Source, *, field: str, requirements: MediaRequirements) -
     return _check_or_close(file, name=name, field=field, requirements=requirements)
 
 
-def open_image(
+def open_media(
     source: Source, *, field: str, requirements: MediaRequirements, opened: ExitStack
 ) -> "str | Input":
-    """An image as a request takes it: a link that MiniMax fetches itself, or an opened file.
+    """A file as a request takes it: a link that MiniMax fetches itself, or an opened file.
 
     Args:
         source: From `source.parse_source`.
@@ -146,7 +155,7 @@ async def open_url(url: str, *, field: str, requirements: MediaRequirements) -> 
         InputError: It may not be fetched, or MiniMax would refuse what came.
         StorageError: It could not be fetched, or is too large.
     """
-    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the Input
+    file = _open_temporary(field)
     try:
         async with safe_fetch.fetch(url, max_bytes=requirements.most_bytes) as chunks:
             async for chunk in chunks:
@@ -166,15 +175,31 @@ async def open_url(url: str, *, field: str, requirements: MediaRequirements) -> 
     )
 
 
-async def _write_chunk(file: IO[bytes], chunk: bytes, field: str) -> None:
+def _open_temporary(field: str) -> IO[bytes]:
+    """A file without a name, which is gone when it is closed."""
     try:
-        await asyncio.to_thread(write_all, file, chunk)
+        return tempfile.TemporaryFile(buffering=0)
     except OSError as error:
-        raise StorageError(
-            f"{field}: the file could not be kept on this computer while it was fetched: "
-            f"{explain_write_error(error)}. Make room in the folder for temporary files, then "
-            "call again. Nothing was sent."
-        ) from None
+        raise _no_room_error(error, field) from None
+
+
+async def _write_chunk(file: IO[bytes], chunk: bytes, field: str) -> None:
+    await asyncio.to_thread(_write_piece, file, chunk, field)
+
+
+def _write_piece(file: IO[bytes], piece: bytes, field: str) -> None:
+    try:
+        write_all(file, piece)
+    except OSError as error:
+        raise _no_room_error(error, field) from None
+
+
+def _no_room_error(error: OSError, field: str) -> StorageError:
+    return StorageError(
+        f"{field}: the file could not be kept on this computer while it was read: "
+        f"{explain_write_error(error)}. Make room in the folder for temporary files, then "
+        "call again. Nothing was sent."
+    )
 
 
 def _decode_data_uri(text: str, field: str, requirements: MediaRequirements) -> BinaryIO:
@@ -183,21 +208,27 @@ def _decode_data_uri(text: str, field: str, requirements: MediaRequirements) -> 
         raise InputError(f"{field}: a data: URI must look like data:image/png;base64,....")
     size = (len(text) - start) * 3 // 4 - PADDING_BYTES
     check_size(size, field=field, requirements=requirements)
+    small = size <= MOST_BYTES_IN_MEMORY
+    file: IO[bytes] = io.BytesIO() if small else _open_temporary(field)
     try:
-        return _decode_base64(text, start)
-    except (binascii.Error, ValueError):
+        _decode_base64(text, start, file, field)
+    except ValueError:  # binascii.Error is one
+        file.close()
         raise InputError(f"{field}: what follows base64, is not base64.") from None
+    except BaseException:
+        file.close()
+        raise
+    return cast("BinaryIO", file)
 
 
-def _decode_base64(text: str, start: int) -> BinaryIO:
-    """The content of a long text, in pieces: as a whole it would be in memory three times."""
+def _decode_base64(text: str, start: int, file: IO[bytes], field: str) -> None:
+    """Decode a long text in pieces: as a whole it would be in memory three times."""
     if text.find("=", start, len(text) - PADDING_BYTES) >= 0:
         raise ValueError
-    file = io.BytesIO()
     for at in range(start, len(text), DECODED_CHARACTERS):
-        file.write(binascii.a2b_base64(text[at : at + DECODED_CHARACTERS], strict_mode=True))
+        piece = binascii.a2b_base64(text[at : at + DECODED_CHARACTERS], strict_mode=True)
+        _write_piece(file, piece, field)
     file.seek(0)
-    return file
 
 
 def _open_path(path: Path, field: str) -> BinaryIO:
@@ -246,7 +277,9 @@ def _check_opened(
     head = file.read(media_types.HEAD_BYTES) if size else b""
     media_type = type_of(head or b"", field=field, requirements=requirements)
     opened = Input(file, name=_upload_name(name, media_type), media_type=media_type, size=size)
-    check_content(opened, size=size, media_type=media_type, field=field, requirements=requirements)
+    opened.seconds = check_content(
+        opened, size=size, media_type=media_type, field=field, requirements=requirements
+    )
     return opened
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 __all__ = [
     "AUDIO_TYPES",
+    "CLIP_TYPES",
     "EXTENSIONS",
     "HEAD_BYTES",
     "IMAGE_TYPES",
@@ -34,6 +35,7 @@ EXTENSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "audio/basic": "ulaw",
         "application/x-subrip": "srt",
         "video/mp4": "mp4",
+        "video/quicktime": "mov",
     }
 )
 """The extension under which MiniMax and players know a type."""
@@ -45,6 +47,8 @@ SPOKEN_TYPES: Final = frozenset(
 AUDIO_TYPES: Final = frozenset({"audio/mpeg", "audio/mp4", "audio/wav"})
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 VIDEO_TYPES: Final = frozenset({"video/mp4"})
+CLIP_TYPES: Final = VIDEO_TYPES | {"video/quicktime"}
+"""Videos that a person may give; what MiniMax makes is an MP4."""
 
 
 _IMAGE_BRANDS: Final = (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
@@ -54,8 +58,8 @@ _SOUND_BRANDS: Final = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
 def sniff_media_type(head: bytes) -> str | None:
     """The media type that a file's first bytes prove; None for anything else.
 
-    An MP4 container whose brand does not say "sound only" comes out as video/mp4: the caller
-    knows whether it looks for sound or for a video.
+    An MP4 container whose brand does not say "sound only" comes out as video/mp4, and one of
+    Apple's brand as video/quicktime: the caller knows whether it looks for sound or for a video.
     """
     if head[4:8] == b"ftyp":
         return _mp4_type(head[8:12])
@@ -89,8 +93,10 @@ _MAGIC: Final = (
 
 
 def _mp4_type(brand: bytes) -> str | None:
-    if brand in _IMAGE_BRANDS or brand == b"qt  ":
+    if brand in _IMAGE_BRANDS:
         return None
+    if brand == b"qt  ":
+        return "video/quicktime"
     return "audio/mp4" if brand in _SOUND_BRANDS else "video/mp4"
 
 
@@ -158,15 +164,42 @@ _CONVERSIONS: Final = (
     (b"II*\x00", "a TIFF image", "ffmpeg -i in.tiff out.png"),
     (b"MM\x00*", "a TIFF image", "ffmpeg -i in.tiff out.png"),
 )
+_VIDEO_CONVERSIONS: Final = (
+    (b"\x1aE\xdf\xa3", "WebM or Matroska", "ffmpeg -i in.webm out.mp4"),
+    (b"0&\xb2u", "Windows Media", "ffmpeg -i in.wmv out.mp4"),
+    (b"FLV", "Flash video", "ffmpeg -i in.flv out.mp4"),
+    (b"\x00\x00\x01\xba", "MPEG video", "ffmpeg -i in.mpg out.mp4"),
+    (b"GIF8", "a GIF", "ffmpeg -i in.gif -pix_fmt yuv420p out.mp4"),
+)
+_AVI_CONVERSION: Final = ("an AVI", "run: ffmpeg -i in.avi out.mp4")
 
 
-def how_to_convert(head: bytes) -> tuple[str, str] | None:
-    """Name and conversion command of a well-known type that MiniMax does not take."""
+def how_to_convert(head: bytes, *, wanted: frozenset[str]) -> tuple[str, str] | None:
+    """Name and conversion command of a well-known type that MiniMax does not take.
+
+    Args:
+        head: The first bytes of the file.
+        wanted: The media types that are taken in its place.
+    """
+    if wanted <= CLIP_TYPES:
+        is_avi = head[:4] == b"RIFF" and head[8:12] == b"AVI "
+        return _AVI_CONVERSION if is_avi else _find_conversion(head, _VIDEO_CONVERSIONS)
+    sound = "m4a" if "audio/mp4" in wanted else "mp3"
     if head[4:8] == b"ftyp" and head[8:12] in _IMAGE_BRANDS:
         return "a HEIC or AVIF image", "save it as JPEG, or run: heif-convert in.heic out.jpg"
+    if head[4:8] == b"ftyp" and head[8:12] in _SOUND_BRANDS:
+        return "an M4A", f"run: ffmpeg -i in.m4a out.{sound}"
     if head[4:8] == b"ftyp":
-        return "a video or a container with more than sound", "run: ffmpeg -i in.mov -vn out.m4a"
-    for magic, name, command in _CONVERSIONS:
+        what = "a video or a container with more than sound"
+        return what, f"run: ffmpeg -i in.mov -vn out.{sound}"
+    found = _find_conversion(head, _CONVERSIONS)
+    return None if found is None else (found[0], found[1].replace("out.m4a", f"out.{sound}"))
+
+
+def _find_conversion(
+    head: bytes, conversions: tuple[tuple[bytes, str, str], ...]
+) -> tuple[str, str] | None:
+    for magic, name, command in conversions:
         if head.startswith(magic):
             return name, f"run: {command}"
     return None

@@ -1,11 +1,11 @@
 """Reads the length of a recording and the size of an image from an opened file."""
 
 import io
-import struct
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
 from minimax.files.bounded_reader import BoundedReader, Readable, TooMuchReadingError
+from minimax.files.boxes import LONG_HEADER_BYTES, read_box_header
 
 __all__ = ["audio_seconds", "image_size", "is_complete_mp4"]
 
@@ -81,21 +81,9 @@ def is_complete_mp4(file: Readable, *, size: int) -> bool:
         if at == size:
             return {b"moov", b"mdat"} <= names
         file.seek(at)
-        length, name = _box(file.read(16) or b"", left=size - at)
+        length, name = read_box_header(file.read(LONG_HEADER_BYTES) or b"", left=size - at)
         if length is None or at + length > size:
             return False
         names.add(name)
         at += length
     return False
-
-
-def _box(header: bytes, *, left: int) -> tuple[int | None, bytes]:
-    """Length and name of one MP4 box (ISO 14496-12: 0 is 'to the end', 1 is '64 bits follow')."""
-    if len(header) < 8:  # noqa: PLR2004 - the smallest box
-        return None, b""
-    length, name = struct.unpack(">I4s", header[:8])
-    if length == 0:
-        return left, name
-    if length == 1:
-        length = struct.unpack(">Q", header[8:16])[0] if len(header) == 16 else 0  # noqa: PLR2004
-    return (length if length >= 8 else None), name  # noqa: PLR2004

@@ -39,8 +39,13 @@ LARGEST_READ_BYTES: Final = 7 * 1024 * 1024
 messages up to 10 MiB over stdio."""
 
 _TYPES: Final = MappingProxyType(
-    {extension: media_type for media_type, extension in media_types.EXTENSIONS.items()}
+    {
+        extension: media_type
+        for media_type, extension in media_types.EXTENSIONS.items()
+        if media_type not in media_types.CLIP_TYPES - media_types.VIDEO_TYPES
+    }
 )
+"""By the extensions that this server saves under."""
 _SAVED_NAME: Final = re.compile(
     rf"(?:video|speech|image|preview)-[A-Za-z0-9_-]+\.(?:{'|'.join(_TYPES)})"
 )

@@ -73,6 +73,10 @@ class Jobs:
             self._jobs[task_id] = Job(self._runtime, task_id, job_type, pace_seconds=self._pace)
         return self._jobs[task_id]
 
+    def has_file(self, file_id: str) -> bool:
+        """Whether one of them has made this file."""
+        return any(job.file_id == file_id for job in self._jobs.values())
+
     def _pace(self) -> float:
         """The shortest pause at which all jobs that are watched stay below the limit."""
         watched = sum(job.watchers > 0 for job in self._jobs.values())
@@ -268,6 +272,11 @@ class Job:
     def elapsed_seconds(self) -> float:
         """How long it has been under way."""
         return self._time() - self._accepted_at
+
+    @property
+    def file_id(self) -> str | None:
+        """What it made, once that is known."""
+        return None if self._reply is None else self._reply.file_id or None
 
     @property
     def is_in_ledger(self) -> bool:

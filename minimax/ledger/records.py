@@ -42,6 +42,7 @@ class Kind(Enum):
     IMAGE = "image"
     VOICE_DESIGN = "voice_design"
     CLONE_PREVIEW = "clone_preview"
+    TRANSCRIPT = "transcript"
 
 
 KEPT_SECONDS: Final[Mapping[Kind, float]] = MappingProxyType(
@@ -115,6 +116,7 @@ class Record:
 
     Attributes:
         key: Unique for ever.
+        fingerprint: The same for identical requests; None in a row of 0.1.0 that nobody asked for.
         sender_lives: Whoever sent it may still be at work on it.
         caller_waits: Somebody still waits for its answer, or has been told and may not have
             received it yet.
@@ -129,6 +131,7 @@ class Record:
 
     key: str
     kind: Kind
+    fingerprint: str | None
     state: State
     created_at: float
     age_seconds: float

@@ -53,8 +53,8 @@ RETRY_BUSY_SECONDS: Final = 0.2
 """The same while the file could not be used a moment ago."""
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
-CENT: Final = 0.005
-"""Sums of list prices are compared to the cent."""
+INEXACT_USD: Final = 1e-6
+"""As much may a sum of list prices be off in binary; the cheapest speech costs more."""
 
 NOT_WRITTEN: Final = (
     "This could not be written down on this computer, so it will not be remembered after "
@@ -156,7 +156,7 @@ class SqliteLedger:
         if limit_usd is not None and db is self._memory and self._is_shared:
             spending = Spending(spent_usd=spent, is_known=False)
             return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
-        if limit_usd is not None and spent + purchase.counted_usd > limit_usd + CENT / 10:
+        if limit_usd is not None and spent + purchase.counted_usd > limit_usd + INEXACT_USD:
             spending = self._room(db, spent, purchase.counted_usd, limit_usd)
             return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
         doubts = self._doubts(db, purchase.fingerprint)
@@ -557,7 +557,7 @@ class SqliteLedger:
         left = spent_usd
         for row in self._charges(db, LIMIT_WINDOW_SECONDS):
             left -= row["usd"]
-            if left + price_usd <= limit_usd + CENT / 10:
+            if left + price_usd <= limit_usd + INEXACT_USD:
                 room_in = max(0.0, LIMIT_WINDOW_SECONDS - row["age"])
                 return Spending(spent_usd=spent_usd, room_in_seconds=room_in)
         return Spending(spent_usd=spent_usd)
@@ -694,6 +694,7 @@ class SqliteLedger:
         return Record(
             key=row["key"] or f"id-{row['id']}",
             kind=Kind(row["kind"] or Kind.VIDEO.value),
+            fingerprint=row["request"],
             state=State(row["state"]),
             created_at=row["created_at"],
             age_seconds=self._age(row, row["created_at"]),

@@ -21,7 +21,7 @@ from typing import Any, Final, Self
 import anyio
 from mcp.os.win32.utilities import rebind_std_handle_to_fd
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCNotification
+from mcp_types import CONNECTION_CLOSED, JSONRPCError, JSONRPCNotification
 
 from minimax.protocol.lines import Line, LineSplitter
 
@@ -41,6 +41,14 @@ STUCK_SECONDS: Final = 0.2
 """A host that read nothing for so long is not reading; whether it has hung up is looked at then."""
 
 log = logging.getLogger(__name__)
+
+
+def _says_closed(item: SessionMessage) -> bool:
+    """Whether this only says that the connection is closed, which ends clients of mcp 1.x badly.
+
+    The SDK answers what is under way with it when stdin has ended (mcp 2.3).
+    """
+    return isinstance(item.message, JSONRPCError) and item.message.error.code == CONNECTION_CLOSED
 
 
 class LineReader:
@@ -124,6 +132,8 @@ class LineWriter:
         """
         if self._broken.is_set():
             raise anyio.BrokenResourceError
+        if _says_closed(item):
+            return
         is_notification = isinstance(item.message, JSONRPCNotification)
         if is_notification and self.unread_bytes > MOST_UNREAD_BYTES_FOR_NOTIFICATIONS:
             return

@@ -152,7 +152,8 @@ class _StrictTool(Tool):
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
         self.parameters = _portable(model.model_json_schema(by_alias=True))
-        self.fn_metadata.output_schema = _portable(self.fn_metadata.output_schema or {})
+        results = self.fn_metadata.output_schema or {}
+        self.fn_metadata.output_schema = _shorten_nullable(_portable(results))
 
     def ask_before(self, ask: Ask, hear: Hear, answer_seconds: float) -> None:
         names = list(self.fn_metadata.arg_model.model_fields)
@@ -281,13 +282,32 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _portable(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without what some hosts refuse (null) and what only costs room (titles)."""
+    """The schema without what some hosts refuse and what only costs room (titles).
+
+    Null is refused by some; `additionalProperties` breaks google-genai. Arguments that a tool does
+    not have are refused when it is called.
+    """
     schema.pop("title", None)
+    schema.pop("additionalProperties", None)
     for field in schema.get("properties", {}).values():
         field.pop("title", None)
         if field.get("default", ...) is None:
             del field["default"]
     return schema
+
+
+def _shorten_nullable(schema: Any) -> Any:
+    """The schema with `{"type": [t, "null"]}` where it says the same with `anyOf`, at length."""
+    if isinstance(schema, list):
+        return [_shorten_nullable(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    shorter = {name: _shorten_nullable(value) for name, value in schema.items()}
+    match shorter.get("anyOf"):
+        case [{"type": str(kind), **rest}, {"type": "null"}] if not {"enum", "const"} & set(rest):
+            del shorter["anyOf"]
+            return {"type": [kind, "null"], **rest, **shorter}
+    return shorter
 
 
 # --- what is wrong with an argument, in our own words -----------------------------------------

@@ -10,6 +10,7 @@ from minimax.sandbox.bounded import RecentList
 from minimax.sandbox.clock import Clock
 from minimax.sandbox.endpoints.files import Files
 from minimax.sandbox.endpoints.images import ImageGeneration
+from minimax.sandbox.endpoints.speech_to_text import SpeechToText
 from minimax.sandbox.endpoints.text_to_audio import TextToAudio
 from minimax.sandbox.endpoints.video_shared import VideoBackend
 from minimax.sandbox.endpoints.video_v1 import VideosV1
@@ -47,6 +48,7 @@ class Sandbox:
         bytes_per_second: Throttle request and response bodies; None does not throttle.
         link_seconds: How long a signed download link is valid.
         unverified: Refuse voice cloning (2038), as MiniMax does for an unverified account.
+        allow_listed: Regenerate videos by `source_task_id`, which MiniMax opens to some accounts.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Sandbox:
         bytes_per_second: float | None = None,
         link_seconds: float = LINK_SECONDS,
         unverified: bool = False,
+        allow_listed: bool = True,
     ) -> None:
         self.url = ""
         """The base URL at which `serve` serves the sandbox."""
@@ -82,6 +85,7 @@ class Sandbox:
         )
         self.voice_design = VoiceDesign(voices=self.voices, bill=self.bill, ids=ids)
         self.images = ImageGeneration(bill=self.bill, store=self.store)
+        self.speech_to_text = SpeechToText(bill=self.bill)
         backend = VideoBackend(
             clock=self.clock,
             ids=ids,
@@ -90,6 +94,8 @@ class Sandbox:
             store=self.store,
             stages=stages or VideoStages(),
             video=samples.load_video(size_bytes=video_bytes),
+            h3_video=samples.load_video(samples.H3_VIDEO, size_bytes=video_bytes),
+            allow_listed=allow_listed,
         )
         self.videos = VideosV1(backend)
         self.videos_v2 = VideosV2(backend)

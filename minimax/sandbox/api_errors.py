@@ -56,6 +56,9 @@ _V2_ERRORS: Final = {
 }
 _V2_SERVER_ERROR: Final = (500, "server_error")
 
+# The one path of v1 that answers as v2 does (MiniMax's OpenAPI file of speech_to_text).
+SPEECH_TO_TEXT_PATH: Final = "/v1/speech_to_text"
+
 # A v1 error response has the fields of a successful one, with empty values.
 _EMPTY_PAYLOADS: dict[str, dict[str, Any]] = {
     "/v1/delete_voice": {"voice_id": ""},
@@ -71,17 +74,17 @@ _EMPTY_PAYLOADS: dict[str, dict[str, Any]] = {
 class Refusal(Exception):  # noqa: N818 - an API response, not an error of the sandbox
     """A request that the API refuses.
 
-    `status` is the HTTP status on v1, where nearly all errors are sent with 200.
+    `status` is the HTTP status where it is not the usual one: 200 on v1, that of the code on v2.
     """
 
-    def __init__(self, code: int, message: str = "", *, status: int = 200) -> None:
+    def __init__(self, code: int, message: str = "", *, status: int | None = None) -> None:
         self.code = code
         self.message = message or _MESSAGES.get(code, "")
         self.status = status
         super().__init__(f"{self.message} ({code})")
 
 
-def invalid_params(detail: str, *, status: int = 200) -> Refusal:
+def invalid_params(detail: str, *, status: int | None = None) -> Refusal:
     """Return a 2013 refusal whose message ends in `detail`."""
     return Refusal(INVALID_PARAMS, f"invalid params, {detail}", status=status)
 
@@ -93,14 +96,16 @@ def make_base_resp(code: int = 0, message: str = "") -> dict[str, Any]:
 
 def to_http(refusal: Refusal, *, path: str, trace_id: str) -> tuple[int, Mapping[str, Any]]:
     """Return the HTTP status and JSON body of `refusal`, in the API version of `path`."""
-    if path.startswith("/v2/"):
+    if path.startswith("/v2/") or path == SPEECH_TO_TEXT_PATH:
         return _to_http_v2(refusal, trace_id=trace_id)
     empty = _EMPTY_PAYLOADS.get(path, {})
-    return refusal.status, {**empty, "base_resp": make_base_resp(refusal.code, refusal.message)}
+    base_resp = make_base_resp(refusal.code, refusal.message)
+    return refusal.status or 200, {**empty, "base_resp": base_resp}
 
 
 def _to_http_v2(refusal: Refusal, *, trace_id: str) -> tuple[int, Mapping[str, Any]]:
-    status, error_type = _V2_ERRORS.get(refusal.code, _V2_SERVER_ERROR)
+    usual_status, error_type = _V2_ERRORS.get(refusal.code, _V2_SERVER_ERROR)
+    status = refusal.status or usual_status
     message = f"{refusal.message} ({refusal.code})"
     error = {"type": error_type, "message": message, "http_code": str(status)}
     return status, {"type": "error", "error": error, "request_id": trace_id}

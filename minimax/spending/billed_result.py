@@ -40,6 +40,7 @@ class BilledRequest:
         make_result: Saves what the reply holds; the tool's result without `reused`.
         without_content: The reply as it is kept, without media in it.
         opened: Files that the request reads from.
+        doubt_advice: What to add to what is said about a request that has just ended in doubt.
         deadline_seconds: A request that has no outcome after this long has none.
         still_working_text: For a caller that waits no longer.
     """
@@ -55,6 +56,7 @@ class BilledRequest:
     make_result: Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
     without_content: Callable[[dict[str, Any]], dict[str, Any]] = lambda reply: reply
     opened: ExitStack = field(default_factory=ExitStack)
+    doubt_advice: Callable[[MiniMaxError], str] = lambda _: ""
     deadline_seconds: float = policies.MAKE.deadline_seconds + DEADLINE_MARGIN_SECONDS
     still_working_text: str = (
         "MiniMax is still at it; that goes on by itself and nothing is lost. Call again with "
@@ -170,5 +172,5 @@ def _doubt_error(request: BilledRequest, error: MiniMaxError) -> MaybeChargedErr
     return MaybeChargedError.after(
         error,
         f"{request.noun} was asked for and no usable answer came back: MiniMax may have made and "
-        f"charged it. It was not repeated. {again}",
+        f"charged it. It was not repeated. {again}{request.doubt_advice(error)}",
     )

@@ -25,6 +25,7 @@ TOOLS: Final[Mapping[Kind, str]] = MappingProxyType(
         Kind.IMAGE: "text_to_image",
         Kind.VOICE_DESIGN: "voice_design",
         Kind.CLONE_PREVIEW: "voice_clone",
+        Kind.TRANSCRIPT: "transcribe_audio",
     }
 )
 REGIONS: Final[Mapping[str, str]] = MappingProxyType(

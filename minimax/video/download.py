@@ -11,6 +11,7 @@ from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.errors import InputError, RefusedError, StorageError
 from minimax.files import media_types, outputs, paths
 from minimax.files import saved as saved_files
+from minimax.jobs.job import Jobs
 from minimax.ledger.records import Record
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
@@ -165,7 +166,10 @@ class VideoDownload:
 
 
 async def _request_link(runtime: Runtime, file_id: str) -> str:
-    """A fresh link; a file that has only just been finished may need a moment to be found."""
+    """A fresh link; the file of a job that has only just ended may need a moment to be found.
+
+    Of an id that no job is known to have made, it is not known whether it is one of a file.
+    """
     client = await runtime.client()
     started = runtime.clock.now()
     while True:
@@ -175,7 +179,16 @@ async def _request_link(runtime: Runtime, file_id: str) -> str:
             settling = runtime.clock.now() - started < FILE_SETTLES_SECONDS
             if refusal.code != INVALID_PARAMETER or not settling:
                 raise
+            if not await _is_known_file(runtime, file_id):
+                raise
         await runtime.clock.sleep(FILE_PAUSE_SECONDS)
+
+
+async def _is_known_file(runtime: Runtime, file_id: str) -> bool:
+    """Whether a job that was bought or asked about here has made it."""
+    if runtime.get_shared(Jobs).has_file(file_id):
+        return True
+    return await runtime.ledger.by_file(file_id) is not None
 
 
 def _result_of_saved(

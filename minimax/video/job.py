@@ -18,9 +18,10 @@ from minimax.time_budgets import SAVE_GRACE_SECONDS
 from minimax.tool_results import CancelledJob, VideoStatus
 from minimax.validation import check_id
 from minimax.video import apis, download
+from minimax.video.ids import refuse_file_id
 from minimax.video.next_steps import POLL_AFTER_SECONDS, next_step_after_status
 
-__all__ = ["VIDEO_JOBS", "Report", "cancel", "follow_accepted", "query"]
+__all__ = ["VIDEO_JOBS", "Report", "cancel", "follow_accepted", "get_job", "query"]
 
 SAVED_LOOK_SECONDS: Final = 0.25
 """Between two looks whether a finished video has been saved."""
@@ -70,7 +71,7 @@ async def query(
         InputError: `task_id` cannot be one.
         MiniMaxError: MiniMax could not be asked. The job is not affected.
     """
-    job = await _get_job(runtime, task_id)
+    job = await get_job(runtime, task_id)
     started = runtime.clock.now()
     reply = await (wait_for_end(job, wait_seconds, report) if wait_seconds > 0 else job.refresh())
     if job.is_in_ledger and not reply.is_final:
@@ -94,7 +95,7 @@ async def cancel(runtime: Runtime, task_id: str) -> CancelledJob:
         RefusedError: It cannot be cancelled; the text says what can be done instead.
         MiniMaxError: MiniMax could not be asked.
     """
-    job = await _get_job(runtime, task_id)
+    job = await get_job(runtime, task_id)
     await _cancel(runtime, job)
     return CancelledJob(
         task_id=job.task_id,
@@ -106,9 +107,15 @@ async def cancel(runtime: Runtime, task_id: str) -> CancelledJob:
     )
 
 
-async def _get_job(runtime: Runtime, task_id: str) -> Job:
-    """The job that a caller names."""
+async def get_job(runtime: Runtime, task_id: str) -> Job:
+    """The job that a caller names; whoever has its id has had the answer that told it.
+
+    Raises:
+        InputError: `task_id` cannot be one, or is a file id.
+    """
     job = runtime.get_shared(Jobs).get(check_id(task_id, "task_id"), VIDEO_JOBS)
+    if not job.is_in_ledger:
+        await refuse_file_id(runtime, job.task_id)
     await runtime.deliveries.note_use(job.task_id)
     await job.note_use()
     return job

@@ -1,28 +1,35 @@
 """Checks a video request against its model before it costs anything, and writes its body."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from minimax.catalog import DEFAULT_VIDEO_MODELS, VIDEO_MODELS, Size, VideoMode, VideoModel
 from minimax.errors import InputError
 from minimax.files import inputs
-from minimax.files.requirements import MediaRequirements
 from minimax.files.source import parse_source
+from minimax.limits import H3_REFERENCE_SECONDS
 from minimax.settings import Settings
 from minimax.video import apis
-from minimax.video.apis import VideoApi
-from minimax.video.apis.base import ImageSource
+from minimax.video.apis import Media, MediaSource, VideoApi
 from minimax.video.request import VideoRequest, mode_of
 
-__all__ = ["PreparedVideo", "prepare"]
+__all__ = ["PreparedVideo", "bill_seconds", "prepare"]
+
+IMAGE_FIELDS: Final = ("first_frame", "last_frame", "subject_image", "references")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedVideo:
-    """A request that MiniMax will accept: its body, and what it costs."""
+    """A request that MiniMax will accept: its body, and what it costs.
+
+    Attributes:
+        list_price_usd: At most, where `has_unknown_length`.
+        has_unknown_length: A reference video is a link, so only MiniMax will know its length.
+    """
 
     api: VideoApi
     model: str
@@ -30,6 +37,7 @@ class PreparedVideo:
     resolution: str | None
     prompt: str | None
     list_price_usd: float | None
+    has_unknown_length: bool
     body: dict[str, Any]
 
 
@@ -38,8 +46,8 @@ def prepare(request: VideoRequest, *, settings: Settings, opened: ExitStack) -> 
 
     Args:
         request: What the caller wants.
-        settings: The default model and the folders that images may come from.
-        opened: Receives the opened images; closed by the caller once they are sent.
+        settings: The default model and the folders that files may come from.
+        opened: Receives the opened files; closed by the caller once they are sent.
 
     Raises:
         InputError: MiniMax would refuse it; the text names the field and the allowed values.
@@ -50,15 +58,17 @@ def prepare(request: VideoRequest, *, settings: Settings, opened: ExitStack) -> 
     api = apis.for_model(model)
     api.check(request, mode, known)
     size = _size(request, mode, known)
-    images = _images(request, api.image_requirements, settings, opened)
+    media = _open_media(request, api, settings, opened)
+    api.check_media(media)
     return PreparedVideo(
         api=api,
         model=model,
         resolution=size[0],
         duration=size[1],
         prompt=request.prompt,
-        list_price_usd=_list_price(known, size, images),
-        body=api.body(request, model=model, known=known, size=size, images=images),
+        list_price_usd=_list_price(known, size, media),
+        has_unknown_length=any(isinstance(video, str) for video in media["reference_videos"]),
+        body=api.body(request, model=model, known=known, size=size, media=media),
     )
 
 
@@ -123,19 +133,22 @@ def _seconds(allowed: list[int]) -> str:
     return f"{allowed[0]} to {allowed[-1]}" if whole_range else " or ".join(map(str, allowed))
 
 
-def _images(
-    request: VideoRequest, requirements: MediaRequirements, settings: Settings, opened: ExitStack
-) -> Mapping[str, list[ImageSource]]:
+def _open_media(
+    request: VideoRequest, api: VideoApi, settings: Settings, opened: ExitStack
+) -> Media:
     sources: dict[str, Sequence[str | None]] = {
         "first_frame": [request.first_frame],
         "last_frame": [request.last_frame],
         "subject_image": [request.subject_image],
         "references": request.references,
+        "reference_videos": request.reference_videos,
+        "reference_audios": request.reference_audios,
     }
 
-    def open_one(given: str, field: str) -> ImageSource:
+    def open_one(given: str, field: str) -> MediaSource:
         source = parse_source(given, field=field, settings=settings)
-        return inputs.open_image(source, field=field, requirements=requirements, opened=opened)
+        requirements = api.requirements(field)
+        return inputs.open_media(source, field=field, requirements=requirements, opened=opened)
 
     return {
         field: [open_one(text, field) for text in given if text is not None]
@@ -144,12 +157,23 @@ def _images(
 
 
 def _list_price(
-    known: VideoModel | None,
-    size: tuple[str | None, int | None],
-    images: Mapping[str, list[ImageSource]],
+    known: VideoModel | None, size: tuple[str | None, int | None], media: Media
 ) -> float | None:
     price = known.sizes.get((size[0] or "", size[1] or 0)) if known else None
     if known is None or price is None:
         return None
-    charged = max(0, sum(map(len, images.values())) - known.free_images)
-    return round(price + charged * known.further_image_usd, 2)
+    images = sum(len(media[field]) for field in IMAGE_FIELDS)
+    price += max(0, images - known.free_images) * known.further_image_usd
+    per_second = known.reference_video_usd.get(size[0] or "", 0.0)
+    return round(price + bill_seconds(media["reference_videos"]) * per_second, 2)
+
+
+def bill_seconds(videos: Sequence[MediaSource]) -> int:
+    """Seconds of reference videos that are billed, at most.
+
+    Each video counts in whole seconds. Where one is a link, all of them together count as long as
+    MiniMax takes them: their lengths add up to 15 seconds, each begun second counted whole.
+    """
+    if any(isinstance(video, str) for video in videos):
+        return H3_REFERENCE_SECONDS + len(videos) - 1
+    return sum(math.ceil(video.seconds or 0.0) for video in videos if not isinstance(video, str))

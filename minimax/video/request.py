@@ -1,11 +1,13 @@
 """What a caller asks for about a video, before any model's rules are applied."""
 
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final
 
 from minimax.catalog import VideoMode
 from minimax.errors import InputError
 
-__all__ = ["VideoRequest", "mode_of"]
+__all__ = ["REFERENCES", "VideoRequest", "mode_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,24 +22,32 @@ class VideoRequest:
     resolution: str | None = None
     subject_image: str | None = None
     references: list[str] = field(default_factory=list)
+    reference_videos: list[str] = field(default_factory=list)
+    reference_audios: list[str] = field(default_factory=list)
     ratio: str | None = None
     prompt_optimizer: bool | None = None
     fast_pretreatment: bool | None = None
+
+
+REFERENCES: Final = ("references", "reference_videos", "reference_audios")
+KINDS_OF_INPUT: Final = (("first_frame", "last_frame"), ("subject_image",), REFERENCES)
+"""Fields that exclude the fields of each other kind."""
 
 
 def mode_of(request: VideoRequest) -> VideoMode:
     """What the video is to be made from.
 
     Raises:
-        InputError: Nothing was given, or images that exclude each other.
+        InputError: Nothing was given, or inputs that exclude each other.
     """
-    framed = request.first_frame is not None or request.last_frame is not None
-    if sum([framed, request.subject_image is not None, bool(request.references)]) > 1:
+    given = [[name for name in kind if _is_given(request, name)] for kind in KINDS_OF_INPUT]
+    if sum(map(bool, given)) > 1:
         raise InputError(
-            "first_frame and last_frame, subject_image, and references cannot be combined: give "
-            "one of the three."
+            f"{' and '.join(chain(*given))} cannot be combined: a video is made from frames "
+            "(first_frame, last_frame), from a subject_image, or from references (references, "
+            "reference_videos, reference_audios)."
         )
-    if request.references:
+    if any(_is_given(request, name) for name in REFERENCES):
         return VideoMode.REFERENCES
     if request.subject_image is not None:
         return VideoMode.SUBJECT
@@ -49,3 +59,7 @@ def mode_of(request: VideoRequest) -> VideoMode:
     if request.prompt is None:
         raise InputError("prompt is required, unless a first_frame or a subject_image is given.")
     return VideoMode.TEXT
+
+
+def _is_given(request: VideoRequest, name: str) -> bool:
+    return getattr(request, name) not in (None, [])

@@ -10,10 +10,19 @@ from typing import Any, Final, NamedTuple, cast
 
 from minimax import delivery
 from minimax.api import policies
-from minimax.api.error_codes import INVALID_PARAMETER, SAMPLE_UNUSABLE, VOICE_ID_TAKEN
+from minimax.api.error_codes import (
+    INVALID_PARAMETER,
+    SAMPLE_UNUSABLE,
+    VOICE_ID_TAKEN,
+    name_known_models,
+)
 from minimax.api.json_body import drop_none
 from minimax.api.replies import CloneReply
-from minimax.catalog import CLONE_PRICE_USD, DEFAULT_SPEECH_MODEL
+from minimax.catalog import (
+    CLONE_PRICE_USD,
+    DEFAULT_SPEECH_MODEL,
+    SPEECH_PRICES_USD_PER_MILLION,
+)
 from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import CLONE_AUDIO, PROMPT_AUDIO, MediaRequirements
@@ -29,6 +38,7 @@ from minimax.spending.estimates import estimate_speech
 from minimax.spending.wording import unused_voice_text
 from minimax.tool_results import ClonedVoice
 from minimax.validation import check_length, check_range
+from minimax.voice.recordings import UploadedRecordings, delete_recordings
 from minimax.voice.voice_ids import check_voice_id
 
 __all__ = ["CloneRequest", "clone", "quote"]
@@ -56,6 +66,7 @@ class CloneRequest:
     language_boost: str | None = None
     need_noise_reduction: bool | None = None
     need_volume_normalization: bool | None = None
+    delete_recording: bool = False
 
 
 async def clone(
@@ -129,18 +140,12 @@ def _parse_recordings(request: CloneRequest, settings: Settings) -> _Recordings:
     return _Recordings(audio, prompt)
 
 
-class _UploadedRecordings(dict[tuple[str, str], int]):
-    """File ids by purpose and content, so that a repeated clone does not upload again."""
-
-    def __init__(self, _: Runtime) -> None:
-        super().__init__()
-
-
 class ClonedReply(CloneReply):
     """The reply, with the ids of this clone; that is what the ledger keeps."""
 
     voice_id: str
     file_id: str
+    prompt_file_id: str = ""
 
 
 class _CloneJob:
@@ -150,13 +155,15 @@ class _CloneJob:
         self._runtime = runtime
         self._request = request
         self._recordings = recordings
-        self._uploads = runtime.get_shared(_UploadedRecordings)
+        self._uploads = runtime.get_shared(UploadedRecordings)
         self._reused_upload = False
+        self._uploaded: set[int] = set()
+        self._deletes_recording = request.delete_recording
         self.voice_id = request.voice_id or _new_voice_id(sandbox=runtime.settings.sandbox)
 
     async def __call__(self) -> ClonedVoice:
         """Make the voice, without a preview."""
-        return await _result(self._runtime, await self._send())
+        return await self._finish(await self._send())
 
     async def prepare_preview(self) -> BilledRequest:
         """The clone with its preview, which is billed."""
@@ -181,6 +188,7 @@ class _CloneJob:
         audio, prompt_audio = self._recordings
         return {
             **_body(self._request),
+            **drop_none(delete_recording=self._request.delete_recording or None),
             "voice_id": self._request.voice_id,
             "prompt_text": self._request.prompt_text,
             "audio": await self._describe(audio, "audio", CLONE_AUDIO),
@@ -196,7 +204,20 @@ class _CloneJob:
         return await asyncio.to_thread(_digest, source, field, requirements)
 
     async def _make_result(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
-        return await _result(self._runtime, ClonedReply.model_validate(content))
+        return await self._finish(ClonedReply.model_validate(content))
+
+    async def _finish(self, reply: ClonedReply) -> ClonedVoice:
+        """What the caller is told, once the recording is deleted where that was asked for."""
+        if not self._deletes_recording:
+            return await _result(self._runtime, reply, file_id=reply.file_id)
+        uploads = {"voice_clone": reply.file_id, "prompt_audio": reply.prompt_file_id}
+        problems = await delete_recordings(self._runtime, uploads)
+        return await _result(
+            self._runtime,
+            reply,
+            file_id=reply.file_id if reply.file_id in problems else None,
+            about_recording=_deletion_text(problems),
+        )
 
     async def _send(self) -> ClonedReply:
         """Clone, and let go of the recordings: the job is kept until somebody collects it."""
@@ -210,18 +231,32 @@ class _CloneJob:
         try:
             return await self._upload_and_clone()
         except RefusedError as refusal:
-            if refusal.code not in UPLOAD_IS_GONE or not self._reused_upload:
+            if refusal.code not in UPLOAD_IS_GONE or not self._may_lack_upload:
                 raise
         self._uploads.clear()
         return await self._upload_and_clone()
 
+    @property
+    def _may_lack_upload(self) -> bool:
+        """Whether MiniMax may no longer have what was uploaded, or another clone has deleted it."""
+        return self._reused_upload or not self._uploaded.issubset(self._uploads.values())
+
     async def _upload_and_clone(self) -> ClonedReply:
         body = await self._upload_before_charge()
-        reply = await _request_clone(
-            self._runtime, self._request, body | {"voice_id": self.voice_id}
-        )
+        file_id, prompt = str(body["file_id"]), body.get("clone_prompt", {})
+        try:
+            reply = await _request_clone(
+                self._runtime, self._request, body | {"voice_id": self.voice_id}
+            )
+        except RefusedError as refusal:
+            if not self._deletes_recording:
+                raise
+            raise _kept_recording_error(refusal, file_id) from None
         return ClonedReply(
-            demo_audio=reply.demo_audio, voice_id=self.voice_id, file_id=str(body["file_id"])
+            demo_audio=reply.demo_audio,
+            voice_id=self.voice_id,
+            file_id=file_id,
+            prompt_file_id=str(prompt.get("prompt_audio", "")),
         )
 
     async def _upload_before_charge(self) -> dict[str, Any]:
@@ -281,6 +316,7 @@ class _CloneJob:
             file, name=file.name, media_type=file.media_type, purpose=purpose
         )
         self._uploads[key] = int(file_id)
+        self._uploaded.add(self._uploads[key])
         return self._uploads[key]
 
 
@@ -321,7 +357,8 @@ async def _request_clone(
         return await client.clone_voice(body, policy=policy)
     except RefusedError as refusal:
         if refusal.code != VOICE_ID_TAKEN or not refusal.after_unknown:
-            raise
+            model = body.get("model", DEFAULT_SPEECH_MODEL)
+            raise name_known_models(refusal, model, SPEECH_PRICES_USD_PER_MILLION) from None
         return _handle_taken_id(request, refusal)
 
 
@@ -364,18 +401,41 @@ def _uploading_result(runtime: Runtime, voice_id: str) -> ClonedVoice:
     )
 
 
-async def _result(runtime: Runtime, reply: ClonedReply) -> ClonedVoice:
+def _kept_recording_error(refusal: RefusedError, file_id: str) -> RefusedError:
+    """A refusal where the recording was to be deleted: it is kept for another try."""
+    error = type(refusal).after(
+        refusal,
+        f"{refusal.text} Nothing was deleted: delete_recording deletes the recording (file_id "
+        f"{file_id}) once a clone of it succeeds.",
+    )
+    error.after_unknown = refusal.after_unknown
+    return error
+
+
+def _deletion_text(problems: Mapping[str, MiniMaxError]) -> str:
+    if not problems:
+        return " MiniMax's copy of the recording is deleted."
+    reasons = " ".join(f"file_id {file_id}: {error}" for file_id, error in problems.items())
+    return (
+        " But MiniMax's copy of the recording could not be deleted, so it is still there as far as "
+        f"is known: tell the person. {reasons}"
+    )
+
+
+async def _result(
+    runtime: Runtime, reply: ClonedReply, *, file_id: str | None, about_recording: str = ""
+) -> ClonedVoice:
     saved, problem = await delivery.save_preview(
         runtime, reply.demo_audio, voice_id=reply.voice_id, folder=runtime.settings.base_path
     )
     return ClonedVoice(
         voice_id=reply.voice_id,
         status="cloned",
-        file_id=reply.file_id,
+        file_id=file_id,
         demo_audio_url=reply.demo_audio or None,
         demo_audio_path=str(saved.path) if saved else None,
         next_step=runtime.write_next_step(
-            f"The voice {reply.voice_id} is ready. "
+            f"The voice {reply.voice_id} is ready.{about_recording} "
             f"{unused_voice_text(CLONE_PRICE_USD, sandbox=runtime.settings.sandbox)}"
             f"{delivery.saving_failed_text(problem, link='demo_audio_url')}"
         ),

@@ -1,7 +1,9 @@
 """Lists and deletes the voices of the account."""
 
+import json
 from collections.abc import Sequence
-from typing import Final
+from itertools import accumulate
+from typing import Final, Literal, NamedTuple
 
 from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.api.replies import Voice
@@ -12,8 +14,25 @@ from minimax.tool_results import DeletedVoice, ListedVoice, VoiceList
 
 __all__ = ["delete", "ids", "list_voices"]
 
-SHOWN_DESCRIPTION: Final = 80
-"""Characters of a voice's description in a list, which has to fit a model's context."""
+DESCRIPTION_CHARACTERS: Final = (80, 40, 20, 0)
+"""Of a voice in a list; the longer the list, the fewer."""
+LIST_BYTES: Final = 54_000
+"""Of all voices in an answer: some 14,000 tokens in English, and never more than the 25,000 at
+which Claude Code cuts an answer, at two bytes or more a token as in Chinese and in made-up ids."""
+INDENT_BYTES: Final = 32
+"""What the place in the answer adds to a voice."""
+
+Group = Literal["cloned", "designed", "system"]
+
+
+class _Found(NamedTuple):
+    group: Group
+    voice: Voice
+
+
+class _Shown(NamedTuple):
+    group: Group
+    voice: ListedVoice
 
 
 async def list_voices(
@@ -25,20 +44,29 @@ async def list_voices(
         MiniMaxError: MiniMax refused or could not be reached.
     """
     reply = await (await runtime.client()).list_voices(voice_type)
-    cloned, designed, system = (
-        [voice for voice in group if _matches(voice, search)]
-        for group in (reply.voice_cloning, reply.voice_generation, reply.system_voice)
-    )
-    total = len(cloned) + len(designed) + len(system)
-    shown_cloned = cloned[:limit]
-    shown_designed = designed[: limit - len(shown_cloned)]
-    shown_system = system[: limit - len(shown_cloned) - len(shown_designed)]
+    groups: list[tuple[Group, list[Voice]]] = [
+        ("cloned", reply.voice_cloning),
+        ("designed", reply.voice_generation),
+        ("system", reply.system_voice),
+    ]
+    found = [
+        _Found(group, voice)
+        for group, voices in groups
+        for voice in voices
+        if _matches(voice, search)
+    ]
+    shown, characters = _fit(found[:limit])
     return VoiceList(
-        system=_summarize(shown_system),
-        cloned=_summarize(shown_cloned),
-        designed=_summarize(shown_designed),
-        total=total,
-        next_step=runtime.write_next_step(_next_step(total, limit)),
+        system=[voice for group, voice in shown if group == "system"],
+        cloned=[voice for group, voice in shown if group == "cloned"],
+        designed=[voice for group, voice in shown if group == "designed"],
+        total=len(found),
+        next_step=runtime.write_next_step(
+            _describe_cut(len(found), len(shown), limit=limit)
+            + _describe_shortening(characters)
+            + "Give a voice_id to text_to_audio. A new clone or design shows up here only after it "
+            "has spoken for the first time."
+        ),
     )
 
 
@@ -54,24 +82,50 @@ def _matches(voice: Voice, search: str | None) -> bool:
     return search is None or all(word in text for word in search.casefold().split())
 
 
-def _summarize(voices: Sequence[Voice]) -> list[ListedVoice]:
-    return [
-        ListedVoice(
-            voice_id=voice.voice_id,
-            name=plain(voice.voice_name) or None,
-            description=shorten(plain(" ".join(voice.description)), SHOWN_DESCRIPTION) or None,
-        )
-        for voice in voices
-    ]
+def _fit(found: Sequence[_Found]) -> tuple[list[_Shown], int]:
+    """As much about these voices as an answer holds, and how long their descriptions may be.
+
+    A long list has shorter descriptions, then none, and then fewer voices.
+    """
+    shown: list[_Shown] = []
+    for characters in DESCRIPTION_CHARACTERS:
+        shown = [_Shown(group, _summarize(voice, characters)) for group, voice in found]
+        if sum(_count_bytes(voice) for _, voice in shown) <= LIST_BYTES:
+            return shown, characters
+    sizes = accumulate(_count_bytes(voice) for _, voice in shown)
+    return shown[: sum(size <= LIST_BYTES for size in sizes)], 0
 
 
-def _next_step(total: int, limit: int) -> str:
-    cut = total > limit
-    more = f"{total} voices match; {limit} are shown. Narrow it with search. " if cut else ""
-    return (
-        f"{more}Give a voice_id to text_to_audio. A new clone or design shows up here only after "
-        "it has spoken for the first time."
+def _summarize(voice: Voice, description_characters: int) -> ListedVoice:
+    description = plain(" ".join(voice.description))
+    return ListedVoice(
+        voice_id=voice.voice_id,
+        name=plain(voice.voice_name) or None,
+        description=shorten(description, description_characters) or None
+        if description_characters
+        else None,
     )
+
+
+def _count_bytes(voice: ListedVoice) -> int:
+    return len(json.dumps(voice, ensure_ascii=False, indent=2).encode()) + INDENT_BYTES
+
+
+def _describe_cut(total: int, shown: int, *, limit: int) -> str:
+    if shown == total:
+        return ""
+    reason = ", as many as an answer holds" if shown < limit else ""
+    return (
+        f"{total} voices match; {shown} are shown{reason}. Find the others with search, by a "
+        "language, a name or what they are like. "
+    )
+
+
+def _describe_shortening(characters: int) -> str:
+    if characters == DESCRIPTION_CHARACTERS[0]:
+        return ""
+    what = f"cut to {characters} characters" if characters else "left out"
+    return f"Descriptions are {what}, since the list is long; fewer voices come with them. "
 
 
 async def delete(

@@ -1,7 +1,7 @@
 """Speaks a text in one of the account's voices and saves the audio."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from minimax import delivery
+from minimax.api.error_codes import name_known_models
 from minimax.api.json_body import drop_none
 from minimax.api.replies import SpeechReply
 from minimax.catalog import (
@@ -17,8 +18,9 @@ from minimax.catalog import (
     DEFAULT_VOICE,
     DESIGN_PRICE_USD,
     PRICES_AS_OF,
+    SPEECH_PRICES_USD_PER_MILLION,
 )
-from minimax.errors import InputError, MiniMaxError, Outcome, StorageError
+from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError, StorageError
 from minimax.files import paths
 from minimax.files.outputs import SavedFile
 from minimax.ledger.records import Kind
@@ -31,6 +33,7 @@ from minimax.limits import (
     SPEECH_CHARACTERS,
     SPEECH_FORMATS,
     SPEED,
+    SUBTITLE_LEVELS,
     UNSUITED_EMOTIONS,
     VOLUME,
 )
@@ -40,6 +43,12 @@ from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_speech
 from minimax.tool_results import Speech
 from minimax.validation import check_choice, check_range, is_http_url
+from minimax.voice.speech_options import (
+    MixedVoice,
+    Modification,
+    check_pronunciation,
+    parse_voice_mix,
+)
 from minimax.voice.subtitles import save_subtitles
 
 __all__ = ["SpeechRequest", "quote", "speak"]
@@ -56,19 +65,45 @@ class SpeechRequest:
     """What a caller may say about a synthesis; None is "not given"."""
 
     text: str
-    voice_id: str = DEFAULT_VOICE
+    voice_id: str | None = None
     model: str = DEFAULT_SPEECH_MODEL
     speed: float | None = None
     vol: float | None = None
     pitch: int | None = None
     emotion: str | None = None
     language_boost: str | None = None
+    pronunciation: Sequence[str] = ()
+    voice_mix: Sequence[str] = ()
+    effect: str | None = None
+    intensity: int | None = None
+    timbre: int | None = None
+    modify_pitch: int | None = None
     format: str = "mp3"
     sample_rate: int | None = None
     bitrate: int | None = None
     channel: int | None = None
-    subtitles: bool = False
+    subtitles: str = ""
     output_directory: str | None = None
+
+    @property
+    def mix(self) -> list[MixedVoice]:
+        """The voices that are mixed; empty where one voice speaks."""
+        return parse_voice_mix(self.voice_mix)
+
+    @property
+    def voice_ids(self) -> list[str]:
+        """Every voice that is heard."""
+        return [voice.voice_id for voice in self.mix] or [self.voice_id or DEFAULT_VOICE]
+
+    @property
+    def modification(self) -> Modification:
+        """What is changed about the sound."""
+        return Modification(
+            effect=self.effect,
+            intensity=self.intensity,
+            timbre=self.timbre,
+            pitch=self.modify_pitch,
+        )
 
 
 async def speak(
@@ -87,7 +122,8 @@ async def speak(
         UnansweredError: It takes longer than `within_seconds`; an identical call joins it.
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
-    await runtime.deliveries.note_use(request.voice_id)
+    for voice_id in request.voice_ids:
+        await runtime.deliveries.note_use(voice_id)
     result = await buy_result(
         runtime,
         await _prepare(runtime, request),
@@ -113,17 +149,17 @@ async def _prepare(runtime: Runtime, request: SpeechRequest) -> BilledRequest:
     folder = await asyncio.to_thread(
         paths.resolve_output_folder, request.output_directory, settings=runtime.settings
     )
-    first_use = await runtime.get_shared(_KnownVoices).is_first_use(request.voice_id)
+    first_uses = await runtime.get_shared(_KnownVoices).find_first_uses(request.voice_ids)
     return BilledRequest(
         kind=Kind.SPEECH,
         tool="text_to_audio",
         noun="The speech",
         model=request.model,
         prompt=request.text,
-        price_usd=estimate_speech(request.model, request.text, first_use=first_use),
+        price_usd=estimate_speech(request.model, request.text, first_uses=len(first_uses)),
         identity={**_body(request), "folder": str(folder)},
         send=partial(_send, runtime, request),
-        make_result=partial(_make_result, runtime, request, folder, first_use=first_use),
+        make_result=partial(_make_result, runtime, request, folder, first_uses=first_uses),
         without_content=_without_audio,
     )
 
@@ -144,9 +180,14 @@ def _check(request: SpeechRequest) -> None:
     check_choice("sample_rate", request.sample_rate, SAMPLE_RATES)
     check_choice("bitrate", request.bitrate, BITRATES)
     check_choice("channel", request.channel, CHANNELS)
+    check_choice("subtitles", request.subtitles or None, SUBTITLE_LEVELS)
     _check_emotion(request)
     if request.bitrate is not None and request.format != "mp3":
         raise InputError("bitrate is for the format mp3 only. Leave it out.")
+    if request.mix and request.voice_id is not None:
+        raise InputError("voice_id and voice_mix exclude each other: give one of them.")
+    check_pronunciation(request.pronunciation)
+    request.modification.check(request.format)
 
 
 def _check_emotion(request: SpeechRequest) -> None:
@@ -165,8 +206,11 @@ def _check_emotion(request: SpeechRequest) -> None:
 
 async def _send(runtime: Runtime, request: SpeechRequest) -> SpeechReply:
     client = await runtime.client()
-    reply = await client.speak(_body(request))
-    runtime.get_shared(_KnownVoices).spoke(request.voice_id)
+    try:
+        reply = await client.speak(_body(request))
+    except RefusedError as refusal:
+        raise name_known_models(refusal, request.model, SPEECH_PRICES_USD_PER_MILLION) from None
+    runtime.get_shared(_KnownVoices).note_speech(request.voice_ids)
     return reply
 
 
@@ -181,7 +225,8 @@ def _body(request: SpeechRequest) -> dict[str, Any]:
         "model": request.model,
         "text": request.text,
         "voice_setting": drop_none(
-            voice_id=request.voice_id,
+            # MiniMax wants it to be there, and empty, where voices are mixed.
+            voice_id="" if request.mix else request.voice_ids[0],
             speed=request.speed,
             vol=request.vol,
             pitch=request.pitch,
@@ -194,10 +239,21 @@ def _body(request: SpeechRequest) -> dict[str, Any]:
             channel=request.channel,
         ),
         "output_format": "url",
-        **drop_none(
-            language_boost=request.language_boost, subtitle_enable=request.subtitles or None
-        ),
+        **drop_none(language_boost=request.language_boost),
+        **_options(request),
     }
+
+
+def _options(request: SpeechRequest) -> dict[str, Any]:
+    """The parts of the body that only some requests have."""
+    tone = list(request.pronunciation)
+    return drop_none(
+        timbre_weights=[voice.fields for voice in request.mix] or None,
+        pronunciation_dict={"tone": tone} if tone else None,
+        voice_modify=request.modification.fields or None,
+        subtitle_enable=bool(request.subtitles) or None,
+        subtitle_type="word" if request.subtitles == "word" else None,
+    )
 
 
 class _KnownVoices:
@@ -207,21 +263,25 @@ class _KnownVoices:
         self._runtime = runtime
         self._spoken = {DEFAULT_VOICE}
 
-    async def is_first_use(self, voice_id: str) -> bool:
-        """MiniMax lists a made voice only from its first use on; one free call a voice tells."""
-        if voice_id in self._spoken:
-            return False
+    async def find_first_uses(self, voice_ids: Sequence[str]) -> list[str]:
+        """The voices that have not spoken yet.
+
+        MiniMax lists a made voice only from its first use on; one free call tells.
+        """
+        if self._spoken.issuperset(voice_ids):
+            return []
         client = await self._runtime.client()
         try:
             found = await client.list_voices("all")
         except MiniMaxError:
-            return False  # the speech itself will say what is wrong
+            return []  # the speech itself will say what is wrong
         groups = (*found.system_voice, *found.voice_cloning, *found.voice_generation)
         self._spoken |= {voice.voice_id for voice in groups}
-        return voice_id not in self._spoken
+        return [voice_id for voice_id in voice_ids if voice_id not in self._spoken]
 
-    def spoke(self, voice_id: str) -> None:
-        self._spoken.add(voice_id)
+    def note_speech(self, voice_ids: Sequence[str]) -> None:
+        """These voices have spoken."""
+        self._spoken.update(voice_ids)
 
 
 # --- saving and saying -------------------------------------------------------------------------
@@ -233,7 +293,7 @@ async def _make_result(
     folder: Path,
     content: Mapping[str, Any],
     *,
-    first_use: bool,
+    first_uses: Sequence[str],
 ) -> Mapping[str, Any]:
     reply = SpeechReply.model_validate(content)
     stem = f"speech-{_name_of(request, reply)}"
@@ -242,13 +302,13 @@ async def _make_result(
     return {
         "path": str(sound.path) if sound else None,
         "audio_url": reply.data.audio if is_http_url(reply.data.audio) else None,
-        "voice_id": request.voice_id,
+        "voice_id": None if request.mix else request.voice_ids[0],
         "duration_ms": reply.extra_info.audio_length or None,
         "characters": reply.extra_info.usage_characters or None,
         "subtitle_path": str(subtitles.path) if subtitles else None,
         "next_step": runtime.write_next_step(
             _next_step(sound)
-            + _fee_text(first_use=first_use, sandbox=runtime.settings.sandbox)
+            + _fee_text(first_uses, sandbox=runtime.settings.sandbox)
             + _near_empty_text(request, reply)
             + delivery.saving_failed_text(problem, link="audio_url")
         ),
@@ -286,13 +346,21 @@ def _next_step(sound: SavedFile | None) -> str:
     return f"The speech is saved. Tell the person where: {sound.path}"
 
 
-def _fee_text(*, first_use: bool, sandbox: bool) -> str:
-    if not first_use or sandbox:
+def _fee_text(first_uses: Sequence[str], *, sandbox: bool) -> str:
+    if not first_uses or sandbox:
         return ""
-    return (
-        f" This voice has spoken for the first time: MiniMax now charges its fee, "
+    prices = (
         f"${CLONE_PRICE_USD:.2f} for a clone or ${DESIGN_PRICE_USD:.2f} for a designed voice "
-        f"(list price, {PRICES_AS_OF}), and keeps it from now on."
+        f"(list price, {PRICES_AS_OF})"
+    )
+    if len(first_uses) == 1:
+        return (
+            f" This voice has spoken for the first time: MiniMax now charges its fee, {prices}, "
+            "and keeps it from now on."
+        )
+    return (
+        f" {len(first_uses)} voices have spoken for the first time: MiniMax now charges a fee for "
+        f"each, {prices}, and keeps them from now on."
     )
 
 

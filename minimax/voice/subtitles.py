@@ -1,8 +1,10 @@
 """Subtitles of a speech: MiniMax's items become a SubRip (.srt) file."""
 
 import logging
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from minimax import delivery
 from minimax.api import policies, retry
@@ -49,14 +51,38 @@ async def _srt(runtime: Runtime, url: str) -> str:
     return srt_text(parse_json(await retry.run(policies.DOWNLOAD, download, clock=runtime.clock)))
 
 
+class _Cue(NamedTuple):
+    """What is shown together, and when, in milliseconds."""
+
+    text: str
+    begin: float
+    end: float
+
+
 def srt_text(items: list[dict[str, Any]]) -> str:
-    """SubRip text of MiniMax's subtitle items (`text`, `time_begin`, `time_end` in ms)."""
+    """SubRip text of MiniMax's subtitle items (`text`, `time_begin`, `time_end` in ms).
+
+    An item that knows when its words are spoken becomes a subtitle for each word.
+    """
+    cues = [cue for item in items for cue in _cues(item)]
     blocks = [
-        f"{number}\n{_time(item['time_begin'])} --> {_time(item['time_end'])}\n"
-        f"{' '.join(keep_one_line(str(item['text'])).split())}\n"
-        for number, item in enumerate(items, 1)
+        f"{number}\n{_time(cue.begin)} --> {_time(cue.end)}\n"
+        f"{' '.join(keep_one_line(cue.text).split())}\n"
+        for number, cue in enumerate(cues, 1)
     ]
     return "\n".join(blocks)
+
+
+def _cues(item: Mapping[str, Any]) -> Iterator[_Cue]:
+    words = item.get("timestamped_words")
+    if not words:
+        yield _Cue(str(item["text"]), item["time_begin"], item["time_end"])
+        return
+    # A number or a name comes once for each of its syllables, under the same place in the text.
+    for (text, _), parts in groupby(words, lambda part: (part["word"], part.get("word_begin"))):
+        first, *others = parts
+        last = others[-1] if others else first
+        yield _Cue(str(text), first["time_begin"], last["time_end"])
 
 
 def _time(milliseconds: float) -> str:

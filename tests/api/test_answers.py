@@ -1,5 +1,6 @@
 """Answers of the API are read up to their bounds, and what is beyond ends in a true sentence."""
 
+import base64
 import gzip
 import io
 import json
@@ -22,7 +23,7 @@ from minimax.api.replies import LISTED_VOICES
 from minimax.api.responses import HttpAnswer
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.settings import Settings
-from tests.support import hostile
+from tests.support import hostile, samples
 from tests.support.host import ROOT
 from tests.support.in_process import use_runtime
 from tests.support.raw_server import Behaviour, ok, refuse, reply, serve_raw
@@ -216,12 +217,14 @@ def test_json_within_its_bounds_is_read(value: Any) -> None:
 
 # --- what a caller is told ---------------------------------------------------------------------
 
+RECORDING = "data:;base64," + base64.b64encode(samples.wav(2)).decode()
 PAID: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
     "video": lambda: minimax_server.generate_video("a dog"),
     "H3 video": lambda: minimax_server.generate_video("a dog", model="MiniMax-H3"),
     "speech": lambda: minimax_server.text_to_audio("Hello."),
     "image": lambda: minimax_server.text_to_image("a lake"),
     "design": lambda: minimax_server.voice_design("calm", "Hello."),
+    "transcript": lambda: minimax_server.transcribe_audio(RECORDING),
 }
 HOSTILE: dict[str, Callable[[], Behaviour]] = {
     "gzip bomb": lambda: hostile.gzip_bomb(30),

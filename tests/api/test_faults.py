@@ -601,7 +601,8 @@ async def test_a_file_that_is_not_found_for_20_seconds_is_waited_for(
             late = time.seconds - started >= 20
             await (found if late else refuse(2013, "file not found"))(connection)
 
-        async with serve_runtime(settings, time, retrieve) as (_, api):
+        async with serve_runtime(settings, time, SUCCESS, retrieve) as (_, api):
+            await query()
             saved = await fetch("900")
     assert saved["status"] == "saved"
     assert Path(str(saved["path"])).read_bytes() == video
@@ -612,7 +613,8 @@ async def test_a_file_that_is_never_found_is_an_error_after_half_a_minute(
     settings: Settings, time: VirtualTime
 ) -> None:
     started = time.seconds
-    async with serve_runtime(settings, time, refuse(2013, "file not found")):
+    async with serve_runtime(settings, time, SUCCESS, refuse(2013, "file not found")):
+        await query()
         with pytest.raises(RefusedError):
             await fetch("900")
     assert 20 < time.seconds - started < 40

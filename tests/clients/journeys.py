@@ -18,7 +18,16 @@ from tests.clients.packages import (
     ran,
 )
 
-__all__ = ["CLIENTS", "ROOT", "Client", "Journey", "inspector_strict"]
+__all__ = [
+    "CLIENTS",
+    "JOURNEY_SECONDS",
+    "ROOT",
+    "Client",
+    "Journey",
+    "clean_environment",
+    "inspector_strict",
+    "sandbox_process",
+]
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 SCRIPTS: Final = Path(__file__).resolve().parent
@@ -78,7 +87,7 @@ def _told(client: list[str], home: Path) -> Journey:
     done = ran(
         [*client, *SERVER, "--sandbox"],
         cwd=home,
-        env=_environment(home, **_settings(home)),
+        env=clean_environment(home, **_settings(home)),
         limit_seconds=JOURNEY_SECONDS,
     )
     assert done.returncode == 0, done.stderr
@@ -89,7 +98,7 @@ def _inspector(era: str) -> Callable[[Path], Journey]:
     """Inspector's command line makes one call per server, so the sandbox runs on its own."""
 
     def travel(home: Path) -> Journey:
-        with _sandbox(home) as url:
+        with sandbox_process(home) as url:
             settings = {
                 **_settings(home),
                 "MINIMAX_API_HOST": url,
@@ -134,7 +143,7 @@ def _inspector_run(home: Path, era: str, asked: list[str]) -> subprocess.Complet
     done = ran(
         [*inspector, "--cli", *asked, "--protocol-era", era, "--format", "json"],
         cwd=home,
-        env=_environment(home),
+        env=clean_environment(home),
         limit_seconds=JOURNEY_SECONDS,
     )
     assert done.returncode == 0, done.stderr + done.stdout
@@ -142,12 +151,12 @@ def _inspector_run(home: Path, era: str, asked: list[str]) -> subprocess.Complet
 
 
 @contextmanager
-def _sandbox(home: Path) -> Iterator[str]:
+def sandbox_process(home: Path) -> Iterator[str]:
     """The sandbox as a process of its own; its address."""
     process = subprocess.Popen(
         [*SERVER, "sandbox", "--port", "0"],
         stderr=subprocess.PIPE,
-        env=_environment(home),
+        env=clean_environment(home),
         text=True,
         encoding="utf-8",
     )
@@ -167,7 +176,7 @@ def _settings(home: Path) -> dict[str, str]:
     }
 
 
-def _environment(home: Path, **settings: str) -> dict[str, str]:
+def clean_environment(home: Path, **settings: str) -> dict[str, str]:
     """The machine's environment, without settings and with another home folder."""
     kept = {
         name: value

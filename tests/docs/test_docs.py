@@ -71,6 +71,7 @@ def names(home: Path, sandbox: Sandbox) -> dict[str, Any]:
     for folder in ("Pictures", "Recordings"):
         (home / folder).mkdir()
     shutil.copyfile(SAMPLES / "recording.mp3", home / "Recordings" / "me.mp3")
+    shutil.copyfile(SAMPLES / "recording.mp3", home / "Recordings" / "meeting.mp3")
     (home / "Recordings" / "short.wav").write_bytes(samples.wav(3))
     for image in ("first.jpg", "last.jpg"):
         (home / "Pictures" / image).write_bytes(samples.png())
@@ -358,6 +359,7 @@ def test_the_prices_are_those_of_the_code() -> None:
     hailuo = [price for name in catalog.VIDEO_MODELS if "Hailuo" in name for price in prices(name)]
     h3 = [price for name in catalog.VIDEO_MODELS if "-H3" in name for price in prices(name)]
     speech = catalog.SPEECH_PRICES_USD_PER_MILLION.values()
+    again_in_2k = catalog.price_list()["video_again_in_2k"]
     shown = " ".join(costs for *_, costs in rows(README, "tool"))
     assert re.findall(r"\$[\d.]+", shown) == [
         f"${catalog.CLONE_PRICE_USD:.2f}",
@@ -365,7 +367,9 @@ def test_the_prices_are_those_of_the_code() -> None:
         f"${max(speech):.0f}",
         f"${catalog.DESIGN_PRICE_USD:.2f}",
         *(f"${price:.2f}" for price in (min(hailuo), max(hailuo), min(h3), max(h3))),
+        f"${again_in_2k['second']:.2f}",
         f"${catalog.IMAGE_PRICE_USD}",
+        f"${catalog.TRANSCRIPTION_USD_PER_HOUR}",
     ]
     assert catalog.PRICES_AS_OF in README.read_text(encoding="utf-8")
 

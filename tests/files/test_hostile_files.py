@@ -27,7 +27,16 @@ from minimax.errors import InputError
 from minimax.files import bounded_reader, inputs, probe, safe_fetch
 from minimax.files.bounded_reader import BoundedReader, TooMuchReadingError
 from minimax.files.inputs import Input
-from minimax.files.requirements import CLONE_AUDIO, FRAME, MIB, PROMPT_AUDIO, MediaRequirements
+from minimax.files.requirements import (
+    BASE_VIDEO,
+    CLONE_AUDIO,
+    FRAME,
+    H3_AUDIO,
+    H3_VIDEO,
+    MIB,
+    PROMPT_AUDIO,
+    MediaRequirements,
+)
 from minimax.files.source import DataUri, LocalFile
 from tests.support import samples
 from tests.support.host import Host, host
@@ -185,11 +194,18 @@ async def test_a_server_that_judges_hostile_files_answers_and_ends(
 # --- mutated files -----------------------------------------------------------------------------
 
 
+MUTATED_AS = {
+    **dict.fromkeys(("wav", "mp3", "m4a"), PROMPT_AUDIO),
+    **dict.fromkeys(("clip-mp4", "clip-mov"), H3_VIDEO),
+}
+"""What a mutated file is judged as; the others as images."""
+
+
 def judge_mutation(kind: str, data: bytes, path: Path) -> bool:
     """Whether a mutated file is taken; all but an answer is an error of the checks."""
     if kind == "mp4":
         return probe.is_complete_mp4(BytesIO(data), size=len(data))
-    requirements = PROMPT_AUDIO if kind in ("wav", "mp3", "m4a") else FRAME
+    requirements = MUTATED_AS.get(kind, FRAME)
     source = LocalFile(put(path, data))
     return is_accepted(lambda: inputs.open_input(source, field="x", requirements=requirements))
 
@@ -378,9 +394,19 @@ def test_a_recording_is_judged_by_its_length(
 TONE = ["-f", "lavfi", "-i", "sine=220:d=45"]
 PICTURE = ["-f", "lavfi", "-i", "testsrc2=s=800x600:r=1:d=1"]
 NOISE = ["-f", "lavfi", "-i", "anoisesrc=d=45:a=0.9"]
+SHORT_TONE = ["-f", "lavfi", "-i", "sine=220:d=3"]
+CLIP = [
+    *("-f", "lavfi", "-i", "testsrc2=s=640x360:r=24:d=3", *SHORT_TONE),
+    *("-pix_fmt", "yuv420p", "-preset", "ultrafast"),
+]
+OWN_CLIP = [
+    *("-f", "lavfi", "-i", "testsrc2=s=1344x768:r=24:d=5", "-f", "lavfi", "-i", "sine=220:d=4"),
+    *("-frames:v", "107", "-pix_fmt", "yuv420p", "-preset", "ultrafast"),
+]
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+@needs_ffmpeg
 @pytest.mark.parametrize(
     ("arguments", "name", "requirements"),
     [
@@ -416,17 +442,65 @@ NOISE = ["-f", "lavfi", "-i", "anoisesrc=d=45:a=0.9"]
         pytest.param([*PICTURE, "-frames:v", "1"], "a.jpg", FRAME, id="jpeg"),
         pytest.param([*PICTURE, "-frames:v", "1"], "a.png", FRAME, id="png"),
         pytest.param([*PICTURE, "-frames:v", "1"], "a.webp", FRAME, id="webp"),
+        pytest.param([*SHORT_TONE], "a.wav", H3_AUDIO, id="reference-wav"),
+        pytest.param([*SHORT_TONE], "a.mp3", H3_AUDIO, id="reference-mp3"),
+        pytest.param([*CLIP], "a.mp4", H3_VIDEO, id="clip-mp4"),
+        pytest.param([*CLIP, "-movflags", "+faststart"], "a.mp4", H3_VIDEO, id="clip-index-first"),
+        pytest.param([*CLIP], "a.mov", H3_VIDEO, id="clip-mov"),
+        pytest.param([*CLIP, "-an"], "a.mov", H3_VIDEO, id="clip-silent"),
+        pytest.param([*CLIP, "-c:a", "mp3"], "a.mov", H3_VIDEO, id="clip-mov-with-mp3"),
+        pytest.param([*CLIP, "-r", "60"], "a.mp4", H3_VIDEO, id="clip-of-60-a-second"),
+        pytest.param(
+            [*CLIP, "-r", "24000/1001"], "a.mp4", H3_VIDEO, id="clip-of-23.976-a-second"
+        ),
+        pytest.param(
+            [*CLIP, "-c:v", "libx265", "-tag:v", "hvc1"], "a.mov", H3_VIDEO, id="clip-h265"
+        ),
+        pytest.param([*OWN_CLIP], "a.mp4", BASE_VIDEO, id="like-minimax-h3"),
     ],
 )  # fmt: skip
 def test_what_ffmpeg_makes_is_taken(
     arguments: list[str], name: str, requirements: MediaRequirements, home: Path
 ) -> None:
-    path = home / name
+    path = make_with_ffmpeg(arguments, home / name)
+    inputs.open_input(LocalFile(path), field="x", requirements=requirements).close()
+
+
+def make_with_ffmpeg(arguments: list[str], path: Path) -> Path:
     command = ["ffmpeg", "-nostdin", "-v", "error", *arguments, str(path)]
     made = subprocess.run(command, check=False, capture_output=True, encoding="utf-8")
     if made.returncode:
         pytest.skip(f"this ffmpeg cannot make it: {made.stderr[:200]}")
-    inputs.open_input(LocalFile(path), field="x", requirements=requirements).close()
+    return path
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("arguments", "name", "said"),
+    [
+        pytest.param([*CLIP, "-c:v", "mpeg4"], "a.mp4", "coded in another way", id="mpeg-4-part-2"),
+        pytest.param([*CLIP, "-c:a", "pcm_s16le"], "a.mov", "coded in another way", id="pcm-sound"),
+        pytest.param([*CLIP, "-r", "15"], "a.mp4", "15.00 pictures per second", id="15-a-second"),
+        pytest.param([*CLIP, "-t", "1"], "a.mp4", "1.0 seconds long; MiniMax takes 2", id="1-s"),
+        pytest.param([*CLIP, "-vf", "scale=640:240"], "a.mp4", "640 x 240 pixels", id="too-flat"),
+        pytest.param([*CLIP, "-vf", "scale=320:128"], "a.mp4", "longer than 255", id="too-small"),
+        pytest.param(
+            [*CLIP, "-movflags", "empty_moov+frag_keyframe"], "a.mp4", "written for streaming",
+            id="fragments",
+        ),
+        pytest.param(
+            [*CLIP, "-c:v", "libvpx", "-c:a", "libopus"], "a.webm", "ffmpeg -i in.webm out.mp4",
+            id="webm",
+        ),
+        pytest.param([*SHORT_TONE], "a.mp3", "MiniMax takes videos as mov, mp4", id="only-sound"),
+    ],
+)  # fmt: skip
+def test_a_clip_of_ffmpegs_that_minimax_would_refuse_is_refused_here_with_the_reason(
+    arguments: list[str], name: str, said: str, home: Path
+) -> None:
+    path = make_with_ffmpeg(arguments, home / name)
+    with pytest.raises(InputError, match=said):
+        inputs.open_input(LocalFile(path), field="x", requirements=H3_VIDEO)
 
 
 # --- videos ------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+import minimax_server
+from minimax import runtime
 from minimax.ledger.records import Kind
 from minimax.sandbox import Fault
 from tests.jobs.conftest import QUERY, Server, World
@@ -99,13 +101,31 @@ async def test_a_job_that_fails_is_followed_to_its_end_and_no_further(open_world
         assert world.downloads == 0
 
 
-async def test_a_video_that_the_person_fetched_is_not_saved_again(open_world: Any) -> None:
+async def test_a_video_that_the_person_has_just_fetched_elsewhere_is_not_saved_as_well(
+    open_world: Any,
+) -> None:
+    async with open_world(job_seconds=10) as world:
+        server = world.start()
+        task_id = await server.generate()
+        await world.time.run(world.time.sleep(4))
+        world.time.suspend(10)
+        status = await server.query(task_id, wait_seconds=0)
+        with runtime.use(server.running):
+            found = await minimax_server.retrieve_video_file(
+                str(status["file_id"]), output_directory="elsewhere"
+            )
+        await world.time.run(world.time.sleep(60))
+        assert (await server.row(task_id)).path == found["path"]
+        assert world.downloads == 1
+
+
+async def test_a_video_that_was_saved_before_the_restart_is_not_saved_again(
+    open_world: Any,
+) -> None:
     async with open_world(job_seconds=20) as world:
         server = world.start()
         task_id = await server.generate()
         await world.time.run(server.until_saved(task_id))
-        row = await server.row(task_id)
-        await server.running.ledger.record_path(str(row.file_id), Path("/videos/dog.mp4"))
         await server.kill()
         other = world.start()
         await other.take_up()
@@ -266,6 +286,33 @@ async def test_two_chats_follow_one_job_with_the_asks_and_the_download_of_one(
         assert both <= world.asks + 1
 
 
+async def test_a_question_in_another_chat_is_answered_from_what_was_asked_just_now(
+    open_world: Any,
+) -> None:
+    async with open_world(job_seconds=1000) as world:
+        one, other = world.start(), world.start()
+        task_id = await one.generate()
+        await world.time.run(world.time.sleep(60))
+        asks = world.asks
+        status = await other.query(task_id, wait_seconds=0)
+        assert (status["status"], status["provider_status"]) == ("processing", "Processing")
+        assert world.asks == asks
+
+
+async def test_a_question_in_another_chat_is_asked_where_the_last_answer_is_old(
+    open_world: Any,
+) -> None:
+    async with open_world(job_seconds=1000) as world:
+        one, other = world.start(), world.start()
+        task_id = await one.generate()
+        await world.time.run(world.time.sleep(60))
+        asks = world.asks
+        with closing(sqlite3.connect(world.settings.state_dir / "ledger.db")) as db, db:
+            db.execute("UPDATE jobs SET asked_at = asked_at - 60")
+        await other.query(task_id, wait_seconds=0)
+        assert world.asks == asks + 1
+
+
 async def test_a_killed_follower_is_replaced_within_30_seconds(open_world: Any) -> None:
     async with open_world() as world:
         one, other = world.start(), world.start()
@@ -391,6 +438,49 @@ async def test_after_an_hour_asleep_the_first_question_is_immediate(open_world: 
         woke = world.time.now
         await world.time.run(server.until_saved(task_id))
         assert world.time.now - woke <= 2
+
+
+# --- how long jobs took ------------------------------------------------------------------------
+
+
+async def read_times(server: Server, task_id: str) -> list[float]:
+    return await server.running.ledger.job_times(await server.row(task_id), limit=9)
+
+
+async def test_how_long_a_job_took_is_written_down(open_world: Any) -> None:
+    async with open_world() as world:
+        server = world.start()
+        task_id = await server.generate()
+        await world.time.run(server.until_saved(task_id))
+        [took_seconds] = await read_times(server, task_id)
+        assert abs(took_seconds - 100) <= 5
+
+
+async def test_how_long_a_job_took_is_not_known_where_the_machine_was_asleep(
+    open_world: Any,
+) -> None:
+    async with open_world() as world:
+        server = world.start()
+        task_id = await server.generate()
+        await world.time.run(world.time.sleep(60))
+        world.time.suspend(3600)
+        await world.time.run(server.until_saved(task_id))
+        assert await read_times(server, task_id) == []
+
+
+async def test_how_long_a_job_took_is_not_known_where_nobody_watched_its_end(
+    open_world: Any,
+) -> None:
+    async with open_world(job_seconds=30) as world:
+        one = world.start()
+        task_id = await one.generate()
+        await one.kill()
+        await world.time.run(world.time.sleep(600))
+        await age(one, 600)
+        other = world.start()
+        await other.take_up()
+        await world.time.run(other.until_saved(task_id))
+        assert await read_times(other, task_id) == []
 
 
 # --- many jobs ---------------------------------------------------------------------------------

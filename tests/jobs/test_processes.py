@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minimax.sandbox import Sandbox, VideoStages, serve
+from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.settings import Settings
 from tests.support.host import Host, host
 from tests.support.paid_jobs import VIDEO, kill, rows, server_env, start_server, wait_until
@@ -142,5 +142,18 @@ async def test_two_servers_of_one_ledger_download_a_video_once(settings: Setting
                 "query_video_generation", task_id=video["task_id"], wait_seconds=20
             )
             assert status["status"] == "completed"
+        await wait_until(lambda: is_saved(at))
+        assert count_downloads(sandbox) == 1
+
+
+async def test_a_slow_download_of_one_server_is_not_begun_by_another(settings: Settings) -> None:
+    async with (
+        run_shop(settings) as (sandbox, at),
+        start_impatient(at) as one,
+        start_impatient(at) as other,
+    ):
+        sandbox.faults.add(Fault("/download/", delay_seconds=2))
+        await one.call("generate_video", **VIDEO)
+        await other.call("list_voices")
         await wait_until(lambda: is_saved(at))
         assert count_downloads(sandbox) == 1

@@ -913,6 +913,7 @@ class LedgerSuite:
             pytest.param([], 0.28, None, Decision.BUY, id="off"),
             pytest.param([100], 0.28, None, Decision.BUY, id="off-after-much"),
             pytest.param([], 0.01, 0.0, Decision.OVER_LIMIT, id="nothing-allowed"),
+            pytest.param([], 0.0001, 0.0, Decision.OVER_LIMIT, id="nothing-allowed-two-letters"),
             pytest.param([], None, 0.0, Decision.OVER_LIMIT, id="nothing-allowed-unpriced"),
             pytest.param([], 0.28, 0.28, Decision.BUY, id="exactly"),
             pytest.param([], 0.28, 0.27, Decision.OVER_LIMIT, id="one-cent-over"),

@@ -22,7 +22,10 @@ from tests.support.in_process import call
 
 pytestmark = pytest.mark.anyio
 
-SHOWN = {"generate_video", "retrieve_video_file", "text_to_audio", "text_to_image"}
+SHOWN = {
+    *("generate_video", "upscale_video", "retrieve_video_file"),
+    *("text_to_audio", "text_to_image"),
+}
 POLLED = {"query_video_generation"}
 LARGEST_PAGE_BYTES = 25_000
 

@@ -134,6 +134,18 @@ async def test_a_server_ends_at_once_while_a_call_waits_for_a_job(
     assert (row["state"], row["task_id"]) == ("accepted", task_id)
 
 
+async def test_a_host_that_leaves_with_a_call_under_way_is_not_told_that_it_has_left(
+    settings: Settings,
+) -> None:
+    never = Sandbox(stages=VideoStages(processing_seconds=1e6))
+    async with running_server(settings, sandbox=never) as place:
+        task_id = await buy_one(place)
+        place.running.start("query_video_generation", task_id=task_id, wait_seconds=45)
+        await wait_until(lambda: never.count("GET /v1/query/video_generation"))
+        await place.running.close()
+        assert b"Connection closed" not in b"".join(place.running.lines)
+
+
 @ended_in_every_way
 async def test_a_server_that_ends_in_the_middle_of_a_download_leaves_no_part_of_it(
     end: End, settings: Settings

@@ -26,6 +26,7 @@ from minimax.sandbox.http.routes import build_app
 from minimax.sandbox.ids import IdGenerator
 from minimax.sandbox.media import samples
 from minimax.sandbox.signed_links import StoreLink
+from tests.support.media_seeds import clip, mp3
 from tests.support.samples import png, wav
 
 pytestmark = pytest.mark.anyio
@@ -428,6 +429,13 @@ async def test_there_are_at_least_three_hundred_system_voices(client: Client) ->
     assert all(voice["voice_name"] for voice in voices)
 
 
+@pytest.mark.parametrize("voice", ["English_expressive_narrator", "female-shaonv"])
+async def test_the_voices_that_minimaxs_own_clients_take_by_themselves_speak(
+    client: Client, voice: str
+) -> None:
+    assert get_code(await client.speak(voice)) == 0
+
+
 async def test_a_clone_is_listed_after_its_first_use(client: Client, sandbox: Sandbox) -> None:
     await client.clone()
     body = {"voice_type": "voice_cloning"}
@@ -548,6 +556,29 @@ async def test_voice_design_validates_its_request(
     assert await client.post_for_code("/v1/voice_design", body) == code
 
 
+# --- quota and balance
+
+
+async def test_the_quota_of_a_plan_is_told_in_the_form_of_june_2026(client: Client) -> None:
+    rows = (await client.get("/v1/token_plan/remains"))["model_remains"]
+    assert [row["model_name"] for row in rows] == ["general", "video"]
+    assert {row["current_interval_remaining_percent"] for row in rows} == {100}
+
+
+async def test_the_balance_is_what_the_bill_leaves_of_the_credit(client: Client) -> None:
+    before = await client.get("/account/query_balance")
+    await client.clone()
+    await client.speak(text="x" * 5000)
+    after = await client.get("/account/query_balance")
+    assert (before["available_amount"], after["available_amount"]) == ("100.00", "98.00")
+    assert get_code(after) == 0
+
+
+async def test_the_balance_needs_a_key() -> None:
+    async with connect(Sandbox(keys={"good"})) as client:
+        assert get_code(await client.get("/account/query_balance")) == 2049
+
+
 # --- text to audio
 
 
@@ -604,6 +635,28 @@ async def test_subtitles_are_a_link_to_a_list_of_sentences(client: Client) -> No
     assert subtitles[-1]["time_end"] == response["extra_info"]["audio_length"]
 
 
+async def test_subtitles_by_word_time_each_word_of_each_sentence(client: Client) -> None:
+    text = " One two.  三四 "
+    response = await client.speak(
+        "Wise_Woman", text=text, subtitle_enable=True, subtitle_type="word"
+    )
+    subtitles = (await client.download(response["data"]["subtitle_file"])).json()
+    words = [word for item in subtitles for word in item["timestamped_words"]]
+    assert [word["word"] for word in words] == ["One", "two.", "三", "四"]
+    assert [text[word["word_begin"] : word["word_end"]] for word in words] == [
+        word["word"] for word in words
+    ]
+    times = [time for word in words for time in (word["time_begin"], word["time_end"])]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(response["extra_info"]["audio_length"], abs=1)
+
+
+async def test_subtitles_by_sentence_time_no_words(client: Client) -> None:
+    response = await client.speak("Wise_Woman", text="One two.", subtitle_enable=True)
+    (subtitle,) = (await client.download(response["data"]["subtitle_file"])).json()
+    assert subtitle["timestamped_words"] is None
+
+
 async def test_speech_is_billed_by_its_characters(client: Client, sandbox: Sandbox) -> None:
     await client.speak("Wise_Woman", text="ab 你好", model="speech-2.6-turbo")
     assert sandbox.bill == [Charge("speech", round(7 * 60 / 1_000_000, 6), "Wise_Woman")]
@@ -651,6 +704,14 @@ async def test_speech_is_billed_by_its_characters(client: Client, sandbox: Sandb
         ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}] * 5}, 2013),
         ({"timbre_weights": ["Wise_Woman"]}, 2013),
         ({"timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}], "voice_setting": {}}, 0),
+        (
+            {
+                "timbre_weights": [{"voice_id": "Wise_Woman", "weight": 50}],
+                "voice_setting": {"voice_id": ""},
+            },
+            0,
+        ),
+        ({"timbre_weights": [{"weight": 50}]}, 2013),
     ],
     ids=RowIds(),
 )
@@ -1094,6 +1155,10 @@ def audio(url: str = "https://example.com/a.mp3", **role: str) -> dict[str, Any]
     return {"type": "audio_url", "audio_url": {"url": url}, **role}
 
 
+def clip_uri(seconds: float = 3, **fields: Any) -> str:
+    return make_data_uri(clip(seconds, **fields), "video/mp4")
+
+
 FIRST = {"role": "first_frame"}
 LAST = {"role": "last_frame"}
 REF_IMAGE = {"role": "reference_image"}
@@ -1131,6 +1196,19 @@ async def test_a_v2_task_changes_its_status_and_returns_a_link(
         ({"resolution": "2K", "duration": 15}, 1.95),
         ({"model": "MiniMax-H3-Max", "resolution": "480P", "duration": 5}, 0.25),
         ({"content": [text(), *[image(**REF_IMAGE)] * 7]}, 0.40),
+        ({"content": [text(), video(clip_uri(4.2), **REF_VIDEO)]}, 0.72),
+        ({"content": [text(), video(clip_uri(2), **REF_VIDEO)], "resolution": "2K"}, 0.78),
+        ({"content": [text(), audio(make_data_uri(wav(9), "audio/wav"), **REF_AUDIO)]}, 0.32),
+        ({"content": [text(), video(**REF_VIDEO)]}, 0.32),
+        (
+            {
+                "model": "MiniMax-H3-Max",
+                "resolution": "480P",
+                "duration": 5,
+                "content": [text(), video(clip_uri(2), **REF_VIDEO)],
+            },
+            0.3606,
+        ),
     ],
 )
 async def test_a_v2_video_is_billed_by_the_second(
@@ -1138,6 +1216,25 @@ async def test_a_v2_video_is_billed_by_the_second(
 ) -> None:
     task_id = await create_task(client, **fields)
     assert sandbox.bill == [Charge("video", price_usd, task_id)]
+
+
+async def test_the_usage_of_a_v2_task_names_the_seconds_of_its_references(
+    client: Client, sandbox: Sandbox
+) -> None:
+    content = [
+        text(),
+        image(**REF_IMAGE),
+        video(clip_uri(4.2), **REF_VIDEO),
+        audio(make_data_uri(mp3(3.5), "audio/mp3"), **REF_AUDIO),
+    ]
+    task_id = await create_task(client, content=content)
+    sandbox.clock.advance(10)
+    usage = (await query_task(client, task_id))["usage"]
+    assert usage["input_seconds"] == 5
+    assert usage["output_seconds"] == 4
+    assert usage["total_seconds"] == 9
+    assert usage["input_audio_seconds"] == 4
+    assert usage["input_image_count"] == 1
 
 
 H3_MAX = {"model": "MiniMax-H3-Max", "duration": 5}
@@ -1156,6 +1253,8 @@ H3_MAX = {"model": "MiniMax-H3-Max", "duration": 5}
         {"content": [text(), image(**REF_IMAGE), video(**REF_VIDEO), audio(**REF_AUDIO)]},
         {"content": [text(), audio(**REF_AUDIO)], "ratio": None},
         {"content": [text(), audio(make_data_uri(wav(3), "audio/wav"), **REF_AUDIO)]},
+        {"content": [text(), video(clip_uri(15), **REF_VIDEO)]},
+        {"content": [text(), video(clip_uri(rate=60, width=256, height=640), **REF_VIDEO)]},
         {"content": [text(), image("https://example.com/a.jpg", **FIRST)]},
         {"content": [text(""), text()]},
     ],
@@ -1222,6 +1321,33 @@ async def test_v2_accepts_what_it_documents(client: Client, fields: dict[str, An
             "audio_url.url cannot be read",
         ),
         (
+            {"content": [text(), video(make_data_uri(b"noise", "video/mp4"), **REF_VIDEO)]},
+            "video_url.url cannot be read",
+        ),
+        (
+            {"content": [text(), video(make_data_uri(clip(), "video/webm"), **REF_VIDEO)]},
+            "video_url.url must be a URL or a data URI of video/mp4",
+        ),
+        ({"content": [text(), video(clip_uri(1), **REF_VIDEO)]}, "video_url.url must be 2 to 15 s"),
+        ({"content": [text(), video(clip_uri(16), **REF_VIDEO)]}, "video_url.url must be 2 to 15"),
+        (
+            {"content": [text(), *[video(clip_uri(8), **REF_VIDEO)] * 2]},
+            "video_url clips are longer than 15 s together",
+        ),
+        (
+            {"content": [text(), video(clip_uri(rate=20), **REF_VIDEO)]},
+            "video_url.url must have 2",
+        ),
+        (
+            {"content": [text(), video(clip_uri(width=255), **REF_VIDEO)]},
+            "video_url.url must have sides of 256",
+        ),
+        (
+            {"content": [text(), video(clip_uri(width=1000), **REF_VIDEO)]},
+            "video_url.url is too narrow",
+        ),
+        ({"content": [text(), video("mm_file://1", **REF_VIDEO)]}, "file_id not exist"),
+        (
             {"content": [text(), audio("data:audio/wav;base64,@@@", **REF_AUDIO)]},
             "audio_url.url is not valid base64",
         ),
@@ -1267,6 +1393,23 @@ async def test_an_upload_can_be_used_by_v2_for_seven_days(client: Client, sandbo
         "/v2/video_generation", json=VIDEO_REQUEST_V2 | {"content": content}
     )
     assert "file expired" in response.json()["error"]["message"]
+
+
+async def test_an_uploaded_clip_is_measured_like_one_in_the_request(
+    client: Client, sandbox: Sandbox
+) -> None:
+    short, fitting = [
+        await client.upload(clip(seconds), name="a.mov", purpose="video_generation_input")
+        for seconds in (1, 4.2)
+    ]
+    content = [text(), video(f"mm_file://{short}", **REF_VIDEO)]
+    response = await client.http.post(
+        "/v2/video_generation", json=VIDEO_REQUEST_V2 | {"content": content}
+    )
+    assert "must be 2 to 15 s long" in response.json()["error"]["message"]
+    content = [text(), video(f"mm_file://{fitting}", **REF_VIDEO)]
+    task_id = await create_task(client, content=content)
+    assert sandbox.bill == [Charge("video", 0.72, task_id)]
 
 
 @pytest.mark.parametrize(("mark", "code"), [("[block output]", "1027"), ("[fail]", "1000")])
@@ -1331,6 +1474,172 @@ async def test_the_task_list_can_be_filtered(client: Client, sandbox: Sandbox) -
     assert await list_ids(task_type="regeneration") == []
     assert await list_ids(task_ids=[expired, done]) == [done]
     assert await list_ids(task_ids=f"{done},{queued}") == [queued, done]
+
+
+# --- video, v2: regeneration
+
+OWN_CLIP: dict[str, Any] = {"seconds": 124 / 24, "width": 1344, "height": 768}
+BASE = {"role": "base_video"}
+
+
+def base(**fields: Any) -> dict[str, Any]:
+    return video(clip_uri(**OWN_CLIP | fields), **BASE)
+
+
+def regeneration(**fields: Any) -> dict[str, Any]:
+    return {"model": "MiniMax-H3", "resolution": "2K", **fields}
+
+
+async def regenerate(client: Client, **fields: Any) -> httpx.Response:
+    return await client.http.post("/v2/video_regeneration", json=regeneration(**fields))
+
+
+async def create_source(client: Client, sandbox: Sandbox, **fields: Any) -> str:
+    task_id = await create_task(client, **fields)
+    sandbox.clock.advance(10)
+    return task_id
+
+
+async def test_a_finished_task_is_regenerated_in_2k_at_a_price_of_its_own(
+    client: Client, sandbox: Sandbox
+) -> None:
+    content = [text(), *[image(**REF_IMAGE)] * 7, video(clip_uri(4.2), **REF_VIDEO)]
+    source = await create_source(client, sandbox, content=content)
+    response = await regenerate(client, source_task_id=source)
+    assert response.json().keys() == {"task_id"}
+    task_id = response.json()["task_id"]
+    assert sandbox.bill[-1] == Charge("regeneration", 0.50, task_id)
+    sandbox.clock.advance(10)
+    task = await query_task(client, task_id)
+    assert (task["task_type"], task["resolution"], task["duration"]) == ("regeneration", "2K", 4)
+    assert (task["ratio"], task["status"]) == ("", "succeeded")
+    assert (await client.download(task["content"]["url"])).status_code == 200
+    listed = await client.get("/v2/query/video_generation", **{"filter.task_type": "regeneration"})
+    assert [item["id"] for item in listed["items"]] == [task_id]
+
+
+@pytest.mark.parametrize(
+    ("content", "seconds", "price_usd"),
+    [
+        ([text(), base()], 5, 0.25),
+        ([text(), base(seconds=107 / 24, width=768)], 4, 0.20),
+        ([text(), base(seconds=362 / 24)], 15, 0.75),
+        ([text(), image(**FIRST), base()], 5, 0.25),
+        ([text(), video(clip_uri(2), **REF_VIDEO), audio(**REF_AUDIO), base()], 5, 0.35),
+        ([text("x" * 40_000), base()], 5, 0.25),
+        ([text(), video(**BASE)], 5, 0.25),
+    ],
+)
+async def test_a_base_video_is_regenerated(
+    client: Client,
+    sandbox: Sandbox,
+    content: list[dict[str, Any]],
+    seconds: int,
+    price_usd: float,
+) -> None:
+    task_id = (await regenerate(client, content=content)).json()["task_id"]
+    assert sandbox.bill == [Charge("regeneration", price_usd, task_id)]
+    assert (await query_task(client, task_id))["duration"] == seconds
+
+
+async def test_the_video_of_a_768p_task_can_be_its_own_base(
+    client: Client, sandbox: Sandbox
+) -> None:
+    source = await query_task(client, await create_source(client, sandbox))
+    data = (await client.download(source["content"]["url"])).content
+    content = [text(), video(make_data_uri(data, "video/mp4"), **BASE)]
+    assert (await regenerate(client, content=content)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "exactly one of source_task_id and content"),
+        ({"source_task_id": "1", "content": [text(), base()]}, "exactly one of source_task_id"),
+        ({"source_task_id": "1", "model": "MiniMax-H3-Max"}, "model must be one of MiniMax-H3"),
+        ({"source_task_id": "1", "model": None}, "model is required"),
+        ({"source_task_id": "1", "resolution": "768P"}, "resolution must be one of 2K"),
+        ({"source_task_id": "1", "resolution": None}, "resolution is required"),
+        ({"source_task_id": "1"}, "invalid source_task_id"),
+        ({"content": [text()]}, "content must hold exactly one base_video"),
+        ({"content": [base()]}, "content must contain a non-empty text item"),
+        ({"content": [text("x" * 40_001), base()]}, "content[0].text must not be longer"),
+        ({"content": [text(), base(), base()]}, "content must not hold more than 1 base_video"),
+        (
+            {"content": [text(), image(**FIRST), image(**REF_IMAGE), base()]},
+            "content must not mix frames and references",
+        ),
+        ({"content": [text(), base(sound=None)]}, "base_video must have an audio track"),
+        ({"content": [text(), base(rate=30)]}, "base_video must have 24 fps"),
+        ({"content": [text(), base(height=752)]}, "base_video must have sides divisible by 32"),
+        ({"content": [text(), base(width=1376)]}, "base_video must have 589824 to 1032192 px"),
+        ({"content": [text(), base(width=736)]}, "base_video must have 589824 to 1032192 px"),
+        ({"content": [text(), base(seconds=5)]}, "base_video must have 107 to 362 frames"),
+        ({"content": [text(), base(seconds=90 / 24)]}, "base_video must have 107 to 362 frames"),
+        ({"content": [text(), video("mm_file://1", **BASE)]}, "file_id not exist"),
+    ],
+    ids=RowIds(),
+)
+async def test_an_invalid_regeneration_is_400(
+    client: Client, sandbox: Sandbox, fields: dict[str, Any], message: str
+) -> None:
+    response = await regenerate(client, **fields)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"].startswith(f"invalid params, {message}")
+    assert sandbox.bill == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "advance_seconds", "message"),
+    [
+        (H3_MAX, 10, "the source task is not a generation of MiniMax-H3"),
+        ({"resolution": "2K"}, 10, "the source task is not in 768P"),
+        ({}, 2, "the source task has not succeeded"),
+        ({"content": [text("[fail]")]}, 10, "the source task has not succeeded"),
+        ({}, 7 * DAY, "invalid source_task_id"),
+    ],
+    ids=RowIds(),
+)
+async def test_a_source_task_that_does_not_fit_is_refused(
+    client: Client,
+    sandbox: Sandbox,
+    fields: dict[str, Any],
+    advance_seconds: float,
+    message: str,
+) -> None:
+    source = await create_task(client, **fields)
+    sandbox.clock.advance(advance_seconds)
+    response = await regenerate(client, source_task_id=source)
+    assert response.json()["error"]["message"].startswith(f"invalid params, {message}")
+    assert sandbox.count_charges("regeneration") == 0
+
+
+async def test_a_regenerated_task_is_no_source(client: Client, sandbox: Sandbox) -> None:
+    source = await create_source(client, sandbox)
+    task_id = (await regenerate(client, source_task_id=source)).json()["task_id"]
+    sandbox.clock.advance(10)
+    response = await regenerate(client, source_task_id=task_id)
+    assert "is not a generation" in response.json()["error"]["message"]
+
+
+async def test_an_account_that_is_not_allow_listed_regenerates_base_videos_only() -> None:
+    strict = Sandbox(allow_listed=False)
+    async with connect(strict) as client:
+        source = await create_source(client, strict)
+        refused = await regenerate(client, source_task_id=source)
+        accepted = await regenerate(client, content=[text(), base()])
+    assert refused.status_code == 400
+    assert "source_task_id is not enabled" in refused.json()["error"]["message"]
+    assert accepted.status_code == 200
+    assert strict.count_charges("regeneration") == 1
+
+
+async def test_a_refused_prompt_of_a_regeneration_is_422(client: Client, sandbox: Sandbox) -> None:
+    response = await regenerate(client, content=[text("[refuse input]"), base()])
+    assert (response.status_code, sandbox.bill) == (422, [])
+
+
+# --- video, v2: cancelling and deleting
 
 
 async def delete_task(client: Client, task_id: str) -> httpx.Response:

@@ -837,8 +837,9 @@ ROWS: Final = (
             name_tests(IN_CLIENT, "test_an_upload_is_resent_whole_after_502_and_a_cut"),
             Edit(
                 CLIENT,
-                '"file": (name, file, media_type)',
-                '"file": (name, type("Once", (), {"read": file.read})(), media_type)',
+                'files={"file": (name, file, media_type)},\n                data={"purpose"',
+                'files={"file": (name, type("Once", (), {"read": file.read})(), media_type)},'
+                '\n                data={"purpose"',
             ),
         ),
     ),

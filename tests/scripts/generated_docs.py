@@ -144,7 +144,12 @@ def _arguments(schema: Mapping[str, Any]) -> Iterator[list[str]]:
 
 def _default(field: Mapping[str, Any]) -> str:
     default = field.get("default")
-    return "not given" if default is None else f"`{str(default).lower()}`"
+    return "not given" if default is None else f"`{_value(default)}`"
+
+
+def _value(value: object) -> str:
+    """As a caller writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value) or '""'
 
 
 def _results(schema: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -163,8 +168,10 @@ def _type(field: Mapping[str, Any]) -> str:
         return "entry, see below"
     if "anyOf" in field:
         return " or ".join(map(_type, field["anyOf"]))
+    if isinstance(field.get("type"), list):
+        return " or ".join(_type({**field, "type": kind}) for kind in field["type"])
     if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
+        return ", ".join(f"`{_value(value)}`" for value in field["enum"])
     if "const" in field:
         return f"`{field['const']}`"
     if field["type"] == "array":
@@ -232,15 +239,18 @@ KNOWN: Final[Mapping[Outcome, str]] = MappingProxyType(
 )
 ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "UPLOAD": "uploading a recording or an image",
+        "UPLOAD": "uploading a recording, an image or a video",
         "STATUS": "asking how a Hailuo or 01-series job stands",
         "STATUS_V2": "asking how a MiniMax-H3 job stands",
         "LOOK_UP": "looking up voices, files and lists",
         "CLONE": "cloning without a preview",
         "CLONE_WITH_PREVIEW": "cloning with a preview, which is billed",
         "SUBMIT": "requesting a video",
+        "REGENERATE": "requesting a video again in 2K",
         "MAKE": "speech, designed voices, images",
+        "TRANSCRIBE": "transcribing a recording",
         "DELETE": "deleting a voice",
+        "DELETE_FILE": "deleting an uploaded recording",
         "CANCEL": "cancelling a video job",
         "DOWNLOAD": "downloading a file that was made",
     }
@@ -250,6 +260,8 @@ POLICY_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         policies.STATUS.name: ENDPOINTS["STATUS"],
         policies.STATUS_V2.name: ENDPOINTS["STATUS_V2"],
         policies.CLONE.name: "cloning",
+        policies.REGENERATE.name: ENDPOINTS["REGENERATE"],
+        policies.TRANSCRIBE.name: ENDPOINTS["TRANSCRIBE"],
     }
 )
 REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -409,7 +421,8 @@ def _specials() -> Iterator[str]:
     yield (
         f"{error_codes.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of "
         "a job that has only just ended, so it is asked again for "
-        f"{download.FILE_SETTLES_SECONDS:g} seconds."
+        f"{download.FILE_SETTLES_SECONDS:g} seconds. An id that no job here is known to have made "
+        "is taken for a task id then, and refused at once if it is none."
     )
     yield (
         f"{error_codes.UNKNOWN_ERROR} with the words {responses.NO_RECORD!r}, about a MiniMax-H3 "

@@ -19,13 +19,21 @@ from minimax.errors import DeclinedError, InputError, MiniMaxError
 from minimax.protocol.question import Answered, Form
 from minimax.protocol.strict_tool import Toolbox
 from minimax.runtime import Runtime
-from minimax.sandbox import Sandbox
+from minimax.sandbox import Fault, Sandbox
 from minimax.settings import Settings
 from minimax.spending.consent import Consent, PriceAnswer, Quote
+from minimax.video import upscale
 from minimax.voice import clone
 from tests.support import samples
 from tests.support.in_process import call, failure, use_runtime
-from tests.support.paid_jobs import wait_until
+from tests.support.paid_jobs import (
+    LECTURE,
+    SOURCE,
+    cancel_call,
+    put_recordings,
+    put_sources,
+    wait_until,
+)
 from tests.support.virtual_time import VirtualTime
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +76,11 @@ async def host(
 
 
 def count_paid(sandbox: Sandbox) -> int:
-    paid = ("/v1/video_generation", "/v1/t2a_v2", "/v1/image_generation", "/v1/voice_design")
+    paid = (
+        *("/v1/video_generation", "/v1/t2a_v2", "/v1/image_generation", "/v1/voice_design"),
+        "/v2/video_regeneration",
+        "/v1/speech_to_text",
+    )
     return sum(seen.method == "POST" and seen.path in paid for seen in sandbox.requests)
 
 
@@ -198,6 +210,9 @@ async def test_a_dry_run_and_a_wrong_argument_do_not_ask(
         pytest.param(
             "voice_design", {"prompt": "old sailor", "preview_text": "Ahoy."}, "voice", id="design"
         ),
+        pytest.param(
+            "transcribe_audio", {"audio": f"~/{LECTURE}"}, "A transcript", id="transcript"
+        ),
     ],
 )
 async def test_every_paid_tool_asks_before_it_sends(
@@ -207,7 +222,9 @@ async def test_every_paid_tool_asks_before_it_sends(
     tool: str,
     arguments: dict[str, Any],
     what: str,
+    home: Path,
 ) -> None:
+    put_recordings(home)
     person = Person(STOP)
     async with host(settings, sandbox, mode, person, ask_above_usd=0.0) as client:
         await failure(client, tool, **arguments)
@@ -217,6 +234,46 @@ async def test_every_paid_tool_asks_before_it_sends(
     assert what in person.questions[0]
     assert len(person.questions) == 2
     assert count_paid(sandbox) == 1
+
+
+@BOTH_ERAS
+async def test_an_upscale_asks_for_its_price_and_neither_a_dry_run_nor_a_refused_one_does(
+    settings: Settings, sandbox: Sandbox, mode: Mode
+) -> None:
+    put_sources(sandbox)
+    person = Person(STOP)
+    async with host(settings, sandbox, mode, person, ask_above_usd=0.20) as client:
+        await call(client, "upscale_video", task_id=SOURCE, dry_run=True)
+        await failure(client, "upscale_video", task_id="unknown")
+        assert person.questions == []
+        await failure(client, "upscale_video", task_id=SOURCE)
+        assert count_paid(sandbox) == 0
+        person.answer = GO_ON
+        await call(client, "upscale_video", task_id=SOURCE)
+    assert "A video in 2K (MiniMax-H3, 5 s): it costs $0.25" in person.questions[0]
+    assert len(person.questions) == 2
+    assert count_paid(sandbox) == 1
+
+
+@BOTH_ERAS
+async def test_an_upscale_that_is_handed_over_asks_nothing(
+    settings: Settings, sandbox: Sandbox, mode: Mode
+) -> None:
+    put_sources(sandbox)
+    person = Person(GO_ON)
+    at = replace(settings, api_host=sandbox.url)
+    slow = Fault("/v2/video_regeneration", when="after", delay_seconds=0.2)
+    sandbox.faults.add(slow)
+    async with host(settings, sandbox, mode, person, ask_above_usd=0.0) as client:
+        running = Runtime(lambda: at)
+        await cancel_call(
+            upscale.upscale(running, SOURCE), once=lambda: sandbox.count_charges("regeneration")
+        )
+        await asyncio.wait(running.background.tasks)
+        await running.aclose()
+        job = await call(client, "upscale_video", task_id=SOURCE)
+    assert job["reused"]
+    assert person.questions == []
 
 
 @BOTH_ERAS

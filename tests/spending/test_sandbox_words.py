@@ -35,9 +35,13 @@ async def test_the_instructions_and_every_paid_tool_begin_with_what_the_sandbox_
         instructions = client.instructions or ""
         tools = (await client.list_tools()).tools
     paid = [tool for tool in tools if tool.annotations == minimax_server.PAID]
-    assert len(paid) == 5
-    for text in (instructions, *(tool.description or "" for tool in paid)):
-        assert text.startswith("Sandbox: nothing is charged and nothing is sent out;")
+    assert "generate_video" in [tool.name for tool in paid]
+    for tool in paid:
+        assert (tool.description or "").startswith("Sandbox: nothing is charged")
+    assert instructions.startswith(
+        "Sandbox: nothing costs anything, every file is a fixed sample that ignores the prompt, "
+        "and all is forgotten when the server ends."
+    )
 
 
 async def test_results_of_paid_tools_say_that_nothing_is_charged(
@@ -52,6 +56,7 @@ async def test_results_of_paid_tools_say_that_nothing_is_charged(
             await call(client, "text_to_image", prompt="a fox"),
             await call(client, "generate_video", prompt="a fox"),
             await call(client, "generate_video", prompt="a fox", dry_run=True),
+            await call(client, "transcribe_audio", audio=recording),
         ]
     for result in (voice, design):
         assert "It lasts as long as this sandbox, for nothing." in result["next_step"]

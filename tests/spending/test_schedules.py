@@ -21,7 +21,6 @@ from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
 from tests.conftest import AT_ONCE
-from tests.support import samples
 from tests.support.killable import (
     BEFORE_OR_AFTER,
     INSTANT,
@@ -31,7 +30,7 @@ from tests.support.killable import (
     attempt_call,
     try_schedules,
 )
-from tests.support.paid_jobs import PAID_TOOLS, RECORDING, PaidTool
+from tests.support.paid_jobs import PAID_TOOLS, PaidTool, put_recordings, put_sources
 
 NUMBER_OF_WISHES = 2
 """Different requests, told apart in the ledger by their prompt."""
@@ -141,6 +140,7 @@ async def call_until_settled(
 
 async def play(intents: list[Intent], tool: PaidTool, settings: Settings) -> None:
     sandbox, alive = Sandbox(stages=AT_ONCE), set[str]()
+    put_sources(sandbox)
     async with serve(sandbox) as url, asyncio.timeout(120):
         settings = replace(settings, api_host=url)
         servers = [KillableServer(settings, alive) for _ in range(2)]
@@ -170,7 +170,7 @@ def check_promises(
     assert len(accepted) <= sandbox.count_charges(tool.charge) <= len(accepted) + len(in_doubt)
     assert [record for record in found if record.state is State.SUBMITTING] == []
     for request in range(NUMBER_OF_WISHES):
-        prompt = tool.vary(request)[tool.varies]
+        prompt = tool.list_prompt(request)
         of_request = [i for i, intent in enumerate(intents) if intent.request == request]
         bought = [record for record in accepted if record.prompt == prompt]
         had = [i for i in of_request if told[i].result is not None]
@@ -194,7 +194,7 @@ def test_no_schedule_buys_more_than_was_wanted_without_a_word_or_loses_what_was_
     home: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    samples.put(home / RECORDING, samples.wav())
+    put_recordings(home)
     folder = tmp_path_factory.mktemp("world")
     world = replace(
         settings,

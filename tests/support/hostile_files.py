@@ -4,11 +4,12 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minimax.files.requirements import CLONE_AUDIO, FRAME, MIB, MediaRequirements
+from minimax.files.requirements import CLONE_AUDIO, FRAME, H3_VIDEO, MIB, MediaRequirements
 from tests.support import samples
-from tests.support.media_seeds import MP3_FRAME, atom
+from tests.support.media_seeds import MP3_FRAME, atom, track
 
 SIZE = 20 * MIB
+VIDEO_SIZE = 50 * MIB
 FTYP = atom(b"ftyp", b"M4A \x00\x00\x00\x00M4A ")
 IHDR = samples.png()[:33]
 """The signature and the first chunk of an image of 400 x 400 pixels."""
@@ -16,9 +17,9 @@ EMPTY_DIRECTORY = struct.pack("<2sHIH", b"II", 42, 8, 0xFFFF)
 """The beginning of Exif data whose directory has 65,535 entries, none of them the rotation."""
 
 
-def fill(head: bytes, piece: bytes) -> bytes:
+def fill(head: bytes, piece: bytes, size: int = SIZE) -> bytes:
     """The head, and the piece again and again."""
-    count = (SIZE - len(head)) // len(piece)
+    count = (size - len(head)) // len(piece)
     return head + piece * count
 
 
@@ -50,6 +51,16 @@ def image(name: str, head: bytes, piece: bytes) -> HostileFile:
     return HostileFile(name, lambda: fill(head, piece), FRAME)
 
 
+def video(name: str, head: bytes, piece: bytes) -> HostileFile:
+    return HostileFile(name, lambda: fill(head, piece, VIDEO_SIZE), H3_VIDEO)
+
+
+MOVIE = atom(b"ftyp", b"qt  " + bytes(4)) + atom(b"mdat", bytes(9))
+TO_THE_END = bytes(4)
+"""In place of the length of a box."""
+HANDLER = atom(b"hdlr", bytes(8), b"vide")
+
+
 HOSTILE_FILES = (
     audio("mp3-tag-then-ff", b"ID3\x04\x00\x00\x00\x00\x00\x00", b"\xff"),
     audio("mp3-tag-then-zeros", b"ID3\x04\x00\x00\x00\x00\x00\x00", b"\x00"),
@@ -64,4 +75,19 @@ HOSTILE_FILES = (
     image("jpeg-exif-directories", b"\xff\xd8", exif_segment()),
     image("png-empty-chunks", IHDR, b"\x00\x00\x00\x00junk\x00\x00\x00\x00"),
     image("webp-empty-chunks", b"RIFF\xff\xff\xff\xffWEBP", b"junk\x00\x00\x00\x00"),
+    video("clip-empty-boxes", MOVIE, b"\x00\x00\x00\x08free"),
+    video("clip-index-of-empty-boxes", MOVIE + TO_THE_END + b"moov", b"\x00\x00\x00\x08free"),
+    video("clip-empty-tracks", MOVIE + TO_THE_END + b"moov", b"\x00\x00\x00\x08trak"),
+    video(
+        "clip-many-tracks",
+        MOVIE + TO_THE_END + b"moov",
+        track(b"vide", b"avc1", bytes(70), 3, samples=72),
+    ),
+    video(
+        "clip-handlers-of-one-track",
+        MOVIE + TO_THE_END + b"moov" + TO_THE_END + b"trak" + TO_THE_END + b"mdia",
+        HANDLER,
+    ),
+    video("clip-long-lengths", MOVIE, b"\x00\x00\x00\x01free\x00\x00\x00\x00\x00\x00\x00\x10"),
+    video("clip-one-endless-box", MOVIE + b"\xff\xff\xff\xffmoov", b"\xff"),
 )

@@ -64,6 +64,39 @@ def webp(width: int = 400, height: int = 500) -> bytes:
     return b"RIFF" + struct.pack("<I", len(data)) + data
 
 
+def clip(
+    seconds: float = 3,
+    *,
+    rate: float = 24,
+    width: int = 640,
+    height: int = 360,
+    brand: bytes = b"isom",
+    codec: bytes = b"avc1",
+    sound: bytes | None = b"mp4a",
+    movie_seconds: float | None = None,
+    rest: bytes = b"",
+) -> bytes:
+    """The index of a video, and `rest` behind it; `movie_seconds` is what its header claims."""
+    picture = bytes(16) + struct.pack(">HH", width, height) + bytes(50)
+    tracks = [track(b"vide", codec, picture, seconds, samples=round(seconds * rate))]
+    if sound is not None:
+        tracks.append(track(b"soun", sound, bytes(20), seconds, samples=round(seconds * 43)))
+    claimed = seconds if movie_seconds is None else movie_seconds
+    mvhd = atom(b"mvhd", bytes(12), struct.pack(">II", 1000, round(claimed * 1000)), bytes(80))
+    moov = atom(b"moov", mvhd, *tracks)
+    return atom(b"ftyp", brand, bytes(4)) + moov + atom(b"mdat", bytes(1000)) + rest
+
+
+def track(handler: bytes, codec: bytes, entry: bytes, seconds: float, *, samples: int) -> bytes:
+    """One track of a video; 12,288 units a second, as ffmpeg writes them."""
+    mdhd = atom(b"mdhd", bytes(12), struct.pack(">II", 12_288, round(seconds * 12_288)), bytes(4))
+    hdlr = atom(b"hdlr", bytes(8), handler, bytes(13))
+    stsd = atom(b"stsd", struct.pack(">II", 0, 1), atom(codec, bytes(6), b"\x00\x01", entry))
+    stsz = atom(b"stsz", struct.pack(">III", 0, 1, samples))
+    minf = atom(b"minf", atom(b"stbl", stsd, stsz))
+    return atom(b"trak", atom(b"tkhd", bytes(84)), atom(b"mdia", mdhd, hdlr, minf))
+
+
 SEEDS = {
     "wav": samples.wav(1),
     "mp3": mp3(),
@@ -72,6 +105,8 @@ SEEDS = {
     "png": samples.png(),
     "webp": webp(),
     "mp4": samples.mp4(),
+    "clip-mp4": clip(),
+    "clip-mov": clip(brand=b"qt  ", codec=b"hvc1"),
 }
 
 EXTREMES = (0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)

@@ -21,6 +21,8 @@ from minimax.ledger.clock import LedgerClock
 from minimax.ledger.sqlite import FILE_NAME, SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Fault, Sandbox, serve
+from minimax.sandbox.endpoints.video_v2 import VideoRequestV2, VideoTaskV2
+from minimax.sandbox.endpoints.video_v2_content import RequestContent
 from minimax.settings import Settings
 from minimax.tool_results import SubmittedVideo
 from tests.conftest import KEY
@@ -133,6 +135,45 @@ async def kill(running: Host) -> None:
 
 RECORDING = "recording.wav"
 """In the home folder of every test that clones a voice."""
+SOURCE = "0000300118220963"
+"""The task id of a finished MiniMax-H3 video at MiniMax; there are several, told apart by the first
+digits."""
+SOURCES = 10
+
+
+def put_sources(sandbox: Sandbox) -> None:
+    """Finished videos of this account that were bought elsewhere, to be made again in 2K."""
+    request = VideoRequestV2(
+        "MiniMax-H3", RequestContent("a fox", {}), "768P", duration_seconds=5, ratio="16:9"
+    )
+    for number in range(SOURCES):
+        task_id = f"{number:04d}{SOURCE[4:]}"
+        long_ago = sandbox.clock.now() - 3600
+        sandbox.videos_v2[task_id] = VideoTaskV2(task_id, request, created_at=long_ago)
+
+
+TALK, LECTURE = "talk-0000.wav", "lecture-0000.wav"
+"""What is transcribed; there are others with other numbers, whose content differs."""
+VARIATIONS = 2
+
+
+def put_recordings(home: Path) -> None:
+    """Everything that the paid tools are called with."""
+    samples.put(home / RECORDING, samples.wav())
+    for number in range(VARIATIONS):
+        for name, seconds in ((TALK, 2), (LECTURE, 480)):
+            varied = samples.wav(seconds + number / LOW_RATE, rate=LOW_RATE)
+            samples.put(home / vary(name, number), varied)
+
+
+LOW_RATE = 1000
+"""Of recordings that nobody listens to."""
+
+
+def vary(text: str, number: int) -> str:
+    """The text with another number, at the place of its digits or at its beginning."""
+    mark = f"{number:04d}"
+    return text.replace("0000", mark) if "0000" in text else mark + text[len(mark) :]
 
 
 @dataclass(frozen=True)
@@ -167,13 +208,17 @@ class PaidTool:
 
     def vary(self, number: int) -> dict[str, Any]:
         """The arguments of another request of the same price."""
-        text = str(self.arguments[self.varies])
-        mark = f"{number:04d}"
-        return {**self.arguments, self.varies: mark + text[len(mark) :]}
+        return {**self.arguments, self.varies: vary(str(self.arguments[self.varies]), number)}
+
+    def list_prompt(self, number: int) -> str:
+        """What the ledger calls the request of `vary`."""
+        text = str(self.vary(number)[self.varies])
+        return f"{text} in 2K" if self.varies == "task_id" else text
 
     def name_bought(self, result: Mapping[str, Any]) -> str:
         """What tells two purchases apart in the tool's results."""
-        names = ("task_id", "path", "paths", "voice_id")  # a preview may be lost with its process
+        # The preview of a voice may be lost with its process.
+        names = ("task_id", "path", "paths", "voice_id", "text")
         return str(next(result[name] for name in names if name in result))
 
 
@@ -209,6 +254,15 @@ PAID_TOOLS = {
         "prompt",
         False,
     ),
+    "upscale_video": PaidTool(
+        "upscale_video",
+        "/v2/video_regeneration",
+        "regeneration",
+        0.25,
+        {"task_id": SOURCE},
+        "task_id",
+        False,
+    ),
     "voice_clone": PaidTool(
         "voice_clone",
         "/v1/voice_clone",
@@ -226,6 +280,24 @@ PAID_TOOLS = {
         {"audio": f"~/{RECORDING}", "preview_text": "Good day. " * 100},
         "preview_text",
         True,
+    ),
+    "transcribe_audio": PaidTool(
+        "transcribe_audio",
+        "/v1/speech_to_text",
+        "transcript",
+        0.0002,
+        {"audio": f"~/{TALK}"},
+        "audio",
+        False,
+    ),
+    "transcribe_audio-long": PaidTool(
+        "transcribe_audio",
+        "/v1/speech_to_text",
+        "transcript",
+        0.0507,
+        {"audio": f"~/{LECTURE}"},
+        "audio",
+        False,
     ),
 }
 SHORT_TOOLS = {name: tool for name, tool in PAID_TOOLS.items() if not name.endswith("-long")}
@@ -284,9 +356,10 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(settings: Settings, home: Path, *faults: Fault) -> AsyncIterator[Shop]:
-    """A sandbox in which these things go wrong, a door before it, and a recording to clone."""
-    samples.put(home / RECORDING, samples.wav())
+    """A sandbox in which these things go wrong, a door before it, and what the tools are given."""
+    put_recordings(home)
     async with run_sandbox(settings, *faults) as (sandbox, direct):
+        put_sources(sandbox)
         shop = Shop(sandbox, settings)
 
         async def forward(connection: Connection) -> Any:

@@ -9,14 +9,14 @@ from pathlib import Path
 RATE = 8000
 
 
-def wav(seconds: float = 12, *, announced_bytes: int | None = None) -> bytes:
+def wav(seconds: float = 12, *, announced_bytes: int | None = None, rate: int = RATE) -> bytes:
     """Mono 8-bit silence; `announced_bytes` is what a broken header claims."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(1)
-        file.setframerate(RATE)
-        file.writeframes(b"\x80" * int(seconds * RATE))
+        file.setframerate(rate)
+        file.writeframes(b"\x80" * round(seconds * rate))
     data = bytearray(buffer.getvalue())
     if announced_bytes is not None:
         data[40:44] = struct.pack("<I", announced_bytes)

@@ -573,3 +573,37 @@ async def test_several_h3_jobs_side_by_side(settings: Settings, sandbox: Sandbox
             *[call(client, "generate_video", prompt=str(n), model=H3) for n in range(5)]
         )
     assert len({job["task_id"] for job in jobs}) == 5
+
+
+# --- models that nobody knows --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["MiniMax-H4", "hailuo-9"], ids=["v2", "v1"])
+async def test_the_refusal_of_an_unknown_model_names_the_known_ones(
+    model: str, settings: Settings, sandbox: Sandbox
+) -> None:
+    async with connected(settings, sandbox) as client:
+        said = await failure(client, "generate_video", prompt="x", model=model)
+    assert f"The model {model} is not known here; known are: " in said
+    assert all(known in said for known in VIDEO_MODELS)
+    assert "MiniMax says" in said
+    assert said.count("MiniMax code 2013") == 1
+    assert sandbox.count_charges("video") == 0
+
+
+async def test_an_unknown_model_that_minimax_takes_is_bought(
+    settings: Settings, time: VirtualTime
+) -> None:
+    """Models come sooner than versions of this server."""
+    async with serve_raw(reply({"task_id": "7"})) as api, use_runtime(settings, api, time):
+        job = await minimax_server.generate_video("x", model="MiniMax-H4")
+    assert (job["task_id"], job["model"], job["estimated_cost_usd"]) == ("7", "MiniMax-H4", None)
+
+
+async def test_a_refusal_that_is_not_about_the_model_names_no_models(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(Fault("/v2/video_generation", code=2013, message="invalid params, no"))
+    async with connected(settings, sandbox) as client:
+        said = await failure(client, "generate_video", prompt="x", model=H3)
+    assert "Models that are" not in said

@@ -178,6 +178,15 @@ async def test_a_call_without_a_wait_asks_once_every_time(job_setup: Any) -> Non
         assert made.world.now == 0
 
 
+@every_jitter
+async def test_a_wait_does_not_end_with_a_word_that_is_seconds_old(
+    jitter: Jitter, job_setup: Any
+) -> None:
+    async with job_setup(job_seconds=WAIT_SECONDS - 4, jitter=jitter) as made:
+        [status] = await made.world.run(made.query())
+        assert status["status"] == "completed"
+
+
 async def test_the_end_of_a_wait_is_a_normal_answer(job_setup: Any) -> None:
     async with job_setup(job_seconds=1000) as made:
         [status] = await made.world.run(made.query())

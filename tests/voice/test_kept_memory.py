@@ -90,3 +90,16 @@ async def test_another_recording_is_another_clone(
             minimax_server.voice_clone(audio=data_uri(samples.wav(13))),
         )
     assert first["voice_id"] != second["voice_id"]
+
+
+async def test_a_cancelled_transcript_keeps_its_text_and_not_its_recording(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime
+) -> None:
+    async with use_runtime(settings, sandbox, time) as runtime:
+        await minimax_server.transcribe_audio(data_uri(samples.wav(2)))
+        with keeping_little():
+            recording = data_uri(samples.wav(3))
+            await cancel_once_begun(minimax_server.transcribe_audio(recording), runtime)
+            del recording
+        heard = await minimax_server.transcribe_audio(data_uri(samples.wav(3)))
+        assert heard["reused"] is True

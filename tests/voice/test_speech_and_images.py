@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import imagesize
 import pytest
 
 import minimax_server
@@ -115,6 +116,36 @@ async def test_speech_that_would_be_refused_costs_nothing(
     async with connected(settings, sandbox) as client:
         assert said in await failure(client, "text_to_audio", **{"text": "Hello.", **arguments})
     assert not sandbox.requests
+
+
+async def test_an_unknown_model_is_refused_with_the_known_ones(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    async with connected(settings, sandbox) as client:
+        text = await failure(client, "text_to_audio", text="Hello.", model="speech-9-hd")
+    assert "The model speech-9-hd is not known here; known are: speech-2.8-hd, " in text
+    assert "speech-01-turbo" in text
+    assert text.count("MiniMax code 2013") == 1
+    assert not sandbox.count_charges("speech")
+
+
+async def test_a_refusal_of_a_known_model_does_not_name_models(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(Fault("/v1/t2a_v2", code=2013, message="invalid params, text"))
+    async with connected(settings, sandbox) as client:
+        text = await failure(client, "text_to_audio", text="Hello.")
+    assert "known" not in text
+
+
+async def test_a_model_that_a_plan_lacks_is_refused_as_before(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(Fault("/v1/t2a_v2", code=2061))
+    async with connected(settings, sandbox) as client:
+        text = await failure(client, "text_to_audio", text="Hello.", model="speech-9-hd")
+    assert "Use another model" in text
+    assert "known are" not in text
 
 
 async def test_subtitles_are_saved_as_srt(settings: Settings, sandbox: Sandbox) -> None:
@@ -387,6 +418,17 @@ async def test_when_every_image_is_held_back_it_is_an_error(
         ({"prompt": "x" * 1501}, "1500 at most"),
         ({"aspect_ratio": "5:4"}, "aspect_ratio must be one of"),
         ({"n": 10}, "n must be 9 or less"),
+        ({"width": 1024}, "width and height belong together"),
+        ({"height": 1024}, "width and height belong together"),
+        ({"width": 504, "height": 1024}, "width must be 512 or more"),
+        ({"width": 1024, "height": 2056}, "height must be 2048 or less"),
+        ({"width": 1023, "height": 1024}, "width must be a multiple of 8, like 1016"),
+        ({"width": 1024, "height": 516}, "height must be a multiple of 8, like 512"),
+        ({"width": 1024.5, "height": 1024}, "width must be a whole number"),
+        (
+            {"width": 1024, "height": 576, "aspect_ratio": "16:9"},
+            "aspect_ratio and width with height exclude each other",
+        ),
         ({"subject_image": "~/missing.png"}, "no such file"),
     ],
 )
@@ -396,6 +438,45 @@ async def test_images_that_would_be_refused_cost_nothing(
     async with connected(settings, sandbox) as client:
         assert said in await failure(client, "text_to_image", **{"prompt": "a cat", **arguments})
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize("size", [(512, 2048), (1000, 1024)], ids=str)
+async def test_images_have_the_width_and_height_that_were_asked_for(
+    size: tuple[int, int], settings: Settings, sandbox: Sandbox
+) -> None:
+    width, height = size
+    async with connected(settings, sandbox) as client:
+        made = await call(client, "text_to_image", prompt="a cat", n=2, width=width, height=height)
+    assert [imagesize.get(path) for path in made["paths"]] == [size, size]
+    assert sandbox.bill[0].amount_usd == pytest.approx(2 * 0.0035)
+
+
+async def test_a_size_is_sent_as_it_was_given_and_a_ratio_without_one(
+    settings: Settings, time: VirtualTime
+) -> None:
+    async with serve_raw(ok(data={"image_urls": []})) as api, use_runtime(settings, api, time):
+        for size in ({"width": 640, "height": 512}, {"aspect_ratio": "16:9"}, {}):
+            with pytest.raises(MaybeChargedError):
+                await minimax_server.text_to_image("a cat", **size)
+    plain = {"model": "image-01", "prompt": "a cat", "n": 1, "response_format": "url"}
+    assert [request.json for request in api.requests] == [
+        {**plain, "width": 640, "height": 512},
+        {**plain, "aspect_ratio": "16:9"},
+        plain,
+    ]
+
+
+async def test_another_size_is_another_purchase(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime
+) -> None:
+    sandbox.faults.add(Fault("/v1/image_generation", when="after", reset=True))
+    async with use_runtime(settings, sandbox, time):
+        with pytest.raises(MaybeChargedError):
+            await minimax_server.text_to_image("a cat", width=640, height=512)
+        other = await minimax_server.text_to_image("a cat", width=512, height=640)
+        same = await minimax_server.text_to_image("a cat", width=640, height=512)
+    assert "ended in doubt" not in other["next_step"]
+    assert "ended in doubt" in same["next_step"]
 
 
 async def test_a_subject_is_sent_along(settings: Settings, sandbox: Sandbox, home: Path) -> None:

@@ -59,7 +59,7 @@ def measure_image(url: str, *, name: str, rules: ImageRules) -> Size | None:
 
 
 def measure_image_file(
-    source: BinaryIO, *, name: str, rules: ImageRules, status: int = 200
+    source: BinaryIO, *, name: str, rules: ImageRules, status: int | None = None
 ) -> Size:
     """Check an open image file against `rules`, rewind it, and return its size."""
     size = Size(*imagesize.get(source))

@@ -95,6 +95,12 @@ class File:
         """The file name extension, in lower case."""
         return PurePath(self.name).suffix.lower()
 
+    def open(self) -> BinaryIO:
+        """Open the content of an upload."""
+        if self.blob is None:
+            raise invalid_params("file_id not exist")
+        return self.blob.path.open("rb")
+
     def to_json(self) -> dict[str, Any]:
         """Return MiniMax's FileObject."""
         return {

@@ -56,7 +56,10 @@ LANGUAGES: Final = (
 )  # fmt: skip
 LANGUAGES_SINCE_2_6: Final = ("Persian", "Filipino", "Tamil")
 
+SUBTITLE_TYPES: Final = ("sentence", "word")
+
 _SENTENCES: Final = re.compile(r"[^.!?。！？]+[.!?。！？]*")  # noqa: RUF001 - Chinese punctuation
+_WORDS: Final = re.compile(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff]+")
 _VISIBLE_CONTROLS: Final = "\n\r\t"
 
 
@@ -79,7 +82,8 @@ class TextToAudio:
         self._charge(text, model=model, item_id=voice_ids[0])
         data = {"audio": self._encode_audio(sample, as_url=as_url), "status": 2}
         if params.read_flag("subtitle_enable"):
-            data["subtitle_file"] = self._add_subtitles(text, sample)
+            by_word = params.read_choice("subtitle_type", SUBTITLE_TYPES) == "word"
+            data["subtitle_file"] = self._add_subtitles(text, sample, by_word=by_word)
         return {"data": data, "extra_info": _describe_audio(sample, text)}
 
     def make_preview(self, text: str, *, model: str, voice_id: str) -> dict[str, Any]:
@@ -98,8 +102,11 @@ class TextToAudio:
             return sample.data.hex()
         return self._store.add(sample.content, name=f"speech.{sample.suffix}")
 
-    def _add_subtitles(self, text: str, sample: SpeechSample) -> Any:
-        data = json.dumps(_time_sentences(text, sample.length_ms), ensure_ascii=False).encode()
+    def _add_subtitles(self, text: str, sample: SpeechSample, *, by_word: bool) -> Any:
+        subtitles = _time_sentences(text, sample.length_ms)
+        for subtitle in subtitles:
+            subtitle["timestamped_words"] = _time_words(subtitle) if by_word else None
+        data = json.dumps(subtitles, ensure_ascii=False).encode()
         return self._store.add(Content("application/json", data=data), name="subtitles.json")
 
 
@@ -129,7 +136,7 @@ def _read_model_and_text(params: Params) -> tuple[str, str]:
     if params.read_flag("stream"):
         raise params.make_refusal("stream", "is not supported by the sandbox")
     check_language(params, model=model)
-    params.read_choice("subtitle_type", ("sentence", "word"))
+    params.read_choice("subtitle_type", SUBTITLE_TYPES)
     if _compute_invisible_share(text) > MAX_INVISIBLE_SHARE:
         raise Refusal(INVISIBLE_CHARACTERS)
     return model, text
@@ -216,11 +223,41 @@ def _describe_audio(sample: SpeechSample, text: str) -> dict[str, Any]:
 
 def _time_sentences(text: str, length_ms: int) -> list[dict[str, Any]]:
     """Split `text` into sentences, each with a share of the audio in proportion to its length."""
-    sentences = [part.strip() for part in _SENTENCES.findall(text) if part.strip()] or [text]
-    ms_per_character = length_ms / sum(map(len, sentences))
-    subtitles, begin = [], 0.0
-    for sentence in sentences:
-        end = begin + len(sentence) * ms_per_character
-        subtitles.append({"text": sentence, "time_begin": round(begin), "time_end": round(end)})
-        begin = end
+    sentences = [part for part in _SENTENCES.finditer(text) if part[0].strip()]
+    spans = [_strip_span(part) for part in sentences] or [(0, len(text))]
+    ms_per_character = length_ms / sum(end - begin for begin, end in spans)
+    subtitles, time_begin = [], 0.0
+    for begin, end in spans:
+        time_end = time_begin + (end - begin) * ms_per_character
+        subtitles.append(
+            {
+                "text": text[begin:end],
+                "time_begin": round(time_begin),
+                "time_end": round(time_end),
+                "text_begin": begin,
+                "text_end": end,
+            }
+        )
+        time_begin = time_end
     return subtitles
+
+
+def _strip_span(part: re.Match[str]) -> tuple[int, int]:
+    begin = part.start() + len(part[0]) - len(part[0].lstrip())
+    return begin, part.start() + len(part[0].rstrip())
+
+
+def _time_words(subtitle: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each word of a subtitle, with a share of its time in proportion to its place."""
+    text, begin = subtitle["text"], subtitle["time_begin"]
+    ms_per_character = (subtitle["time_end"] - begin) / len(text)
+    return [
+        {
+            "word": word[0],
+            "time_begin": round(begin + word.start() * ms_per_character, 2),
+            "time_end": round(begin + word.end() * ms_per_character, 2),
+            "word_begin": subtitle["text_begin"] + word.start(),
+            "word_end": subtitle["text_begin"] + word.end(),
+        }
+        for word in _WORDS.finditer(text)
+    ]

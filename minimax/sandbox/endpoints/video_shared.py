@@ -13,7 +13,10 @@ from minimax.sandbox.signed_links import ObjectStore
 
 @dataclass(frozen=True)
 class VideoBackend:
-    """The account's shared parts, and the sample video that every job returns."""
+    """The account's shared parts, and the sample videos that jobs return.
+
+    A finished job returns `video`, or `h3_video` where MiniMax-H3 makes one of 768P.
+    """
 
     clock: Clock
     ids: IdGenerator
@@ -22,3 +25,5 @@ class VideoBackend:
     store: ObjectStore
     stages: VideoStages
     video: Content
+    h3_video: Content
+    allow_listed: bool

@@ -1,4 +1,4 @@
-"""The v2 video endpoints (the H3 series): create, query, list and cancel tasks."""
+"""The v2 video endpoints (the H3 series): create, regenerate, query, list and cancel tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from minimax.sandbox.api_errors import OUTPUT_SENSITIVE, UNKNOWN_ERROR, Refusal,
 from minimax.sandbox.bounded import BoundedDict
 from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.endpoints.video_shared import VideoBackend
-from minimax.sandbox.endpoints.video_v2_content import ContentReader, RequestContent
+from minimax.sandbox.endpoints.video_v2_content import BASE_RATE, ContentReader, RequestContent
 from minimax.sandbox.scenarios import BLOCK_OUTPUT_MARK, FAIL_MARK, moderate_prompt
 from minimax.sandbox.signed_links import StoreLink
 from minimax.sandbox.units import DAY_SECONDS, MB
@@ -20,6 +20,13 @@ ADAPTIVE: Final = "adaptive"
 RATIOS: Final = (ADAPTIVE, "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
 EXPANSION_MODES: Final = ("disabled", "balanced", "quality")
 
+# MiniMax API: POST /v2/video_regeneration, and its prices in USD.
+REGENERATED_MODEL: Final = "MiniMax-H3"
+REGENERATED_FROM, REGENERATED_TO = "768P", "2K"
+REGENERATION_PRICE_USD: Final = 0.05  # per second, also of each reference video
+REGENERATION_IMAGE_PRICE_USD: Final = 0.025
+LINKED_BASE_SECONDS: Final = 5  # the sandbox's own: a base video behind a web URL is not fetched
+
 # The page sizes of the list are not documented; these are the sandbox's own.
 DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS = 10, 100
 
@@ -29,9 +36,13 @@ _TOKENS_PER_SECOND: Final = {"480P": 12_900, "768P": 32_549, "2K": 52_078}
 
 @dataclass(frozen=True)
 class VideoModelV2:
-    """What one model supports, with its list prices in USD per second of video and per image."""
+    """What one model supports, with its list prices in USD.
+
+    Both the video and its reference videos are charged per second, images each.
+    """
 
     prices_usd: Mapping[str, float]
+    reference_prices_usd: Mapping[str, float]
     min_seconds: int
     free_images: int
     image_price_usd: float
@@ -42,12 +53,14 @@ class VideoModelV2:
 MODELS: Final = {
     "MiniMax-H3": VideoModelV2(
         prices_usd={"768P": 0.08, "2K": 0.13},
+        reference_prices_usd={"768P": 0.08, "2K": 0.13},
         min_seconds=4,
         free_images=5,
         image_price_usd=0.04,
     ),
     "MiniMax-H3-Max": VideoModelV2(
         prices_usd={"480P": 0.05, "768P": 0.08},
+        reference_prices_usd={"480P": 0.0553, "768P": 0.143},
         min_seconds=5,
         free_images=2,
         image_price_usd=0.074,
@@ -66,13 +79,30 @@ class VideoRequestV2:
     duration_seconds: int
     ratio: str
 
+    task_type = "generation"
+
     @property
     def price_usd(self) -> float:
-        """The list price; reference clips are not charged, as their length is often unknown."""
+        """The list price; a reference video behind a web URL is not fetched, nor charged."""
         model = MODELS[self.model]
         paid_images = max(0, self.content.images - model.free_images)
         video_usd = self.duration_seconds * model.prices_usd[self.resolution]
-        return video_usd + paid_images * model.image_price_usd
+        reference_usd = self.content.video_seconds * model.reference_prices_usd[self.resolution]
+        return video_usd + reference_usd + paid_images * model.image_price_usd
+
+
+@dataclass(frozen=True)
+class RegenerationRequest(VideoRequestV2):
+    """A valid request to make a video again in 2K."""
+
+    task_type = "regeneration"
+
+    @property
+    def price_usd(self) -> float:
+        """The list price; what the video was made from is charged again."""
+        paid_images = max(0, self.content.images - MODELS[self.model].free_images)
+        seconds = self.duration_seconds + self.content.video_seconds
+        return seconds * REGENERATION_PRICE_USD + paid_images * REGENERATION_IMAGE_PRICE_USD
 
 
 @dataclass
@@ -102,10 +132,45 @@ class VideosV2(BoundedDict[str, VideoTaskV2]):
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v2/video_generation."""
         request = _read_request(Params(body), self._reader)
+        return self._accept(request, charged_as="video")
+
+    def regenerate(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v2/video_regeneration: a video of 768P again in 2K."""
+        params = Params(body)
+        params.read_choice("model", (REGENERATED_MODEL,), required=True)
+        params.read_choice("resolution", (REGENERATED_TO,), required=True)
+        params.read_flag("aigc_watermark")
+        params.read_text("callback_url")
+        if params.has("source_task_id") == params.has("content"):
+            raise invalid_params("exactly one of source_task_id and content is required")
+        by_task = params.has("source_task_id")
+        source = self._read_source(params) if by_task else _read_base(params, self._reader)
+        return self._accept(source, charged_as="regeneration")
+
+    def _read_source(self, params: Params) -> RegenerationRequest:
+        """Return the request for a source task; one that does not fit is refused.
+
+        MiniMax documents these rules, but not what it says where one is violated.
+        """
+        task_id = params.read_text("source_task_id", required=True)
+        if not self._backend.allow_listed:
+            raise invalid_params("source_task_id is not enabled for this account")
+        task = self.get(task_id)
+        if task is None or not self._is_recent(task):
+            raise invalid_params("invalid source_task_id")
+        if (task.model, task.request.task_type) != (REGENERATED_MODEL, "generation"):
+            raise invalid_params(f"the source task is not a generation of {REGENERATED_MODEL}")
+        if self.get_status(task) != "succeeded":
+            raise invalid_params("the source task has not succeeded")
+        if task.request.resolution != REGENERATED_FROM:
+            raise invalid_params(f"the source task is not in {REGENERATED_FROM}")
+        return _make_regeneration(task.request.content, task.request.duration_seconds)
+
+    def _accept(self, request: VideoRequestV2, *, charged_as: str) -> dict[str, Any]:
         moderate_prompt(request.content.prompt)
         task = VideoTaskV2(self._backend.ids.new_task_id(), request, self._backend.clock.now())
         self[task.id] = task
-        self._backend.bill.charge("video", request.price_usd, item_id=task.id)
+        self._backend.bill.charge(charged_as, request.price_usd, item_id=task.id)
         return {"task_id": task.id}
 
     def query(self, task_id: str) -> dict[str, Any]:
@@ -164,7 +229,7 @@ class VideosV2(BoundedDict[str, VideoTaskV2]):
         values = {
             "filter.status": self.get_status(task),
             "filter.model": task.model,
-            "filter.task_type": "generation",
+            "filter.task_type": task.request.task_type,
             "filter.task_ids": task.id,
         }
         return self._is_recent(task) and all(
@@ -183,7 +248,7 @@ class VideosV2(BoundedDict[str, VideoTaskV2]):
             "duration": request.duration_seconds,
             "ratio": request.ratio,
             "usage": {},
-            "task_type": "generation",
+            "task_type": request.task_type,
         }
         if status == "succeeded":
             description |= {"content": {"url": self._get_link(task)}, "usage": _make_usage(request)}
@@ -204,7 +269,10 @@ class VideosV2(BoundedDict[str, VideoTaskV2]):
 
     def _get_link(self, task: VideoTaskV2) -> StoreLink:
         if task.link is None:
-            task.link = self._backend.store.add(self._backend.video, name="output.mp4")
+            request, backend = task.request, self._backend
+            is_h3 = (request.model, request.resolution) == (REGENERATED_MODEL, REGENERATED_FROM)
+            video = backend.h3_video if is_h3 else backend.video
+            task.link = backend.store.add(video, name="output.mp4")
         return task.link
 
 
@@ -222,14 +290,27 @@ def _make_error(task: VideoTaskV2) -> dict[str, str] | None:
 def _make_usage(request: VideoRequestV2) -> dict[str, int]:
     tokens = request.duration_seconds * _TOKENS_PER_SECOND[request.resolution]
     return {
-        "total_seconds": request.duration_seconds,
-        "input_seconds": 0,
+        "total_seconds": request.duration_seconds + request.content.video_seconds,
+        "input_seconds": request.content.video_seconds,
         "output_seconds": request.duration_seconds,
         "input_image_count": request.content.images,
+        "input_audio_seconds": request.content.audio_seconds,
         "total_tokens": tokens,
         "prompt_tokens": 0,
         "completion_tokens": tokens,
     }
+
+
+def _read_base(params: Params, reader: ContentReader) -> RegenerationRequest:
+    content = reader.read_with_base(params)
+    frames = content.base.frames if content.base else LINKED_BASE_SECONDS * BASE_RATE
+    return _make_regeneration(content, frames // BASE_RATE)
+
+
+def _make_regeneration(content: RequestContent, seconds: int) -> RegenerationRequest:
+    return RegenerationRequest(
+        REGENERATED_MODEL, content, REGENERATED_TO, duration_seconds=seconds, ratio=""
+    )
 
 
 def _read_query_number(query: Mapping[str, str], name: str, *, default: int) -> int:

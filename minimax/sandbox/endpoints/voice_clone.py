@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tinytag import TinyTag, TinyTagException
-
 from minimax.sandbox.api_errors import (
     ASR_MISMATCH,
     PROMPT_AUDIO_TOO_LONG,
@@ -16,6 +14,7 @@ from minimax.sandbox.api_errors import (
     Refusal,
     invalid_params,
 )
+from minimax.sandbox.checks.audio import measure_audio
 from minimax.sandbox.checks.fields import Params
 from minimax.sandbox.endpoints.files import File, Files
 from minimax.sandbox.endpoints.text_to_audio import TextToAudio, check_language, read_model
@@ -136,16 +135,8 @@ def _check_transcript(params: Params) -> None:
 
 
 def _measure_audio(file: File) -> float | None:
-    """Return the length in seconds, or None if the file is not readable audio.
-
-    The header of a WAV file that was written to a pipe announces too much, so the file size counts.
-    """
-    try:
-        tag = TinyTag.get(file.content.path, tags=False)
-    except TinyTagException:
+    """Return the length in seconds, or None if the file is not readable audio."""
+    if file.blob is None:
         return None
-    frame_bits = (tag.bitdepth or 0) * (tag.channels or 0) * (tag.samplerate or 0)
-    wav_seconds = tag.filesize * 8 / frame_bits if file.suffix == ".wav" and frame_bits else None
-    if tag.duration and wav_seconds:
-        return min(tag.duration, wav_seconds)
-    return tag.duration or None
+    with file.blob.path.open("rb") as source:
+        return measure_audio(source)

@@ -32,7 +32,11 @@ _LANGUAGES: Final = (
 )  # fmt: skip
 _TRAITS: Final = ("Graceful", "Calm", "Cheerful", "Wise", "Gentle", "Lively", "Trustworthy")
 _SPEAKERS: Final = ("Lady", "Man", "Narrator", "Girl")
-_DOCUMENTED_VOICES: Final = ("Wise_Woman", "female-shaonv", "male-qn-qingse", "audiobook_male_1")
+# Documented ids, among them the voices that MiniMax's own clients speak with by themselves.
+_DOCUMENTED_VOICES: Final = (
+    "Wise_Woman", "female-shaonv", "male-qn-qingse", "audiobook_male_1",
+    "English_expressive_narrator",
+)  # fmt: skip
 SYSTEM_VOICES: Final = (
     *_DOCUMENTED_VOICES,
     *("_".join(parts) for parts in product(_LANGUAGES, _TRAITS, _SPEAKERS)),

@@ -16,12 +16,16 @@ from minimax.sandbox.account import Sandbox
 from minimax.sandbox.api_errors import (
     INVALID_API_KEY,
     NOT_AUTHORIZED,
+    SPEECH_TO_TEXT_PATH,
     Refusal,
     invalid_params,
     make_base_resp,
     to_http,
 )
+from minimax.sandbox.endpoints.balance import describe_balance
 from minimax.sandbox.endpoints.files import MAX_UPLOAD_BYTES
+from minimax.sandbox.endpoints.speech_to_text import MAX_BYTES as MAX_RECORDING_BYTES
+from minimax.sandbox.endpoints.speech_to_text import Upload
 from minimax.sandbox.endpoints.token_plan import describe_quota
 from minimax.sandbox.endpoints.video_v2 import MAX_BODY_BYTES as MAX_V2_BODY_BYTES
 from minimax.sandbox.http.control import build_control_routes
@@ -67,7 +71,9 @@ def _build_v1_routes(sandbox: Sandbox) -> list[Route]:
         ("POST", "/v1/get_voice", _pass_json(sandbox.voices.list_by_type)),
         ("POST", "/v1/delete_voice", _pass_json(sandbox.voices.delete)),
         ("GET", "/v1/token_plan/remains", _pass_query(lambda _: describe_quota(sandbox.clock))),
+        ("GET", "/account/query_balance", _pass_query(lambda _: describe_balance(sandbox.bill))),
         ("POST", "/v1/t2a_v2", _make_speech_endpoint(sandbox)),
+        ("POST", SPEECH_TO_TEXT_PATH, _make_transcript_endpoint(sandbox)),
         ("POST", "/v1/image_generation", _pass_json(sandbox.images.create)),
         ("POST", "/v1/video_generation", _pass_json(sandbox.videos.create)),
         ("GET", "/v1/query/video_generation", _pass_query(sandbox.videos.query)),
@@ -78,8 +84,10 @@ def _build_v1_routes(sandbox: Sandbox) -> list[Route]:
 def _build_v2_routes(sandbox: Sandbox) -> list[Route]:
     videos, query = sandbox.videos_v2, "/v2/query/video_generation"
     create = _pass_json(videos.create, max_bytes=MAX_V2_BODY_BYTES)
+    regenerate = _pass_json(videos.regenerate, max_bytes=MAX_V2_BODY_BYTES)
     endpoints = [
         ("POST", "/v2/video_generation", create),
+        ("POST", "/v2/video_regeneration", regenerate),
         ("DELETE", "/v2/video_generation/{task_id}", _pass_task_id(videos.delete)),
         ("GET", query, _pass_query(videos.list_tasks)),
         ("GET", f"{query}/{{task_id}}", _pass_task_id(videos.query)),
@@ -142,13 +150,29 @@ def _make_speech_endpoint(sandbox: Sandbox) -> Endpoint:
 
 
 def _make_upload_endpoint(sandbox: Sandbox) -> Endpoint:
-    async def endpoint(request: Request) -> Payload:
+    return _pass_form(
+        lambda form, _: _store_upload(form, sandbox),
+        max_bytes=MAX_UPLOAD_BYTES + MULTIPART_OVERHEAD_BYTES,
+    )
+
+
+def _make_transcript_endpoint(sandbox: Sandbox) -> Endpoint:
+    return _pass_form(
+        lambda form, request: _transcribe(form, request, sandbox),
+        max_bytes=MAX_RECORDING_BYTES + MULTIPART_OVERHEAD_BYTES,
+    )
+
+
+def _pass_form(
+    call: Callable[[FormData, Request], Payload | Response], *, max_bytes: int
+) -> Endpoint:
+    async def endpoint(request: Request) -> Payload | Response:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise invalid_params("the body must be multipart/form-data")
-        limited = _limit_body(request, max_bytes=MAX_UPLOAD_BYTES + MULTIPART_OVERHEAD_BYTES)
+        limited = _limit_body(request, max_bytes=max_bytes)
         try:
             async with limited.form(max_files=1) as form:
-                return _store_upload(form, sandbox)
+                return call(form, request)
         except HTTPException as error:  # raised by the form parser
             raise invalid_params(f"multipart: {error.detail}") from None
 
@@ -161,6 +185,16 @@ def _store_upload(form: FormData, sandbox: Sandbox) -> Payload:
         raise invalid_params("file and purpose are required")
     name, size = file.filename or "", file.size or 0
     return sandbox.files.upload(file.file, name=name, purpose=purpose, size=size)
+
+
+def _transcribe(form: FormData, request: Request, sandbox: Sandbox) -> Response:
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise invalid_params("file is required")
+    upload = Upload(file.file, name=file.filename or "", size=file.size or 0)
+    fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    made = sandbox.speech_to_text.transcribe(upload, fields, trace_id=request.state.trace_id)
+    return PlainTextResponse(made) if isinstance(made, str) else _make_json_response(made)
 
 
 def _make_content_endpoint(sandbox: Sandbox) -> Endpoint:

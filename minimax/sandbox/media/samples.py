@@ -6,6 +6,8 @@ third-party work:
 * `video.mp4`: a sun crossing the sky over the sea, 640x360, 24 fps, 5.9 s, H.264 and a quiet AAC
   chord; drawn pixel by pixel with ffmpeg's `geq`, with the index first, so that it plays while it
   downloads.
+* `video_h3.mp4`: the same scene as MiniMax-H3 makes videos of 768P: 1344x768, 24 fps, 124 frames,
+  with sound.
 * `speech.*`: "Hello. This is the sandbox's voice. Nothing was charged." by espeak-ng, as mp3,
   flac, opus and as 8 kHz mu-law, from which the wav and pcm versions are computed.
 * `recording.mp3`: 13 s of speech by espeak-ng, long enough to be cloned.
@@ -29,7 +31,8 @@ RECORDING: Final = FOLDER / "recording.mp3"
 
 CHUNK_BYTES: Final = 64 * 1024
 
-_VIDEO: Final = FOLDER / "video.mp4"
+VIDEO: Final = FOLDER / "video.mp4"
+H3_VIDEO: Final = FOLDER / "video_h3.mp4"
 _BOX_HEADER_BYTES: Final = 8
 _MAX_BOX_BYTES: Final = 2**32 - 1  # ISO 14496-12: the plain box header counts in 32 bits
 
@@ -76,16 +79,16 @@ class Content:
             yield bytes(min(CHUNK_BYTES, self.zeros - start))
 
 
-def load_video(*, size_bytes: int | None = None) -> Content:
-    """Return the video, padded to `size_bytes` with a trailing `free` box that players skip."""
+def load_video(path: Path = VIDEO, *, size_bytes: int | None = None) -> Content:
+    """Return a video, padded to `size_bytes` with a trailing `free` box that players skip."""
     if size_bytes is None:
-        return Content("video/mp4", path=_VIDEO)
-    box_bytes = size_bytes - _VIDEO.stat().st_size
+        return Content("video/mp4", path=path)
+    box_bytes = size_bytes - path.stat().st_size
     if not _BOX_HEADER_BYTES <= box_bytes <= _MAX_BOX_BYTES:
-        smallest = _VIDEO.stat().st_size + _BOX_HEADER_BYTES
+        smallest = path.stat().st_size + _BOX_HEADER_BYTES
         raise ValueError(f"video_bytes must be from {smallest} to 4 GiB more")
     header = struct.pack(">I4s", box_bytes, b"free")
-    return Content("video/mp4", path=_VIDEO, padding=header, zeros=box_bytes - _BOX_HEADER_BYTES)
+    return Content("video/mp4", path=path, padding=header, zeros=box_bytes - _BOX_HEADER_BYTES)
 
 
 @dataclass(frozen=True)

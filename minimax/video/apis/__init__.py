@@ -8,7 +8,7 @@ Nothing outside this folder tells them apart.
 
 from typing import Final
 
-from minimax.video.apis.base import ImageSource, RemoteJob, VideoApi
+from minimax.video.apis.base import Media, MediaSource, RemoteJob, VideoApi
 from minimax.video.apis.h3 import H3Api
 from minimax.video.apis.hailuo import HailuoApi
 
@@ -16,7 +16,8 @@ __all__ = [
     "ALL",
     "H3",
     "HAILUO",
-    "ImageSource",
+    "Media",
+    "MediaSource",
     "RemoteJob",
     "VideoApi",
     "by_name",

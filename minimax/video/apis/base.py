@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from minimax.api.client import MiniMaxClient
 from minimax.api.replies import StatusReply
@@ -12,15 +12,22 @@ from minimax.files.inputs import Input
 from minimax.files.requirements import MediaRequirements
 from minimax.video.request import VideoRequest
 
-__all__ = ["ImageSource", "RemoteJob", "VideoApi"]
+__all__ = ["GENERATION", "REGENERATION", "Media", "MediaSource", "RemoteJob", "VideoApi"]
 
-ImageSource = str | Input
+GENERATION: Final = "generation"
+REGENERATION: Final = "regeneration"
+"""What MiniMax's list calls a video that is made from a prompt, and one that is made in 2K from
+another one (`task_type`)."""
+
+MediaSource = str | Input
 """A link that MiniMax fetches itself, or an opened file."""
+Media = Mapping[str, list[MediaSource]]
+"""What a video is made from, by the field of the request."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteJob:
-    """A job as MiniMax's own list shows it."""
+    """A job as MiniMax's own list shows it; None is "not told"."""
 
     task_id: str
     model: str
@@ -28,13 +35,17 @@ class RemoteJob:
     reply: StatusReply
     duration: int | None = None
     resolution: str | None = None
+    task_type: str | None = None
 
-    def is_like(self, model: str, duration: int | None, resolution: str | None) -> bool:
+    def is_like(
+        self, model: str, duration: int | None, resolution: str | None, task_type: str
+    ) -> bool:
         """Whether it may be the job of such a request, as far as the list tells."""
         return (
             self.model == model
             and self.duration in (None, duration)
             and self.resolution in (None, resolution)
+            and self.task_type in (None, task_type)
         )
 
 
@@ -44,12 +55,14 @@ class VideoApi(ABC):
     Attributes:
         name: How the ledger calls it.
         modes: What a video may be made from, as far as this API has a field for it.
-        image_requirements: What it takes as an image.
     """
 
     name: str
     modes: frozenset[VideoMode]
-    image_requirements: MediaRequirements
+
+    @abstractmethod
+    def requirements(self, field: str) -> MediaRequirements:
+        """What it takes as a file in a field of the request."""
 
     @abstractmethod
     def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:
@@ -59,6 +72,14 @@ class VideoApi(ABC):
             InputError: With the field's name and what is allowed.
         """
 
+    def check_media(self, media: Media) -> None:  # noqa: ARG002
+        """Refuse files that are too much together; each by itself has been checked.
+
+        Raises:
+            InputError: With the field's name and what is allowed.
+        """
+        return
+
     @abstractmethod
     def body(
         self,
@@ -67,12 +88,12 @@ class VideoApi(ABC):
         model: str,
         known: VideoModel | None,
         size: tuple[str | None, int | None],
-        images: Mapping[str, list[ImageSource]],
+        media: Media,
     ) -> dict[str, Any]:
         """The body of the request, from a checked request."""
 
     def to_upload(self, body: Mapping[str, Any]) -> list[Input]:  # noqa: ARG002
-        """Images that make the request too large, to be uploaded before it."""
+        """Files that do not fit into the request, to be uploaded before it."""
         return []
 
     def with_uploads(
@@ -80,7 +101,7 @@ class VideoApi(ABC):
         body: Mapping[str, Any],
         file_ids: Mapping[str, str],  # noqa: ARG002
     ) -> Mapping[str, Any]:
-        """The body with uploads in place of the images whose digest is among `file_ids`."""
+        """The body with uploads in place of the files whose digest is among `file_ids`."""
         return body
 
     @abstractmethod

@@ -11,19 +11,26 @@ from typing import Any, Final
 from minimax.api.client import MiniMaxClient
 from minimax.api.json_body import JsonBody, drop_none, uri_length
 from minimax.api.replies import BaseResp, StatusReply, VideoTask, job_status
-from minimax.catalog import VideoMode, VideoModel
+from minimax.catalog import REGENERATED_MODEL, REGENERATED_TO, VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError, UnansweredError
 from minimax.files.inputs import Input
-from minimax.files.requirements import H3_IMAGE, MIB
-from minimax.limits import H3_PROMPT_CHARACTERS, H3_REFERENCES
+from minimax.files.requirements import H3_AUDIO, H3_IMAGE, H3_VIDEO, MIB, MediaRequirements
+from minimax.limits import (
+    H3_FILES,
+    H3_PROMPT_CHARACTERS,
+    H3_REFERENCE_SECONDS,
+    H3_REFERENCES,
+)
 from minimax.safe_text import quote
 from minimax.validation import check_choice, check_length
-from minimax.video.apis.base import ImageSource, RemoteJob, VideoApi
-from minimax.video.request import VideoRequest
+from minimax.video.apis.base import Media, MediaSource, RemoteJob, VideoApi
+from minimax.video.request import REFERENCES, VideoRequest
 
-__all__ = ["H3Api"]
+__all__ = ["ROLES", "TEXT_RATIOS", "H3Api"]
 
 RATIOS: Final = ("adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
+TEXT_RATIOS: Final = RATIOS[1:]
+"""What a video from a prompt alone may have."""
 DEFAULT_RATIO: Final = "16:9"
 LARGEST_BODY_BYTES: Final = 60 * MIB
 """MiniMax takes 64 MB a request; the rest is left for how it counts."""
@@ -33,10 +40,15 @@ FRAMED: Final = frozenset(
     {VideoMode.FIRST_FRAME, VideoMode.LAST_FRAME, VideoMode.FIRST_AND_LAST_FRAME}
 )
 ROLES: Final = {
-    "first_frame": "first_frame",
-    "last_frame": "last_frame",
-    "references": "reference_image",
+    "first_frame": ("image_url", "first_frame"),
+    "last_frame": ("image_url", "last_frame"),
+    "references": ("image_url", "reference_image"),
+    "reference_videos": ("video_url", "reference_video"),
+    "reference_audios": ("audio_url", "reference_audio"),
 }
+"""Type and role of an item of `content`, by the field of the request."""
+REQUIREMENTS: Final = {"reference_videos": H3_VIDEO, "reference_audios": H3_AUDIO}
+CONTENT_TYPES: Final = ("image_url", "video_url", "audio_url")
 
 
 class H3Api(VideoApi):
@@ -44,7 +56,9 @@ class H3Api(VideoApi):
 
     name = "v2"
     modes = frozenset(VideoMode) - {VideoMode.SUBJECT}
-    image_requirements = H3_IMAGE
+
+    def requirements(self, field: str) -> MediaRequirements:
+        return REQUIREMENTS.get(field, H3_IMAGE)
 
     def serves(self, model: str) -> bool:
         """Whether this model is called through this API."""
@@ -54,6 +68,10 @@ class H3Api(VideoApi):
         """Whether this `file_id` is a handle of ours."""
         return file_id.startswith(HANDLE)
 
+    def task_of(self, file_id: str) -> str:
+        """The task id that a handle was made from."""
+        return file_id.removeprefix(HANDLE)
+
     def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:  # noqa: ARG002
         if request.prompt is None:
             raise InputError("prompt is required by MiniMax-H3 models, also beside images.")
@@ -61,9 +79,12 @@ class H3Api(VideoApi):
         for field in ("prompt_optimizer", "fast_pretreatment"):
             if getattr(request, field) is not None:
                 raise InputError(f"{field} is for Hailuo models. Leave it out here.")
-        if len(request.references) > H3_REFERENCES:
-            raise InputError(f"references may hold {H3_REFERENCES} images at most.")
+        _check_counts(request)
         _check_ratio(request.ratio, mode)
+
+    def check_media(self, media: Media) -> None:
+        for field in REQUIREMENTS:
+            _check_total(media[field], field)
 
     def body(
         self,
@@ -72,13 +93,13 @@ class H3Api(VideoApi):
         model: str,
         known: VideoModel | None,  # noqa: ARG002
         size: tuple[str | None, int | None],
-        images: Mapping[str, list[ImageSource]],
+        media: Media,
     ) -> dict[str, Any]:
         resolution, duration = size
-        plain = not any(images.values())
+        plain = not any(media.values())
         fields = {
             "model": model,
-            "content": [{"type": "text", "text": request.prompt}, *_content(images)],
+            "content": [{"type": "text", "text": request.prompt}, *_content(media)],
             "resolution": resolution,
             "duration": duration,
             "ratio": request.ratio or (DEFAULT_RATIO if plain else None),
@@ -86,14 +107,15 @@ class H3Api(VideoApi):
         return drop_none(**fields)
 
     def to_upload(self, body: Mapping[str, Any]) -> list[Input]:
-        """The largest images, until the rest fits."""
-        left, found = JsonBody(body).length, []
-        urls = [item["image_url"]["url"] for item in body["content"] if "image_url" in item]
-        for image in sorted((u for u in urls if isinstance(u, Input)), key=lambda p: -p.size):
+        """Videos that no data: URI is documented for, and the largest files until the rest fits."""
+        files = [url for url in map(_url_of, body["content"]) if isinstance(url, Input)]
+        found = [file for file in files if file.media_type == "video/quicktime"]
+        left = JsonBody(body).length - sum(map(uri_length, found))
+        for file in sorted((f for f in files if f not in found), key=lambda f: -f.size):
             if left <= LARGEST_BODY_BYTES:
                 break
-            found.append(image)
-            left -= uri_length(image)
+            found.append(file)
+            left -= uri_length(file)
         return found
 
     def with_uploads(
@@ -104,11 +126,32 @@ class H3Api(VideoApi):
     async def submit(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
         return await client.submit_video_v2(body)
 
+    def regeneration_by_task(self, task_id: str) -> dict[str, Any]:
+        """The body of a request for a finished job's video in 2K; for allow-listed accounts."""
+        return {
+            "model": REGENERATED_MODEL,
+            "source_task_id": task_id,
+            "resolution": REGENERATED_TO,
+        }
+
+    def regeneration_by_video(self, prompt: str, video: MediaSource) -> dict[str, Any]:
+        """The same for a video that is sent along, which was made from a prompt alone."""
+        base = {"type": "video_url", "video_url": {"url": video}, "role": "base_video"}
+        return {
+            "model": REGENERATED_MODEL,
+            "content": [{"type": "text", "text": prompt}, base],
+            "resolution": REGENERATED_TO,
+        }
+
+    async def regenerate(self, client: MiniMaxClient, body: Mapping[str, Any]) -> str:
+        """Send a paid request for a video in 2K once; returns the task id."""
+        return await client.regenerate_video(body)
+
     async def status(self, client: MiniMaxClient, task_id: str) -> StatusReply:
         return _as_status(await client.query_video_v2(task_id))
 
     async def link(self, client: MiniMaxClient, file_id: str) -> str:
-        task_id = file_id.removeprefix(HANDLE)
+        task_id = self.task_of(file_id)
         task = await client.query_video_v2(task_id)
         if task.content.url:
             return task.content.url
@@ -134,6 +177,7 @@ class H3Api(VideoApi):
                 created_at=task.created_at,
                 duration=task.duration or None,
                 resolution=task.resolution or None,
+                task_type=task.task_type or None,
                 reply=_as_status(task),
             )
             for task in await client.list_videos_v2()
@@ -146,22 +190,53 @@ def _check_ratio(ratio: str | None, mode: VideoMode) -> None:
     check_choice("ratio", ratio, RATIOS)
     if mode is VideoMode.TEXT and ratio == "adaptive":
         raise InputError(
-            f"ratio adaptive needs an image to adapt to. Take one of: {', '.join(RATIOS[1:])}."
+            "ratio adaptive needs an image or a video to adapt to. Take one of: "
+            f"{', '.join(TEXT_RATIOS)}."
         )
     if mode in FRAMED and ratio != "adaptive":
         raise InputError("ratio follows the frames that were given. Leave it out.")
 
 
-def _content(images: Mapping[str, list[ImageSource]]) -> Iterator[dict[str, Any]]:
-    for field, role in ROLES.items():
-        for image in images[field]:
-            yield {"type": "image_url", "image_url": {"url": image}, "role": role}
+def _check_counts(request: VideoRequest) -> None:
+    counts = {field: len(getattr(request, field)) for field in REFERENCES}
+    for field, count in counts.items():
+        most, noun = H3_REFERENCES[field], REQUIREMENTS.get(field, H3_IMAGE).noun
+        if count > most:
+            raise InputError(f"{field} may hold {most} {noun}s at most; there are {count}.")
+    if sum(counts.values()) > H3_FILES:
+        raise InputError(
+            f"{', '.join(REFERENCES)} may hold {H3_FILES} files together; there are "
+            f"{sum(counts.values())}."
+        )
+
+
+def _check_total(clips: list[MediaSource], field: str) -> None:
+    """Refuse clips that are too long together, as far as their lengths are known here."""
+    seconds = sum(clip.seconds or 0.0 for clip in clips if isinstance(clip, Input))
+    if seconds > H3_REFERENCE_SECONDS:
+        raise InputError(
+            f"{field}: the files are {seconds:.1f} seconds long together; MiniMax takes "
+            f"{H3_REFERENCE_SECONDS} at most. Nothing was sent."
+        )
+
+
+def _content(media: Media) -> Iterator[dict[str, Any]]:
+    for field, (kind, role) in ROLES.items():
+        for source in media[field]:
+            yield {"type": kind, kind: {"url": source}, "role": role}
+
+
+def _url_of(item: Mapping[str, Any]) -> MediaSource | None:
+    """Where an item of `content` has its file from; None for a text."""
+    return next((item[kind]["url"] for kind in CONTENT_TYPES if kind in item), None)
 
 
 def _with_upload(item: dict[str, Any], file_ids: Mapping[str, str]) -> dict[str, Any]:
-    image = item.get("image_url", {}).get("url")
-    file_id = file_ids.get(image.digest()) if isinstance(image, Input) else None
-    return item if file_id is None else {**item, "image_url": {"url": f"mm_file://{file_id}"}}
+    source = _url_of(item)
+    file_id = file_ids.get(source.digest()) if isinstance(source, Input) else None
+    if file_id is None:
+        return item
+    return {**item, item["type"]: {"url": f"mm_file://{file_id}"}}
 
 
 def _as_status(task: VideoTask) -> StatusReply:

@@ -8,10 +8,10 @@ from minimax.api.json_body import drop_none
 from minimax.api.replies import StatusReply
 from minimax.catalog import VIDEO_MODELS, VideoMode, VideoModel
 from minimax.errors import InputError, RefusedError
-from minimax.files.requirements import FRAME
+from minimax.files.requirements import FRAME, MediaRequirements
 from minimax.limits import HAILUO_PROMPT_CHARACTERS
 from minimax.validation import check_length
-from minimax.video.apis.base import ImageSource, VideoApi
+from minimax.video.apis.base import Media, VideoApi
 from minimax.video.request import VideoRequest
 
 __all__ = ["HailuoApi"]
@@ -22,7 +22,9 @@ class HailuoApi(VideoApi):
 
     name = "v1"
     modes = frozenset(VideoMode) - {VideoMode.REFERENCES}
-    image_requirements = FRAME
+
+    def requirements(self, field: str) -> MediaRequirements:  # noqa: ARG002
+        return FRAME
 
     def check(self, request: VideoRequest, mode: VideoMode, known: VideoModel | None) -> None:
         check_length("prompt", request.prompt, HAILUO_PROMPT_CHARACTERS, taker="this model")
@@ -41,10 +43,10 @@ class HailuoApi(VideoApi):
         model: str,
         known: VideoModel | None,
         size: tuple[str | None, int | None],
-        images: Mapping[str, list[ImageSource]],
+        media: Media,
     ) -> dict[str, Any]:
         resolution, duration = size if known is None or known.sends_size else (None, None)
-        subject = images["subject_image"]
+        subject = media["subject_image"]
         fields = {
             "model": model,
             "prompt": request.prompt,
@@ -52,8 +54,8 @@ class HailuoApi(VideoApi):
             "fast_pretreatment": request.fast_pretreatment,
             "duration": duration,
             "resolution": resolution,
-            "first_frame_image": next(iter(images["first_frame"]), None),
-            "last_frame_image": next(iter(images["last_frame"]), None),
+            "first_frame_image": next(iter(media["first_frame"]), None),
+            "last_frame_image": next(iter(media["last_frame"]), None),
             "subject_reference": [{"type": "character", "image": subject}] if subject else None,
         }
         return drop_none(**fields)

@@ -1,0 +1,29 @@
+"""Tells a task id from a file id by what the ledger knows; nothing is sent."""
+
+from minimax.errors import InputError
+from minimax.runtime import Runtime
+from minimax.video.apis import H3
+
+__all__ = ["refuse_file_id"]
+
+
+async def refuse_file_id(runtime: Runtime, ident: str) -> None:
+    """Refuse a file id where a task id is wanted.
+
+    Raises:
+        InputError: With the job that the file belongs to, and the calls that take either.
+    """
+    if await runtime.ledger.by_task(ident) is not None:
+        return
+    record = await runtime.ledger.by_file(ident)
+    if record is not None:
+        task_id = record.task_id
+    elif H3.owns_file(ident):
+        task_id = H3.task_of(ident)
+    else:
+        return
+    raise InputError(
+        f"task_id: {ident} is a file_id, that of the video which the finished job {task_id} made. "
+        f'To save it, call retrieve_video_file(file_id="{ident}"); about the job, ask with '
+        f'query_video_generation(task_id="{task_id}"). Nothing was sent.'
+    )
