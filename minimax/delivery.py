@@ -8,7 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from minimax.api import policies, retry
 from minimax.api.signed_links import EXPIRED_LINK_STATUSES
-from minimax.clock import Clock
 from minimax.errors import MiniMaxError, RefusedError
 from minimax.files import media_types, outputs
 from minimax.files.outputs import SavedFile
@@ -16,7 +15,6 @@ from minimax.runtime import Runtime
 from minimax.validation import is_http_url
 
 if TYPE_CHECKING:
-    from minimax.api.client import MiniMaxClient
     from minimax.api.signed_links import Download
 
 __all__ = [
@@ -79,13 +77,12 @@ def link_life_text(url: str, *, unix_now: float | None = None) -> str:
 
 
 async def download_link(
-    client: "MiniMaxClient",
+    runtime: Runtime,
     link: RenewableLink,
     *,
     stem: str,
     types: frozenset[str],
     folder: Path,
-    clock: Clock,
     raw_type: str | None = None,
     on_bytes: OnBytes | None = None,
 ) -> SavedFile:
@@ -99,17 +96,18 @@ async def download_link(
     async def attempt() -> SavedFile:
         async with client.download(await link.get()) as download:
             chunks = _count_bytes(download, on_bytes)
-            return await outputs.save(
+            return await runtime.results.save(
                 chunks, stem=stem, types=types, folder=folder, raw_type=raw_type
             )
 
+    client = await runtime.client()
     try:
-        return await retry.run(policies.DOWNLOAD, attempt, clock=clock)
+        return await retry.run(policies.DOWNLOAD, attempt, clock=runtime.clock)
     except RefusedError as refusal:
         if refusal.http_status not in EXPIRED_LINK_STATUSES:
             raise
     link.forget()
-    return await retry.run(policies.DOWNLOAD, attempt, clock=clock)
+    return await retry.run(policies.DOWNLOAD, attempt, clock=runtime.clock)
 
 
 async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncIterator[bytes]:
@@ -177,7 +175,7 @@ async def save_audio(
             folder=folder,
             raw_type=raw_type,
         )
-    return await outputs.save(
+    return await runtime.results.save(
         _decode_hex(audio),
         stem=stem,
         types=media_types.SPOKEN_TYPES,
@@ -206,12 +204,11 @@ async def save_link(
         return url
 
     return await download_link(
-        await runtime.client(),
+        runtime,
         RenewableLink(same_link),
         stem=stem,
         types=types,
         folder=folder,
-        clock=runtime.clock,
         raw_type=raw_type,
     )
 
@@ -224,7 +221,9 @@ async def _decode_hex(text: str) -> AsyncIterator[bytes]:
             raise outputs.not_media("is not sound") from None
 
 
-async def save_text(text: str, *, stem: str, folder: Path, media_type: str) -> SavedFile:
+async def save_text(
+    runtime: Runtime, text: str, *, stem: str, folder: Path, media_type: str
+) -> SavedFile:
     """Save a text of our own making, like subtitles.
 
     Raises:
@@ -234,6 +233,6 @@ async def save_text(text: str, *, stem: str, folder: Path, media_type: str) -> S
     async def once() -> AsyncIterator[bytes]:
         yield text.encode()
 
-    return await outputs.save(
+    return await runtime.results.save(
         once(), stem=stem, types=frozenset(), folder=folder, raw_type=media_type
     )

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger.records import Beginning, Decision, Purchase, Record, State
-from minimax.runtime import Runtime
+from minimax.runtime import Runtime, sending
 from minimax.spending.wording import limit_error
 
 __all__ = ["Accepted", "Bought", "PaidRequest", "buy_once", "remaining_seconds"]
@@ -311,7 +311,8 @@ async def _send_and_deliver(
     ledger = runtime.ledger
     with opened:
         try:
-            accepted = await wanted.send()
+            with sending(record.key):
+                accepted = await wanted.send()
         except MiniMaxError as error:
             if error.outcome is not Outcome.UNKNOWN:
                 await ledger.mark_ended(record.key, State.REJECTED)

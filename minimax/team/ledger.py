@@ -47,8 +47,8 @@ log = logging.getLogger(__name__)
 DECISION_TRIES: Final = 5
 OUTCOME_TRIES: Final = 30
 """What became of a request is tried to be written down for more than a minute."""
-TOLERANCE_USD: Final = 0.0005
-"""Sums of list prices are compared to the cent."""
+INEXACT_USD: Final = 1e-6
+"""As much may a sum of list prices be off in binary; the cheapest speech costs more."""
 QUEUE: Final = "queue"
 """In the place of a follower: a worker will take the job up."""
 UNATTENDED_SECONDS: Final = 120.0
@@ -187,7 +187,7 @@ class PostgresLedger:
             earlier, price_usd=purchase.price_usd, second_charge_agreed=agreed
         ):
             return await self._hand_on(db, found, rows, spent)
-        if limit_usd is not None and spent + purchase.counted_usd > limit_usd + TOLERANCE_USD:
+        if limit_usd is not None and spent + purchase.counted_usd > limit_usd + INEXACT_USD:
             spending = await self._room(db, spent, purchase.counted_usd, limit_usd)
             return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
         await self._check_shared_limit(db, purchase)
@@ -599,7 +599,7 @@ class PostgresLedger:
         left = spent_usd
         for row in await self._charges(db, LIMIT_WINDOW_SECONDS):
             left -= row["usd"]
-            if left + price_usd <= limit_usd + TOLERANCE_USD:
+            if left + price_usd <= limit_usd + INEXACT_USD:
                 room_in = max(0.0, LIMIT_WINDOW_SECONDS - row["age"])
                 return Spending(spent_usd=spent_usd, room_in_seconds=room_in)
         return Spending(spent_usd=spent_usd)
@@ -609,7 +609,7 @@ class PostgresLedger:
         if limit_usd is None:
             return
         spent = await self._sum(db, of_all=True)
-        if spent + purchase.counted_usd > limit_usd + TOLERANCE_USD:
+        if spent + purchase.counted_usd > limit_usd + INEXACT_USD:
             raise SpendingLimitError(
                 f"Nothing was sent: this would cost {show_usd(purchase.counted_usd)}, and all who "
                 "use this server's shared key may spend no more together within 24 hours. Ask "
@@ -681,6 +681,7 @@ class PostgresLedger:
             reply=None if row["reply"] is None else json.loads(row["reply"]),
             result=None if row["result"] is None else json.loads(row["result"]),
             follower=self._follower(row),
+            fingerprint=row["request"],
             **{name: row[name] for name in _PLAIN_COLUMNS},
         )
 

@@ -147,7 +147,7 @@ async def _find_path(runtime: Runtime, job: Job, *, within_seconds: float) -> Pa
     follower = runtime.get_shared(JobFollower)
     started = runtime.clock.now()
     while True:
-        path = await download.find_saved_path(await runtime.ledger.by_task(job.task_id))
+        path = await download.find_saved_path(runtime, await runtime.ledger.by_task(job.task_id))
         waited = runtime.clock.now() - started
         if path is not None or waited >= within_seconds or not follower.is_following(job.task_id):
             return path
@@ -180,7 +180,9 @@ def _status_result(
         elapsed_seconds=round(elapsed_seconds),
         poll_after_seconds=None if failed or completed else POLL_AFTER_SECONDS,
         next_step=runtime.write_next_step(
-            next_step_after_status(status, task_id, reply.file_id, path)
+            next_step_after_status(
+                status, task_id, reply.file_id, path and runtime.results.say_where(path)
+            )
         ),
     )
 

@@ -1,7 +1,6 @@
 """Lists the paid video jobs: those in the ledger, and those that MiniMax lists."""
 
 import datetime
-from pathlib import Path
 from typing import Final, Literal
 
 from minimax.ledger.records import Kind, Record, State
@@ -35,7 +34,7 @@ async def list_jobs(
         remote: Also what MiniMax itself lists, bought from elsewhere.
     """
     jobs = await runtime.ledger.newest(limit, kinds=[Kind.VIDEO], status=status)
-    tasks = [_ledger_task(job, await find_saved_path(job)) for job in jobs]
+    tasks = [await _ledger_task(runtime, job) for job in jobs]
     if remote:
         found = [_remote_task(one) for one in await _remote_jobs(runtime)]
         tasks += [task for task in found if status in (None, task["status"])]
@@ -74,10 +73,11 @@ def _remote_task(one: RemoteJob) -> ListedTask:
 async def describe_job(runtime: Runtime, task_id: str) -> ListedTask | None:
     """One job as a list shows it; None where it was not bought from this machine."""
     job = await runtime.ledger.by_task(task_id)
-    return None if job is None else _ledger_task(job, await find_saved_path(job))
+    return None if job is None else await _ledger_task(runtime, job)
 
 
-def _ledger_task(job: Record, path: Path | None) -> ListedTask:
+async def _ledger_task(runtime: Runtime, job: Record) -> ListedTask:
+    path = await find_saved_path(runtime, job)
     status = _status_to_show(job)
     return ListedTask(
         task_id=job.task_id,
@@ -88,7 +88,9 @@ def _ledger_task(job: Record, path: Path | None) -> ListedTask:
         file_id=job.file_id,
         path=None if path is None else str(path),
         answered=job.received_at is not None,
-        next_step=next_step_in_list(status, job.task_id, job.file_id, path),
+        next_step=next_step_in_list(
+            status, job.task_id, job.file_id, path and runtime.results.word
+        ),
     )
 
 

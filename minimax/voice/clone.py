@@ -426,7 +426,10 @@ async def _result(
     runtime: Runtime, reply: ClonedReply, *, file_id: str | None, about_recording: str = ""
 ) -> ClonedVoice:
     saved, problem = await delivery.save_preview(
-        runtime, reply.demo_audio, voice_id=reply.voice_id, folder=runtime.settings.base_path
+        runtime,
+        reply.demo_audio,
+        voice_id=reply.voice_id,
+        folder=runtime.results.resolve_folder(None),
     )
     return ClonedVoice(
         voice_id=reply.voice_id,
