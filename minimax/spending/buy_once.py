@@ -294,6 +294,7 @@ def _check_decision(runtime: Runtime, wanted: PaidRequest, beginning: Beginning)
             wanted.purchase,
             limit_usd=runtime.settings.daily_limit_usd or 0.0,
             sandbox=runtime.settings.sandbox,
+            team=runtime.settings.team,
         )
     if beginning.decision is Decision.REFUSE:
         raise wanted.refused_error(beginning.record)

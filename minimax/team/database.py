@@ -105,11 +105,13 @@ CREATE INDEX IF NOT EXISTS minimax_purchases_by_file ON minimax_purchases (file_
     WHERE file_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS minimax_purchases_by_size ON minimax_purchases (model, created_at DESC)
     WHERE took_seconds IS NOT NULL;
--- Whose voices these are, where several accounts share one key.
-CREATE TABLE IF NOT EXISTS minimax_voices (
-    voice_id text PRIMARY KEY,
+-- Whose voices and uploads these are, where several accounts share one key.
+CREATE TABLE IF NOT EXISTS minimax_belongings (
+    kind text NOT NULL,
+    id text NOT NULL,
     tenant text NOT NULL,
-    created_at double precision NOT NULL DEFAULT minimax_now()
+    created_at double precision NOT NULL DEFAULT minimax_now(),
+    PRIMARY KEY (kind, id)
 );
 -- One row for each key of MiniMax's: when its next request may leave, and what is in flight.
 CREATE TABLE IF NOT EXISTS minimax_pace (

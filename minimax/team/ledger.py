@@ -35,7 +35,7 @@ from minimax.team.database import Connection, Database, Row, unreachable_error
 from minimax.team.sender import ALIVE, Sender
 from minimax.tool_results import JobStatus
 
-__all__ = ["Account", "OnAccepted", "PostgresLedger"]
+__all__ = ["Account", "OnAccepted", "PostgresLedger", "accept_row"]
 
 T = TypeVar("T")
 Work = Callable[[Connection], Awaitable[T]]
@@ -294,33 +294,10 @@ class PostgresLedger:
         Raises:
             UnansweredError: It could not be written down; what was bought is in the log.
         """
-        queued = task_id is not None and self._on_accepted is not None
-        values = {
-            "key": key,
-            "task_id": task_id,
-            "status": None if task_id is None else "queued",
-            "reply": None if reply is None else json.dumps(reply),
-            "follower": QUEUE if queued else None,
-        }
 
         async def mark(db: Connection) -> None:
-            changed = await db.execute(
-                "UPDATE minimax_purchases SET state = 'accepted', task_id = %(task_id)s,"
-                " status = %(status)s, reply = %(reply)s,"
-                " follower = COALESCE(follower, %(follower)s)"
-                " WHERE key = %(key)s AND (state <> 'accepted' OR task_id IS NULL)",
-                values,
-            )
-            if not changed.rowcount:
-                await self._require(db, key)
-                return
-            await db.execute(
-                "UPDATE minimax_purchases SET received_at = minimax_now(), open = false"
-                " WHERE key = ANY(SELECT unnest(settles) FROM minimax_purchases WHERE key = %s)",
-                (key,),
-            )
-            if queued and self._on_accepted is not None:
-                await self._on_accepted(db, key)
+            await self._require(db, key)
+            await accept_row(db, key, task_id=task_id, reply=reply, on_accepted=self._on_accepted)
 
         await self._write_outcome(mark, f"accepted, task_id {task_id}")
 
@@ -711,6 +688,39 @@ class PostgresLedger:
 
     async def aclose(self) -> None:
         """Nothing: the process says goodbye for all accounts at once (`Sender.say_goodbye`)."""
+
+
+async def accept_row(
+    db: Connection,
+    key: str,
+    *,
+    task_id: str | None,
+    reply: Mapping[str, Any] | None = None,
+    on_accepted: OnAccepted | None,
+) -> None:
+    """Write down that MiniMax accepted, once; settle the doubts that were agreed on by that."""
+    queued = task_id is not None and on_accepted is not None
+    changed = await db.execute(
+        "UPDATE minimax_purchases SET state = 'accepted', task_id = %(task_id)s,"
+        " status = %(status)s, reply = %(reply)s, follower = COALESCE(follower, %(follower)s)"
+        " WHERE key = %(key)s AND (state <> 'accepted' OR task_id IS NULL)",
+        {
+            "key": key,
+            "task_id": task_id,
+            "status": None if task_id is None else "queued",
+            "reply": None if reply is None else json.dumps(reply),
+            "follower": QUEUE if queued else None,
+        },
+    )
+    if not changed.rowcount:
+        return
+    await db.execute(
+        "UPDATE minimax_purchases SET received_at = minimax_now(), open = false"
+        " WHERE key = ANY(SELECT unnest(settles) FROM minimax_purchases WHERE key = %s)",
+        (key,),
+    )
+    if queued and on_accepted is not None:
+        await on_accepted(db, key)
 
 
 def _doubts(rows: Sequence[Row]) -> list[str]:

@@ -165,6 +165,7 @@ def _status_result(
     path: Path | None,
 ) -> VideoStatus:
     status = reply.job_status
+    where = None if path is None else runtime.results.say_where(path)
     failed, completed = status == "failed", status == "completed"
     code = reply.base_resp.status_code or None
     return VideoStatus(
@@ -180,9 +181,7 @@ def _status_result(
         elapsed_seconds=round(elapsed_seconds),
         poll_after_seconds=None if failed or completed else POLL_AFTER_SECONDS,
         next_step=runtime.write_next_step(
-            next_step_after_status(
-                status, task_id, reply.file_id, path and runtime.results.say_where(path)
-            )
+            next_step_after_status(status, task_id, reply.file_id, where)
         ),
     )
 

@@ -78,6 +78,7 @@ async def describe_job(runtime: Runtime, task_id: str) -> ListedTask | None:
 
 async def _ledger_task(runtime: Runtime, job: Record) -> ListedTask:
     path = await find_saved_path(runtime, job)
+    saved_as = None if path is None else runtime.results.word
     status = _status_to_show(job)
     return ListedTask(
         task_id=job.task_id,
@@ -88,9 +89,7 @@ async def _ledger_task(runtime: Runtime, job: Record) -> ListedTask:
         file_id=job.file_id,
         path=None if path is None else str(path),
         answered=job.received_at is not None,
-        next_step=next_step_in_list(
-            status, job.task_id, job.file_id, path and runtime.results.word
-        ),
+        next_step=next_step_in_list(status, job.task_id, job.file_id, saved_as),
     )
 
 

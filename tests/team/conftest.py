@@ -77,7 +77,7 @@ def database_url(server_url: str) -> Iterator[str]:
         server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-TABLES = "minimax_purchases, minimax_senders, minimax_voices, minimax_pace, minimax_in_flight"
+TABLES = "minimax_purchases, minimax_senders, minimax_belongings, minimax_pace, minimax_in_flight"
 
 
 @pytest.fixture(scope="session")
