@@ -59,6 +59,7 @@ class AccountRuntime(Runtime):
         self._team = team
         self._settings_of_account = _settings_of(team.settings, member)
         self._team_ledger = team.open_ledger(member, follows=follows)
+        self.store = team.store
         self._stored = StoredResults(
             team.store, account=member.name, scratch=team.settings.base.base_path
         )
