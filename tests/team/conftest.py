@@ -5,6 +5,7 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,9 @@ pytest.importorskip("psycopg", reason="the extra `team` is not installed here")
 
 import psycopg
 
+from minimax.sandbox import Sandbox
 from minimax.team.database import Database, create_tables, open_database
+from tests.team.deployment import Deployment, Replica, open_deployment
 
 pytest.register_assert_rewrite("tests.ledger.suite")
 
@@ -95,4 +98,22 @@ async def database(database_url: str, tables_made: set[str]) -> AsyncIterator[Da
             tables_made.add(database_url)
         async with opened.pool.connection() as db:
             await db.execute(f"TRUNCATE {TABLES}")
+            found = await db.execute("SELECT to_regclass('procrastinate_jobs') AS made")
+            row = await found.fetchone()
+            if row is not None and row["made"] is not None:
+                await db.execute("TRUNCATE procrastinate_jobs, procrastinate_workers CASCADE")
         yield opened
+
+
+@pytest.fixture
+async def deployment(
+    database: Database, sandbox: Sandbox, tmp_path: Path
+) -> AsyncIterator[Deployment]:
+    """A team's deployment on an empty database; the sandbox's jobs are finished at once."""
+    async with open_deployment(database, sandbox, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def replica(deployment: Deployment) -> Replica:
+    return await deployment.start_replica()
