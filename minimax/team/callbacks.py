@@ -20,6 +20,9 @@ __all__ = ["PATH", "SignedCallbacks"]
 PATH: Final = "/minimax/callback/{key}/{signature}"
 SIGNATURE_CHARACTERS: Final = 32
 MOST_BYTES: Final = 64 * 1024
+LONGEST_WAIT_SECONDS: Final = 8.0
+"""For a callback about a request whose answer was lost; the first one comes at acceptance."""
+LOOK_SECONDS: Final = 0.5
 
 
 class SignedCallbacks(Callbacks):
@@ -28,9 +31,11 @@ class SignedCallbacks(Callbacks):
     Args:
         base_url: Where MiniMax reaches this deployment.
         secret: The same on all replicas.
+        database: Where what they tell is written down.
     """
 
-    def __init__(self, base_url: str, secret: str) -> None:
+    def __init__(self, base_url: str, secret: str, database: Database) -> None:
+        self._database = database
         self._base_url = base_url
         self._secret = secret.encode()
 
@@ -38,6 +43,29 @@ class SignedCallbacks(Callbacks):
         """See `guard.Callbacks`."""
         key = current_purchase()
         return None if key is None else f"{self._base_url}/minimax/callback/{key}/{self._sign(key)}"
+
+    async def wait_for_task(self) -> str | None:
+        """See `guard.Callbacks`."""
+        key = current_purchase()
+        waited_seconds = 0.0
+        while key is not None and waited_seconds < LONGEST_WAIT_SECONDS:
+            await self._database.clock.sleep(LOOK_SECONDS)
+            waited_seconds += LOOK_SECONDS
+            task_id = await self._read_task(key)
+            if task_id is not None:
+                return task_id
+        return None
+
+    async def _read_task(self, key: str) -> str | None:
+        async def read(db: Connection) -> str | None:
+            found = await db.execute(
+                "SELECT task_id FROM minimax_purchases WHERE key = %s AND state = 'accepted'",
+                (key,),
+            )
+            row = await found.fetchone()
+            return None if row is None else row["task_id"]
+
+        return await self._database.run(read)
 
     def _sign(self, key: str) -> str:
         digest = hmac.new(self._secret, b"callback " + key.encode(), hashlib.sha256)

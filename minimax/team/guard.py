@@ -5,7 +5,7 @@ the one door: what an account names must have been made by it, or be everybody's
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 from minimax.api.client import MiniMaxClient
@@ -19,7 +19,7 @@ from minimax.api.replies import (
     VideoTask,
     VoicesReply,
 )
-from minimax.errors import RefusedError
+from minimax.errors import MiniMaxError, Outcome, RefusedError
 from minimax.team.database import Connection, Database
 from minimax.team.pace import Pace
 
@@ -96,6 +96,10 @@ class Callbacks:
         """For the request that is being sent; None: nowhere."""
         return None
 
+    async def wait_for_task(self) -> str | None:
+        """The job that the request being sent has become, if MiniMax tells it in time."""
+        return None
+
 
 class TeamClient(MiniMaxClient):
     """See `MiniMaxClient`.
@@ -124,15 +128,31 @@ class TeamClient(MiniMaxClient):
 
     async def submit_video(self, body: Mapping[str, Any]) -> str:  # noqa: D102
         await self._pace.take_turn()
-        return await super().submit_video(self._with_callback(body))
+        return await self._settle(super().submit_video(self._with_callback(body)))
 
     async def submit_video_v2(self, body: Mapping[str, Any]) -> str:  # noqa: D102
         async with self._pace.take_place() as place:
-            return place.keep(await super().submit_video_v2(self._with_callback(body)))
+            return place.keep(
+                await self._settle(super().submit_video_v2(self._with_callback(body)))
+            )
 
     async def regenerate_video(self, body: Mapping[str, Any]) -> str:  # noqa: D102
         async with self._pace.take_place() as place:
-            return place.keep(await super().regenerate_video(self._with_callback(body)))
+            return place.keep(
+                await self._settle(super().regenerate_video(self._with_callback(body)))
+            )
+
+    async def _settle(self, submission: Awaitable[str]) -> str:
+        """The task id; where its answer was lost, as MiniMax's callback tells it."""
+        try:
+            return await submission
+        except MiniMaxError as error:
+            if error.outcome is not Outcome.UNKNOWN:
+                raise
+            told = await self._callbacks.wait_for_task()
+            if told is None:
+                raise
+            return told
 
     def _with_callback(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         url = self._callbacks.url()

@@ -129,7 +129,7 @@ class Team:
         self.callbacks: SignedCallbacks | None = None
         if settings.callback_url is not None:
             self.callbacks = SignedCallbacks(
-                settings.callback_url, settings.secret.get_secret_value()
+                settings.callback_url, settings.secret.get_secret_value(), database
             )
         host = settings.base.api_host or GLOBAL_HOST
         self._pools = ConnectionPools(trust_env=not is_loopback(urlsplit(host).hostname))

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 import minimax_server
 from minimax.sandbox import Sandbox
+from minimax.sandbox.signed_links import PREFIX
 from minimax.team import worker
 from minimax.team.accounts import Accounts
 from minimax.team.database import Database
@@ -170,3 +171,8 @@ async def failure(replica: Replica, token: str, name: str, **arguments: Any) -> 
 async def call_raw(replica: Replica, token: str, name: str, **arguments: Any) -> CallToolResult:
     async with connect(replica, token) as client:
         return await client.call_tool(name, arguments)
+
+
+def count_downloads(sandbox: Sandbox) -> int:
+    """How often a signed link of MiniMax's was fetched."""
+    return sum(request.path.startswith(PREFIX) for request in sandbox.requests)

@@ -20,6 +20,7 @@ from tests.team.deployment import (
     Replica,
     call,
     connect,
+    count_downloads,
     failure,
 )
 
@@ -110,9 +111,9 @@ async def test_a_video_is_a_link_that_is_made_again_at_every_answer(
     asked = await call(replica, ALICE, "query_video_generation", task_id=video["task_id"])
     assert links_in(asked) == [name]
     assert "link" in asked["next_step"]
-    downloads = deployment.sandbox.count("GET /download")
+    downloads = count_downloads(deployment.sandbox)
     await call(replica, ALICE, "retrieve_video_file", file_id=status["file_id"])
-    assert deployment.sandbox.count("GET /download") == downloads
+    assert count_downloads(deployment.sandbox) == downloads
 
 
 @pytest.mark.parametrize(
