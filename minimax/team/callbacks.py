@@ -9,10 +9,12 @@ import hmac
 import json
 from typing import Any, Final
 
+from minimax.ledger.records import State
 from minimax.runtime import current_purchase
-from minimax.team.database import Connection, Database
+from minimax.team.database import Connection, Database, Row
 from minimax.team.guard import Callbacks
 from minimax.team.ledger import OnAccepted, accept_row
+from minimax.team.telemetry import Telemetry
 from minimax.validation import is_id
 
 __all__ = ["PATH", "SignedCallbacks"]
@@ -86,14 +88,26 @@ def read_push(body: bytes) -> dict[str, Any]:
 
 
 async def note_push(
-    database: Database, key: str, said: dict[str, Any], on_accepted: OnAccepted
+    database: Database,
+    key: str,
+    said: dict[str, Any],
+    *,
+    on_accepted: OnAccepted,
+    telemetry: Telemetry,
 ) -> None:
     """Settle the row that a push is about; the same push again changes nothing."""
     task_id = str(said.get("task_id") or "")
     if not is_id(task_id):
         return
 
-    async def note(db: Connection) -> None:
-        await accept_row(db, key, task_id=task_id, on_accepted=on_accepted)
+    async def note(db: Connection) -> Row | None:
+        return await accept_row(db, key, task_id=task_id, on_accepted=on_accepted)
 
-    await database.run(note)
+    row = await database.run(note)
+    if row is not None:
+        telemetry.count_outcome(
+            account=row["tenant"],
+            kind=row["kind"],
+            state=State.ACCEPTED,
+            price_usd=row["price_usd"],
+        )

@@ -15,7 +15,7 @@ import uvicorn
 from minimax import logs
 from minimax.errors import MiniMaxError, SettingsError
 from minimax.settings import Settings
-from minimax.team import worker
+from minimax.team import telemetry, worker
 from minimax.team.accounts import Accounts
 from minimax.team.database import create_tables, open_database
 from minimax.team.queue import create_queue_tables
@@ -79,6 +79,7 @@ def _read_settings() -> tuple[TeamSettings, Accounts]:
         secret=_secret_of(settings.base),
         more_secrets=[*settings.secrets, *accounts.secrets],
     )
+    telemetry.configure()
     return settings, accounts
 
 

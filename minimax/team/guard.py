@@ -8,6 +8,8 @@ import io
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
+from opentelemetry.trace import Tracer
+
 from minimax.api.client import MiniMaxClient
 from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.api.policies import Policy
@@ -107,6 +109,7 @@ class TeamClient(MiniMaxClient):
     Args:
         pace: Keeps the key below MiniMax's limits.
         callbacks: Where MiniMax may call.
+        tracer: Takes a span of every submission.
         belongings: What is this account's; None where the key is its own.
         options: Of `MiniMaxClient`.
     """
@@ -117,12 +120,14 @@ class TeamClient(MiniMaxClient):
         pace: Pace,
         callbacks: Callbacks,
         belongings: Belongings | None,
+        tracer: Tracer,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self._pace = pace
         self._callbacks = callbacks
         self._belongings = belongings
+        self._tracer = tracer
 
     # --- paced ---------------------------------------------------------------------------------
 
@@ -145,7 +150,8 @@ class TeamClient(MiniMaxClient):
     async def _settle(self, submission: Awaitable[str]) -> str:
         """The task id; where its answer was lost, as MiniMax's callback tells it."""
         try:
-            return await submission
+            with self._tracer.start_as_current_span("minimax.submit"):
+                return await submission
         except MiniMaxError as error:
             if error.outcome is not Outcome.UNKNOWN:
                 raise

@@ -33,6 +33,7 @@ from minimax.ledger.records import (
 from minimax.spending.wording import show_usd
 from minimax.team.database import Connection, Database, Row, unreachable_error
 from minimax.team.sender import ALIVE, Sender
+from minimax.team.telemetry import Telemetry
 from minimax.tool_results import JobStatus
 
 __all__ = ["Account", "OnAccepted", "PostgresLedger", "accept_row"]
@@ -107,6 +108,7 @@ class PostgresLedger:
         knows_callers: Whether a caller's life is known, as over a pipe; over a network it is not.
         on_accepted: Queues an accepted job for a worker.
         follows: Whether this process takes up queued jobs.
+        telemetry: Counts the outcomes.
     """
 
     trouble: str | None = None
@@ -120,7 +122,9 @@ class PostgresLedger:
         knows_callers: bool = False,
         on_accepted: OnAccepted | None = None,
         follows: bool = True,
+        telemetry: Telemetry | None = None,
     ) -> None:
+        self._telemetry = telemetry
         self._database = database
         self._sender = sender
         self._account = account
@@ -295,29 +299,40 @@ class PostgresLedger:
             UnansweredError: It could not be written down; what was bought is in the log.
         """
 
-        async def mark(db: Connection) -> None:
+        async def mark(db: Connection) -> Row | None:
             await self._require(db, key)
-            await accept_row(db, key, task_id=task_id, reply=reply, on_accepted=self._on_accepted)
+            return await accept_row(
+                db, key, task_id=task_id, reply=reply, on_accepted=self._on_accepted
+            )
 
-        await self._write_outcome(mark, f"accepted, task_id {task_id}")
+        row = await self._write_outcome(mark, f"accepted, task_id {task_id}")
+        self._count(row, State.ACCEPTED)
 
     async def mark_ended(self, key: str, state: State) -> None:
         """See `base.Ledger`."""
 
-        async def mark(db: Connection) -> None:
-            await db.execute(
+        async def mark(db: Connection) -> Row | None:
+            await self._require(db, key)
+            changed = await db.execute(
                 "UPDATE minimax_purchases SET state = %(state)s,"
                 " open = open AND %(state)s <> 'rejected'"
-                " WHERE key = %(key)s AND (state <> 'accepted' OR task_id IS NULL)",
+                " WHERE key = %(key)s AND (state <> 'accepted' OR task_id IS NULL)"
+                " RETURNING tenant, kind, price_usd",
                 {"state": state.value, "key": key},
             )
-            await self._require(db, key)
+            return await changed.fetchone()
 
-        await self._write_outcome(mark, state.value)
+        self._count(await self._write_outcome(mark, state.value), state)
 
-    async def _write_outcome(self, work: Work[None], outcome: str) -> None:
+    def _count(self, row: Row | None, state: State) -> None:
+        if row is not None and self._telemetry is not None:
+            self._telemetry.count_outcome(
+                account=row["tenant"], kind=row["kind"], state=state, price_usd=row["price_usd"]
+            )
+
+    async def _write_outcome(self, work: Work[T], outcome: str) -> T:
         try:
-            await self._write(work, tries=OUTCOME_TRIES)
+            return await self._write(work, tries=OUTCOME_TRIES)
         except UnreachableError:
             # The one thing that must not be lost; nobody but the log is left to take it.
             log.error("A paid request could not be written down: %s", outcome)  # noqa: TRY400
@@ -697,13 +712,18 @@ async def accept_row(
     task_id: str | None,
     reply: Mapping[str, Any] | None = None,
     on_accepted: OnAccepted | None,
-) -> None:
-    """Write down that MiniMax accepted, once; settle the doubts that were agreed on by that."""
+) -> Row | None:
+    """Write down that MiniMax accepted, once; settle the doubts that were agreed on by that.
+
+    Returns:
+        The row, if it was not known before.
+    """
     queued = task_id is not None and on_accepted is not None
     changed = await db.execute(
         "UPDATE minimax_purchases SET state = 'accepted', task_id = %(task_id)s,"
         " status = %(status)s, reply = %(reply)s, follower = COALESCE(follower, %(follower)s)"
-        " WHERE key = %(key)s AND (state <> 'accepted' OR task_id IS NULL)",
+        " WHERE key = %(key)s AND (state <> 'accepted' OR task_id IS NULL)"
+        " RETURNING tenant, kind, price_usd",
         {
             "key": key,
             "task_id": task_id,
@@ -712,8 +732,9 @@ async def accept_row(
             "follower": QUEUE if queued else None,
         },
     )
-    if not changed.rowcount:
-        return
+    row = await changed.fetchone()
+    if row is None:
+        return None
     await db.execute(
         "UPDATE minimax_purchases SET received_at = minimax_now(), open = false"
         " WHERE key = ANY(SELECT unnest(settles) FROM minimax_purchases WHERE key = %s)",
@@ -721,6 +742,7 @@ async def accept_row(
     )
     if queued and on_accepted is not None:
         await on_accepted(db, key)
+    return row
 
 
 def _doubts(rows: Sequence[Row]) -> list[str]:

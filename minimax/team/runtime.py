@@ -26,6 +26,7 @@ from minimax.team.results import StoredResults
 from minimax.team.sender import Sender
 from minimax.team.settings import TeamSettings
 from minimax.team.store import ObjectStore
+from minimax.team.telemetry import Telemetry
 
 __all__ = ["AccountRuntime", "Team", "open_team"]
 
@@ -107,6 +108,7 @@ class Team:
         store: Where results go.
         queue: Jobs for workers.
         callbacks: Where MiniMax may call.
+        telemetry: What is measured.
     """
 
     def __init__(
@@ -118,7 +120,9 @@ class Team:
         store: ObjectStore,
         queue: JobQueue,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
+        self.telemetry = telemetry or Telemetry()
         self.settings = settings
         self.accounts = accounts
         self.database = database
@@ -153,6 +157,7 @@ class Team:
             account,
             on_accepted=self.queue.put,
             follows=follows,
+            telemetry=self.telemetry,
         )
 
     def open_client(self, settings: Settings, member: Member) -> TeamClient:
@@ -172,6 +177,7 @@ class Team:
             pools=self._pools,
             pace=pace,
             callbacks=self.callbacks or Callbacks(),
+            tracer=self.telemetry.tracer,
             belongings=Belongings(self.database, member.name) if shares_key else None,
         )
 

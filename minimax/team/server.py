@@ -154,7 +154,9 @@ class Gate:
         said = callbacks.read_push(body)
         if "challenge" in said:  # MiniMax tries the address before it uses it
             return JSONResponse({"challenge": said["challenge"]})
-        await callbacks.note_push(team.database, key, said, team.queue.put)
+        await callbacks.note_push(
+            team.database, key, said, on_accepted=team.queue.put, telemetry=team.telemetry
+        )
         return JSONResponse({"status": "success"})
 
 

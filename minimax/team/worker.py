@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
-from minimax.errors import SettingsError
+from minimax.errors import MiniMaxError, SettingsError
 from minimax.jobs.follower import JobFollower
 from minimax.jobs.job import Jobs
 from minimax.team.database import Connection, Row
 from minimax.team.pace import free_place
 from minimax.team.runtime import Team
+from minimax.team.telemetry import MEASURE_SECONDS
 from minimax.video.job import VIDEO_JOBS
 
 __all__ = ["follow_job", "work"]
@@ -22,7 +24,19 @@ async def work(team: Team, *, stop: asyncio.Event) -> None:
     async def follow(key: str) -> None:
         await follow_job(team, key)
 
-    await team.queue.work(follow, stop=stop)
+    measuring = asyncio.create_task(_measure(team))
+    try:
+        await team.queue.work(follow, stop=stop)
+    finally:
+        measuring.cancel()
+        await asyncio.wait({measuring})
+
+
+async def _measure(team: Team) -> None:
+    while True:
+        with suppress(MiniMaxError):  # the next look may find the database
+            await team.telemetry.measure(team.database)
+        await team.clock.sleep(MEASURE_SECONDS)
 
 
 async def follow_job(team: Team, key: str) -> None:
@@ -41,7 +55,8 @@ async def follow_job(team: Team, key: str) -> None:
         return
     runtime = team.runtime_of(member, follows=True)
     task_id = str(row["task_id"])
-    await runtime.get_shared(JobFollower).follow_to_end(task_id, VIDEO_JOBS)
+    with team.telemetry.tracer.start_as_current_span("minimax.follow"):
+        await runtime.get_shared(JobFollower).follow_to_end(task_id, VIDEO_JOBS)
     runtime.get_shared(Jobs).forget(task_id)
     await free_place(team.database, task_id)
 
