@@ -12,7 +12,7 @@ import dataclasses
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -85,6 +85,7 @@ from minimax.tool_results import (
     DeletedVoice,
     DesignedVoice,
     GeneratedImages,
+    ListedTask,
     LongAudioStatus,
     Speech,
     SubmittedSpeech,
@@ -100,6 +101,7 @@ from minimax.video.request import VideoRequest
 if TYPE_CHECKING:
     from minimax.jobs.job import JobType
     from minimax.spending.consent import Quote
+    from minimax.team.server import Parts
 
 __all__ = [
     "account_status",
@@ -157,6 +159,7 @@ DESTRUCTIVE: Final = ToolAnnotations(
 )
 TASKS_URI: Final = "minimax://tasks"
 LAST_PORT: Final = 65535
+TEAM_COMMANDS: Final = ("serve-http", "work", "set-up")
 MOST_TASKS_SHOWN: Final = 100
 LONGEST_WORD: Final = 100
 """Characters of MiniMax's word for a status, in a report of progress."""
@@ -1184,10 +1187,12 @@ def _only_looks(tool: str, arguments: Mapping[str, Any]) -> bool:
     return tool in read_only and not arguments.get("wait_seconds")
 
 
-def _add_prompts(server: MCPServer[Runtime]) -> None:
-    @server.prompt(title="Clone my voice and read a text")
+def _add_prompts(server: MCPServer[Any], *, where: str = " on this computer") -> None:
+    @server.prompt(
+        title="Clone my voice and read a text",
+        description=f"Let the voice of a recording{where}, or of a voice_id, read a text.",
+    )
     def clone_and_speak(text: str, recording: str = "", model: str = "", voice_id: str = "") -> str:
-        """Let the voice of a recording on this computer, or of a voice_id, read a text."""
         source = (
             f"Use my voice {voice_id}."
             if voice_id
@@ -1214,7 +1219,16 @@ def _add_prompts(server: MCPServer[Runtime]) -> None:
         )
 
 
-def _add_resources(server: MCPServer[Runtime]) -> None:
+async def _show_as_it_is(_: type, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    return result
+
+
+def _add_resources(
+    server: MCPServer[Any],
+    *,
+    whose: str = "from this computer",
+    show: Callable[[Any, Mapping[str, Any]], Awaitable[Mapping[str, Any]]] = _show_as_it_is,
+) -> None:
     @server.resource(
         "minimax://models", title="Models, sizes and list prices", mime_type="application/json"
     )
@@ -1222,14 +1236,19 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
         """Video and speech models with durations, resolutions and list prices."""
         return json.dumps(price_list(), indent=1)
 
-    @server.resource(TASKS_URI, title="Paid jobs", mime_type="application/json")
+    @server.resource(
+        TASKS_URI,
+        title="Paid jobs",
+        description=f"The video and long speech jobs bought {whose}, newest first.",
+        mime_type="application/json",
+    )
     async def tasks() -> str:
-        """The video and long speech jobs bought from this computer, newest first."""
         from minimax.video import listing
 
-        found = await listing.list_jobs(
+        listed = await listing.list_jobs(
             await runtime.current(), _job_types(), limit=MOST_TASKS_SHOWN
         )
+        found = await show(TaskList, listed)
         return json.dumps(found["tasks"], indent=1, ensure_ascii=False)
 
     @server.resource(f"{TASKS_URI}/{{task_id}}", title="A paid job", mime_type="application/json")
@@ -1239,8 +1258,8 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
 
         found = await listing.describe_job(await runtime.current(), _job_types(), task_id)
         if found is None:
-            raise ResourceError("This job was not bought from this computer.")
-        return json.dumps(found, indent=1, ensure_ascii=False)
+            raise ResourceError(f"This job was not bought {whose}.")
+        return json.dumps(await show(ListedTask, found), indent=1, ensure_ascii=False)
 
     @server.resource("minimax://spending", title="Money spent", mime_type="application/json")
     async def spending() -> str:
@@ -1295,6 +1314,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sandbox=options.sandbox_in_host,
             print_only=options.print_only,
         )
+    if options.command in TEAM_COMMANDS:
+        return _run_for_team(options)
     if options.command == "sandbox":
         from minimax import sandbox
 
@@ -1319,6 +1340,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     sandbox.add_argument(
         "--port", type=_port, metavar="N", default=8765, help="on 127.0.0.1 (default 8765)"
     )
+    serve_http = commands.add_parser("serve-http", help="serve a team over HTTP (docs/TEAM.md)")
+    serve_http.add_argument(
+        "--port",
+        type=int,
+        choices=range(LAST_PORT + 1),
+        metavar="N",
+        default=8000,
+        help="to listen on (default 8000)",
+    )
+    commands.add_parser("work", help="follow the paid jobs of a team")
+    commands.add_parser("set-up", help="make the tables of a team's database")
     return parser.parse_args(arguments)
 
 
@@ -1340,6 +1372,45 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text[:6]) <= LAST_PORT):
         raise argparse.ArgumentTypeError(f"port must be 0 to {LAST_PORT}")
     return int(text)
+
+
+def _run_for_team(options: argparse.Namespace) -> int:
+    """Run a command of team mode, which needs the extra `team`."""
+    try:
+        from minimax.team import commands
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"Team mode needs the extra team, and {error.name} is not installed. Run: "
+            "uv sync --extra team\n"
+        )
+        return 1
+    if options.command == "serve-http":
+        return commands.serve(port=options.port, parts=_make_team_parts())
+    return commands.work() if options.command == "work" else commands.set_up()
+
+
+def _make_team_parts() -> "Parts":
+    """What a team's server has in common with this one, in words that know no disk."""
+    from minimax.team import face
+    from minimax.team.server import Parts
+
+    def add_more(server: MCPServer[Any]) -> None:
+        _add_prompts(server, where="")
+        _add_resources(server, whose="by this account", show=face.present)
+        server.completion()(_complete)  # type: ignore[no-untyped-call]
+
+    return Parts(
+        instructions=face.rephrase(
+            INSTRUCTIONS,
+            ("path tells where it was saved", "video_url is its link"),
+            ("A completed video without a path", "A completed video without a link"),
+        ),
+        version=__version__,
+        tools=toolbox,
+        add_more=add_more,
+        only_looks=_only_looks,
+        busy_advice=WHILE_BUSY,
+    )
 
 
 def _serve(*, sandboxed: bool) -> int:

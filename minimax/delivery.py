@@ -13,7 +13,6 @@ from minimax.api.signed_links import EXPIRED_LINK_STATUSES
 from minimax.clock import Clock
 from minimax.errors import InputError, MiniMaxError, RefusedError, StorageError
 from minimax.files import media_types, outputs
-from minimax.files import saved as saved_files
 from minimax.files.outputs import SavedFile
 from minimax.ledger.records import Record
 from minimax.runtime import Runtime
@@ -117,13 +116,12 @@ async def fetch_link(
 
 
 async def download_link(
-    client: "MiniMaxClient",
+    runtime: Runtime,
     link: RenewableLink,
     *,
     stem: str,
     types: frozenset[str],
     folder: Path,
-    clock: Clock,
     raw_type: str | None = None,
     on_bytes: OnBytes | None = None,
 ) -> SavedFile:
@@ -136,9 +134,11 @@ async def download_link(
 
     async def save(download: "Download") -> SavedFile:
         chunks = _count_bytes(download, on_bytes)
-        return await outputs.save(chunks, stem=stem, types=types, folder=folder, raw_type=raw_type)
+        return await runtime.results.save(
+            chunks, stem=stem, types=types, folder=folder, raw_type=raw_type
+        )
 
-    return await fetch_link(client, link, save, clock=clock)
+    return await fetch_link(await runtime.client(), link, save, clock=runtime.clock)
 
 
 async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncIterator[bytes]:
@@ -150,12 +150,12 @@ async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncI
         yield chunk
 
 
-async def find_saved_path(task: Record | None) -> Path | None:
+async def find_saved_path(runtime: Runtime, task: Record | None) -> Path | None:
     """Where the result of a job was saved, if the file is still there."""
     if task is None or task.path is None:
         return None
     try:
-        return (await asyncio.to_thread(saved_files.describe, Path(task.path))).path
+        return (await asyncio.to_thread(runtime.results.describe, Path(task.path))).path
     except InputError:
         return None
 
@@ -218,7 +218,7 @@ async def save_audio(
             folder=folder,
             raw_type=raw_type,
         )
-    return await outputs.save(
+    return await runtime.results.save(
         _decode_hex(audio),
         stem=stem,
         types=media_types.SPOKEN_TYPES,
@@ -247,12 +247,11 @@ async def save_link(
         return url
 
     return await download_link(
-        await runtime.client(),
+        runtime,
         RenewableLink(same_link),
         stem=stem,
         types=types,
         folder=folder,
-        clock=runtime.clock,
         raw_type=raw_type,
     )
 
@@ -265,7 +264,9 @@ async def _decode_hex(text: str) -> AsyncIterator[bytes]:
             raise outputs.not_media("is not sound") from None
 
 
-async def save_text(text: str, *, stem: str, folder: Path, media_type: str) -> SavedFile:
+async def save_text(
+    runtime: Runtime, text: str, *, stem: str, folder: Path, media_type: str
+) -> SavedFile:
     """Save a text of our own making, like subtitles.
 
     Raises:
@@ -275,6 +276,6 @@ async def save_text(text: str, *, stem: str, folder: Path, media_type: str) -> S
     async def once() -> AsyncIterator[bytes]:
         yield text.encode()
 
-    return await outputs.save(
+    return await runtime.results.save(
         once(), stem=stem, types=frozenset(), folder=folder, raw_type=media_type
     )

@@ -104,6 +104,8 @@ class Settings:
     ask_above_usd: float | None = DEFAULT_ASK_ABOVE_USD
     """Purchases above this are put before the person; None: never."""
     sandbox: bool = False
+    team: bool = False
+    """One deployment serves many; whoever runs it sets the limits, and not the person."""
 
     @property
     def secret(self) -> str | None:

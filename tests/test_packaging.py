@@ -57,8 +57,9 @@ build = load()
 
 
 def documented_settings() -> list[str]:
+    """Those of a server that a host starts; a team's deployment is not installed by a registry."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    return re.findall(r"(?m)^#? ?(MINIMAX_\w+)=", text)
+    return re.findall(r"(?m)^#? ?(MINIMAX_(?!TEAM_)\w+)=", text)
 
 
 PATTERNS = {

@@ -126,6 +126,7 @@ class MiniMaxClient:
         clock: What retries wait by.
         is_public: Which addresses a link of MiniMax's may lead to. Without it none is followed
             but those from this machine's API to this machine.
+        pools: Connections that clients of other keys use as well; closed by whoever made them.
     """
 
     def __init__(
@@ -134,13 +135,17 @@ class MiniMaxClient:
         *,
         clock: Clock | None = None,
         is_public: AddressJudge = lambda _: False,
+        pools: ConnectionPools | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock or Clock()
         self._is_public = is_public
         self._key_filter = KeyFilter(settings.secret)
         self._host = settings.api_host or GLOBAL_HOST
-        self._pools = ConnectionPools(trust_env=not is_loopback(urlsplit(self._host).hostname))
+        self._shares_pools = pools is not None
+        self._pools = pools or ConnectionPools(
+            trust_env=not is_loopback(urlsplit(self._host).hostname)
+        )
         self._region_search = asyncio.Lock()
         self._notice: str | None = None
 
@@ -155,8 +160,9 @@ class MiniMaxClient:
         return notice
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        await self._pools.aclose()
+        """Close all connections, but for those that others use as well."""
+        if not self._shares_pools:
+            await self._pools.aclose()
 
     # --- endpoints -----------------------------------------------------------------------------
 

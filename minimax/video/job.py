@@ -51,9 +51,9 @@ class VideoJobs:
         assert record.file_id is not None  # noqa: S101 - a completed job names its file
         return await download.save_by_itself(runtime, record.file_id)
 
-    def next_step_in_list(self, record: Record, status: str, path: Path | None) -> str:
+    def next_step_in_list(self, record: Record, status: str, saved_as: str | None) -> str:
         """See `next_steps`."""
-        return next_step_in_list(status, record.task_id, record.file_id, path)
+        return next_step_in_list(status, record.task_id, record.file_id, saved_as)
 
 
 VIDEO_JOBS: Final = VideoJobs()
@@ -144,7 +144,7 @@ async def _find_path(runtime: Runtime, job: Job, *, within_seconds: float) -> Pa
     follower = runtime.get_shared(JobFollower)
     started = runtime.clock.now()
     while True:
-        path = await find_saved_path(await runtime.ledger.by_task(job.task_id))
+        path = await find_saved_path(runtime, await runtime.ledger.by_task(job.task_id))
         waited = runtime.clock.now() - started
         if path is not None or waited >= within_seconds or not follower.is_following(job.task_id):
             return path
@@ -162,6 +162,7 @@ def _status_result(
     path: Path | None,
 ) -> VideoStatus:
     status = reply.job_status
+    where = None if path is None else runtime.results.say_where(path)
     failed, completed = status == "failed", status == "completed"
     code = reply.base_resp.status_code or None
     return VideoStatus(
@@ -177,6 +178,6 @@ def _status_result(
         elapsed_seconds=round(elapsed_seconds),
         poll_after_seconds=None if failed or completed else POLL_AFTER_SECONDS,
         next_step=runtime.write_next_step(
-            next_step_after_status(status, task_id, reply.file_id, path)
+            next_step_after_status(status, task_id, reply.file_id, where)
         ),
     )

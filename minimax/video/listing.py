@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, Literal
 
 from minimax.delivery import find_saved_path
@@ -45,9 +44,7 @@ async def list_jobs(
     """
     types = {job_type.kind: job_type for job_type in job_types}
     jobs = await runtime.ledger.newest(limit, kinds=list(types), status=status)
-    tasks = [
-        _ledger_task(runtime, job, types[job.kind], await find_saved_path(job)) for job in jobs
-    ]
+    tasks = [await _ledger_task(runtime, job, types[job.kind]) for job in jobs]
     if remote:
         found = [_remote_task(one) for one in await _remote_jobs(runtime)]
         tasks += [task for task in found if status in (None, task["status"])]
@@ -92,12 +89,14 @@ async def describe_job(
     if job is None:
         return None
     [job_type] = [one for one in job_types if one.kind is job.kind]
-    return _ledger_task(runtime, job, job_type, await find_saved_path(job))
+    return await _ledger_task(runtime, job, job_type)
 
 
-def _ledger_task(runtime: Runtime, job: Record, job_type: JobType, path: Path | None) -> ListedTask:
+async def _ledger_task(runtime: Runtime, job: Record, job_type: JobType) -> ListedTask:
+    path = await find_saved_path(runtime, job)
+    saved_as = None if path is None else runtime.results.word
     status = _status_to_show(job)
-    next_step = job_type.next_step_in_list(job, status, path)
+    next_step = job_type.next_step_in_list(job, status, saved_as)
     if path is None and runtime.is_of_earlier_sandbox(job.created_at):
         next_step = FORGOTTEN
     return ListedTask(

@@ -64,17 +64,16 @@ async def find_or_save(
         StillRunning: It takes longer.
         MiniMaxError: MiniMax does not have the file, or it could not be saved.
     """
-    path = await delivery.find_saved_path(record)
+    path = await delivery.find_saved_path(runtime, record)
     if path is not None:
-        return SavedSpeech(path, await asyncio.to_thread(_find_subtitles, path.parent, file_id))
-    folder = runtime.settings.base_path
+        return SavedSpeech(path, await _find_subtitles(runtime, path.parent, file_id))
+    folder = await asyncio.to_thread(runtime.results.resolve_folder, None)
     if record is None:
-        sound = await asyncio.to_thread(_find_sound, folder, file_id)
+        sound = await _find_sound(runtime, folder, file_id)
         if sound is not None:
-            subtitles = await asyncio.to_thread(_find_subtitles, folder, file_id)
-            return SavedSpeech(sound.path, subtitles)
+            return SavedSpeech(sound.path, await _find_subtitles(runtime, folder, file_id))
     key = runtime.work_key("long speech", file_id)
-    runtime.background.start(key, SpeechDownload(runtime, file_id, record))
+    runtime.background.start(key, SpeechDownload(runtime, file_id, record, folder))
     saved: SavedSpeech = await runtime.background.join(key, within_seconds=within_seconds)
     return saved
 
@@ -83,12 +82,16 @@ def _stem(file_id: str) -> str:
     return outputs.file_stem("speech", file_id)
 
 
-def _find_sound(folder: Path, file_id: str) -> SavedFile | None:
-    return outputs.find_saved(_stem(file_id), types=SOUNDS, folder=folder)
+async def _find_sound(runtime: Runtime, folder: Path, file_id: str) -> SavedFile | None:
+    return await asyncio.to_thread(
+        runtime.results.find_saved, _stem(file_id), types=SOUNDS, folder=folder
+    )
 
 
-def _find_subtitles(folder: Path, file_id: str) -> Path | None:
-    found = outputs.find_saved(_stem(file_id), types=SUBTITLES, folder=folder)
+async def _find_subtitles(runtime: Runtime, folder: Path, file_id: str) -> Path | None:
+    found = await asyncio.to_thread(
+        runtime.results.find_saved, _stem(file_id), types=SUBTITLES, folder=folder
+    )
     return None if found is None else found.path
 
 
@@ -127,10 +130,10 @@ class SpeechDownload:
     What an attempt has saved stays saved: the next one takes only what is missing.
     """
 
-    def __init__(self, runtime: Runtime, file_id: str, record: Record | None) -> None:
+    def __init__(self, runtime: Runtime, file_id: str, record: Record | None, folder: Path) -> None:
         self._runtime = runtime
         self._file_id = file_id
-        self._folder = runtime.settings.base_path
+        self._folder = folder
         self._stem = _stem(file_id)
         self._raw_type = RAW_TYPES.get(record.resolution or "") if record is not None else None
         self._link = delivery.RenewableLink(lambda: request_link(runtime, file_id, record))
@@ -139,8 +142,8 @@ class SpeechDownload:
 
     async def __call__(self) -> SavedSpeech:
         """Download and save it, and write down where."""
-        self._sound = await asyncio.to_thread(_find_sound, self._folder, self._file_id)
-        subtitle_path = await asyncio.to_thread(_find_subtitles, self._folder, self._file_id)
+        self._sound = await _find_sound(self._runtime, self._folder, self._file_id)
+        subtitle_path = await _find_subtitles(self._runtime, self._folder, self._file_id)
         if self._sound is None or subtitle_path is None:
             await self._download()
             subtitle_path = subtitle_path or await self._save_subtitles()
@@ -194,7 +197,7 @@ class SpeechDownload:
 
     async def _save_sound(self, chunks: AsyncIterator[bytes]) -> None:
         if self._sound is None:
-            self._sound = await outputs.save(
+            self._sound = await self._runtime.results.save(
                 chunks,
                 stem=self._stem,
                 types=media_types.SPOKEN_TYPES,
@@ -205,7 +208,7 @@ class SpeechDownload:
     async def _save_subtitles(self) -> Path | None:
         if not self._subtitles:
             return None
-        save = partial(delivery.save_text, stem=self._stem, folder=self._folder)
+        save = partial(delivery.save_text, self._runtime, stem=self._stem, folder=self._folder)
         saved, problem = await delivery.try_saving(
             save(self._subtitles, media_type="application/x-subrip")
         )

@@ -45,10 +45,10 @@ class LongSpeechJobs:
         saved = await find_or_save(runtime, record.file_id, record, within_seconds=None)
         return saved.path
 
-    def next_step_in_list(self, record: Record, status: str, path: Path | None) -> str:
+    def next_step_in_list(self, record: Record, status: str, saved_as: str | None) -> str:
         """What can be done with a long speech, in a list."""
-        if path is not None:
-            return "Its sound is saved; tell the person the path."
+        if saved_as is not None:
+            return f"Its sound is saved; tell the person the {saved_as}."
         if status == "submitting":
             return "Still being sent."
         if status == "unknown":
@@ -174,13 +174,13 @@ def _result_of_completed(runtime: Runtime, task_id: str, sound: Sound) -> LongAu
         audio_url=sound.url,
         error=str(problem) if problem else None,
         error_code=problem.code if problem else None,
-        next_step=runtime.write_next_step(_next_step(task_id, sound)),
+        next_step=runtime.write_next_step(_next_step(runtime, task_id, sound)),
     )
 
 
-def _next_step(task_id: str, sound: Sound) -> str:
+def _next_step(runtime: Runtime, task_id: str, sound: Sound) -> str:
     if sound.saved is not None:
-        return f"The speech is saved. Tell the person where: {sound.saved.path}"
+        return f"The speech is saved. {runtime.results.say_where(sound.saved.path)}"
     if sound.url is not None:
         life = delivery.link_life_text(sound.url, unsaid=LINK_LIFE)
         prefix = "The speech could not be saved here. " if sound.problem else ""
@@ -193,5 +193,5 @@ def _next_step(task_id: str, sound: Sound) -> str:
         return "The speech was made, and is not saved here. Tell the person why: see error."
     return (
         f"The speech is made and is being saved. Call {waiting_call(task_id)} again: that tells "
-        "the path."
+        f"the {runtime.results.word}."
     )

@@ -14,7 +14,6 @@ from minimax.api.json_body import drop_none
 from minimax.api.replies import SpeechReply
 from minimax.catalog import DEFAULT_VOICE, SPEECH_PRICES_USD_PER_MILLION
 from minimax.errors import InputError, Outcome, RefusedError, StorageError
-from minimax.files import paths
 from minimax.files.outputs import SavedFile
 from minimax.ledger.records import Kind
 from minimax.limits import SPEECH_CHARACTERS, SUBTITLE_LEVELS
@@ -95,9 +94,7 @@ async def quote(runtime: Runtime, request: SpeechRequest) -> Quote | None:
 
 async def _prepare(runtime: Runtime, request: SpeechRequest) -> BilledRequest:
     _check(request)
-    folder = await asyncio.to_thread(
-        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
-    )
+    folder = await asyncio.to_thread(runtime.results.resolve_folder, request.output_directory)
     first_uses = await runtime.get_shared(KnownVoices).find_first_uses(request.voice_ids)
     return BilledRequest(
         kind=Kind.SPEECH,
@@ -208,7 +205,7 @@ async def _make_result(
         "characters": reply.extra_info.usage_characters or None,
         "subtitle_path": str(subtitles.path) if subtitles else None,
         "next_step": runtime.write_next_step(
-            _next_step(sound)
+            _next_step(runtime, sound)
             + first_use_text(first_uses, sandbox=runtime.settings.sandbox)
             + _near_empty_text(request, reply)
             + delivery.saving_failed_text(problem, link="audio_url")
@@ -241,10 +238,10 @@ async def _save_audio(
     return saved, problem
 
 
-def _next_step(sound: SavedFile | None) -> str:
+def _next_step(runtime: Runtime, sound: SavedFile | None) -> str:
     if sound is None:
         return "Give the person the link audio_url; it works for about a day and needs no key."
-    return f"The speech is saved. Tell the person where: {sound.path}"
+    return f"The speech is saved. {runtime.results.say_where(sound.path)}"
 
 
 def _near_empty_text(request: SpeechRequest, reply: SpeechReply) -> str:

@@ -33,7 +33,11 @@ async def save_subtitles(
         return None
     try:
         return await delivery.save_text(
-            await _srt(runtime, url), stem=stem, folder=folder, media_type="application/x-subrip"
+            runtime,
+            await _srt(runtime, url),
+            stem=stem,
+            folder=folder,
+            media_type="application/x-subrip",
         )
     except Exception as error:  # noqa: BLE001 - the speech is paid for; subtitles are an extra
         log.warning("The subtitles could not be saved (%s).", type(error).__name__)

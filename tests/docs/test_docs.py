@@ -30,6 +30,7 @@ from tests.support.markdown import DOCUMENTS, POLLING, README, Block, blocks, co
 
 SAMPLES = ROOT / "minimax" / "sandbox" / "media"
 ENV_EXAMPLE = ROOT / ".env.example"
+TEAM = ROOT / "docs" / "TEAM.md"
 
 
 PYTHON = blocks("python")
@@ -377,8 +378,14 @@ def settings_read() -> set[str]:
     return {text for text in texts if re.fullmatch(r"MINIMAX_[A-Z_]+", text)}
 
 
+def example_settings(*, of_team: bool = False) -> list[str]:
+    """The variables of the example file: of every server, or of a team's deployment."""
+    names = list(dotenv_values(ENV_EXAMPLE))
+    return [name for name in names if name.startswith("MINIMAX_TEAM_") is of_team]
+
+
 def test_the_example_file_has_exactly_the_variables_that_the_settings_read() -> None:
-    assert set(dotenv_values(ENV_EXAMPLE)) == settings_read()
+    assert set(example_settings()) == settings_read()
 
 
 def test_the_example_file_changes_nothing_as_it_is() -> None:
@@ -388,7 +395,12 @@ def test_the_example_file_changes_nothing_as_it_is() -> None:
 
 def test_the_settings_table_has_exactly_the_variables_of_the_example_file() -> None:
     listed = [code_spans(name)[0] for name, *_ in rows(README, "setting")]
-    assert listed == list(dotenv_values(ENV_EXAMPLE))
+    assert listed == example_settings()
+
+
+def test_the_table_of_team_settings_has_exactly_those_of_the_example_file() -> None:
+    listed = [code_spans(name)[0] for name, *_ in rows(TEAM, "setting")]
+    assert listed == example_settings(of_team=True)
 
 
 @pytest.mark.parametrize(
