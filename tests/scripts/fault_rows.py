@@ -132,8 +132,12 @@ FOLLOW_FILES: Final = Edit(DESCRIPTORS, "os.O_RDONLY | os.O_NOFOLLOW | ", "os.O_
 LOG_EVERYTHING: Final = Edit(LOGS, ".setLevel(logging.WARNING)", ".setLevel(logging.DEBUG)")
 NOTHING_REDACTED: Final = Edit(
     LOGS,
-    "self._key_filter.scrub(redact(super().format(record)))",
-    "super().format(record)",
+    """        text = redact(super().format(record))
+        for key_filter in self._key_filters:
+            text = key_filter.scrub(text)
+        return text
+""",
+    "        return super().format(record)\n",
 )
 
 ROWS: Final = (
