@@ -180,13 +180,13 @@ def _leave_out_zero(value: object, check: ValidatorFunctionWrapHandler) -> objec
     return None if value in (0, "0") else check(value)
 
 
-def _drop_empty(value: object) -> object:
-    return [entry for entry in value if entry not in ("", None)] if type(value) is list else value
+def _leave_out_nothing(value: object) -> object:
+    return [] if type(value) is list and not any(value) else value
 
 
 # Under strict schemas a model must write something where it means "not given".
 OptionalInt = Annotated[int | None, WrapValidator(_leave_out_zero)]
-OptionalTexts = Annotated[list[str] | None, BeforeValidator(_drop_empty)]
+References = Annotated[list[str] | None, BeforeValidator(_leave_out_nothing)]
 ImageSide = Annotated[
     int | None,
     Field(ge=IMAGE_SIDE.least, le=IMAGE_SIDE.most),
@@ -486,18 +486,18 @@ async def generate_video(
         str | None, Field(description="Face to keep through the video; instead of frames.")
     ] = None,
     references: Annotated[
-        OptionalTexts,
+        References,
         Field(description="MiniMax-H3: up to 9 images of what should appear; no frames then."),
     ] = None,
     reference_videos: Annotated[
-        OptionalTexts,
+        References,
         Field(
             description="MiniMax-H3: up to 3 videos of 2 to 15 s, 15 s together, mp4 or mov up to "
             "50 MB; each second is charged."
         ),
     ] = None,
     reference_audios: Annotated[
-        OptionalTexts,
+        References,
         Field(
             description="MiniMax-H3: up to 3 recordings of 2 to 15 s, 15 s together, wav or mp3; "
             "12 references in all."
@@ -719,14 +719,14 @@ async def text_to_audio(
         str | None, Field(description="Language to favour, like English or auto.")
     ] = None,
     pronunciation: Annotated[
-        OptionalTexts,
+        list[str] | None,
         Field(
             description="How words are read: live/(laɪv), 处理/(chu3)(li3) or "  # noqa: RUF001 - IPA
             "omg/oh my god."
         ),
     ] = None,
     voice_mix: Annotated[
-        OptionalTexts,
+        list[str] | None,
         Field(
             description="Instead of voice_id, up to 4 voices mixed into one, with weights of 1 to "
             "100: English_Graceful_Lady:70."

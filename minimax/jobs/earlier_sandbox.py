@@ -15,10 +15,15 @@ FORGOTTEN: Final = (
     "This job belongs to an earlier run of the sandbox, which forgets everything when the server "
     "ends."
 )
-ONE_SANDBOX: Final = (
-    " If every call starts a server of its own, as some frameworks do, start one sandbox for all "
+FORGOTTEN_BY_OWN: Final = (
+    f"{FORGOTTEN} Nothing was charged for it; request the video again if it is still wanted. "
+    "If every call starts a server of its own, as some frameworks do, start one sandbox for all "
     "with: uv run minimax_server.py sandbox --port 8765, and set "
     "MINIMAX_API_HOST=http://127.0.0.1:8765."
+)
+MAY_BE_FORGOTTEN: Final = (
+    "This is a sandbox: if it was started again since, the job belongs to its earlier run, which "
+    "is forgotten."
 )
 
 
@@ -35,14 +40,11 @@ async def explain_forgotten(runtime: Runtime, ident: str) -> AsyncIterator[None]
         record = await _find_forgotten(runtime, ident, refusal)
         if record is None:
             raise
-        # The built-in sandbox ends with its server; one that runs alone is there for every call.
-        pointer = ONE_SANDBOX if runtime.settings.sandbox else ""
-        raise RefusedError.after(
-            refusal,
-            f"{FORGOTTEN} Nothing was charged for it; request it again if it is still "
-            f"wanted.{pointer}",
-            task_id=record.task_id,
-        ) from None
+        # One that runs alone may as well have kept the job for as long as MiniMax does.
+        text = (
+            FORGOTTEN_BY_OWN if runtime.settings.sandbox else f"{refusal.text} {MAY_BE_FORGOTTEN}"
+        )
+        raise RefusedError.after(refusal, text, task_id=record.task_id) from None
 
 
 async def _find_forgotten(runtime: Runtime, ident: str, refusal: RefusedError) -> Record | None:

@@ -92,8 +92,10 @@ FRAMES = ("first_frame", "last_frame", "subject_image")
         ),
         pytest.param({"reference_videos": ["wav"]}, "takes videos as mov, mp4", id="wav-as-video"),
         pytest.param({"reference_videos": ["text"]}, "takes videos as mov, mp4", id="text"),
-        pytest.param({"reference_audios": ["mp4"]}, "-vn out.mp3", id="video-as-audio"),
-        pytest.param({"reference_audios": ["m4a"]}, "in.m4a out.mp3", id="m4a"),
+        pytest.param(
+            {"reference_audios": ["mp4"]}, "walk.mp3. VLC does it too", id="video-as-audio"
+        ),
+        pytest.param({"reference_audios": ["m4a"]}, ".mp3. VLC does it too", id="m4a"),
         pytest.param({"references": ["mp4"]}, "takes images as", id="video-as-image"),
         pytest.param({"reference_videos": ["mp4"], "prompt": ""}, "prompt is required", id="mute"),
         *[
