@@ -136,7 +136,7 @@ FILES = st.one_of(
 
 
 @given(file=FILES, has_mark=st.booleans(), is_windows=st.booleans(), again=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_the_file_removing_what_was_installed_gives_the_bytes_back(
     file: tuple[str, str], *, has_mark: bool, is_windows: bool, again: bool
 ) -> None:
