@@ -121,6 +121,7 @@ class Settings:
         environ: Mapping[str, str] | None = None,
         env_file: Path = ENV_FILE,
         environ_place: str = IN_ENVIRONMENT,
+        warn_if_shared: bool = True,
     ) -> "Settings":
         """Read the settings.
 
@@ -129,6 +130,7 @@ class Settings:
             environ: The environment; the process's own when not given.
             env_file: The file whose values count where the environment has none.
             environ_place: Where a person finds the environment, for messages.
+            warn_if_shared: Warn of a file that other users can read.
 
         Raises:
             SettingsError: A value cannot be used; the message names the variable.
@@ -136,7 +138,8 @@ class Settings:
         environ = os.environ if environ is None else environ
         values = _merge_env(environ, env_file)
         key_place = environ_place if environ.get("MINIMAX_API_KEY", "").strip() else IN_ENV_FILE
-        _warn_if_shared(env_file)
+        if warn_if_shared:
+            _warn_if_shared(env_file)
         base_path = _folder("MINIMAX_MCP_BASE_PATH", values) or find_home() / "MiniMax"
         api_host = _api_host(values.get("MINIMAX_API_HOST"))
         return cls(

@@ -102,6 +102,7 @@ class _Judge:
                 environ=env,
                 env_file=_find_env_file(found.entry),
                 environ_place=f"in the env block of {found.file.path}",
+                warn_if_shared=False,  # the settings of this terminal have warned
             )
         except SettingsError as error:
             return fix(f"{name}: {error}")

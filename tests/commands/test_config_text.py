@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimax.commands.config_text import BrokenTextError, UneditableTextError
@@ -41,6 +41,7 @@ EDITED = st.one_of(
 
 
 @given(EDITED)
+@settings(deadline=None)
 def test_an_added_entry_is_all_that_is_new(edited: Any) -> None:
     editor, path, text = edited
     before = editor.parse(text)
@@ -50,6 +51,7 @@ def test_an_added_entry_is_all_that_is_new(edited: Any) -> None:
 
 
 @given(EDITED)
+@settings(deadline=None)
 def test_a_changed_entry_keeps_what_is_not_named(edited: Any) -> None:
     editor, path, text = edited
     before = editor.parse(text)
@@ -59,6 +61,7 @@ def test_a_changed_entry_keeps_what_is_not_named(edited: Any) -> None:
 
 
 @given(EDITED)
+@settings(deadline=None)
 def test_a_removed_entry_leaves_the_others_as_they_were(edited: Any) -> None:
     editor, path, text = edited
     before = editor.parse(text)
@@ -69,6 +72,7 @@ def test_a_removed_entry_leaves_the_others_as_they_were(edited: Any) -> None:
 
 
 @given(EDITED)
+@settings(deadline=None)
 def test_beside_other_servers_only_blanks_can_tell_that_it_was_there(edited: Any) -> None:
     editor, path, text = edited
     if editor.parse(text).get(path[0]):

@@ -1,6 +1,7 @@
 """`check` reads the configuration of every host, and says what is to be fixed in it."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.support.host import ROOT
 KEY = "sk-api-canary-0123456789"
 OTHER_KEY = "sk-api-canary-9876543210"
 IDS = [host.id for host in HOSTS]
+NOWHERE = Path(ROOT.anchor) / "nowhere"
 
 
 @pytest.fixture
@@ -140,12 +142,28 @@ def test_a_key_that_the_host_fills_in_is_left_to_it(
 def test_a_command_without_a_folder_is_worth_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    samples.put(tmp_path / "bin" / "uv", b"").chmod(0o755)
+    samples.put(tmp_path / "bin" / ("uv.exe" if os.name == "nt" else "uv"), b"").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     put("cursor", {**entry("--sandbox"), "command": "uv"})
     code, lines = check(capsys)
     assert code == 0
     assert 'If the host says "spawn uv ENOENT", run: ' in lines_of("cursor", lines)[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_an_env_file_that_others_can_read_is_not_warned_of_for_every_host(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    file = samples.put(tmp_path / ".env", b"MINIMAX_VIDEO_MODEL=x")
+    file.chmod(0o644)
+    monkeypatch.setattr("minimax.commands.host_check.ENV_FILE", file)
+    for host_id in IDS:
+        put(host_id, {"command": str(Path(__file__)), "args": ["minimax-server"]})
+    check(capsys)
+    assert "chmod 600" not in caplog.text  # the settings of this terminal warn of their own file
 
 
 # --- none at all ---------------------------------------------------------------------------------
@@ -238,18 +256,21 @@ def test_a_broken_file_is_named_with_its_line(
             {"args": ["run", "--directory", "/full/path/to/this/folder", "minimax_server.py"]},
             "the placeholder /full/path/to/this/folder is still in",
         ),
-        ({"command": "/nowhere/uv"}, "the program /nowhere/uv in "),
+        ({"command": str(NOWHERE / "uv")}, f"the program {NOWHERE / 'uv'} in "),
         ({"command": "no-such-uv"}, 'there is no program "no-such-uv", which '),
         ({"command": None}, "has no command"),
         (
-            {"args": ["run", "--directory", "/nowhere", "minimax_server.py"]},
-            "the folder /nowhere in ",
+            {"args": ["run", "--directory", str(NOWHERE), "minimax_server.py"]},
+            f"the folder {NOWHERE} in ",
         ),
         (
             {"args": ["run", "--directory", str(ROOT / "docs"), "minimax_server.py"]},
             f"{ROOT / 'docs' / 'minimax_server.py'}, which ",
         ),
-        ({"args": ["/nowhere/minimax_server.py"]}, "/nowhere/minimax_server.py, which "),
+        (
+            {"args": [str(NOWHERE / "minimax_server.py")]},
+            f"{NOWHERE / 'minimax_server.py'}, which ",
+        ),
     ],
 )
 @pytest.mark.parametrize("host_id", ["claude-desktop", "codex"])

@@ -72,6 +72,7 @@ def names(home: Path, sandbox: Sandbox) -> dict[str, Any]:
     shutil.copyfile(SAMPLES / "recording.mp3", home / "Recordings" / "me.mp3")
     shutil.copyfile(SAMPLES / "recording.mp3", home / "Recordings" / "meeting.mp3")
     (home / "Recordings" / "short.wav").write_bytes(samples.wav(3))
+    samples.put(home / "Books" / "chapter.txt", b"Once upon a time.")
     for image in ("first.jpg", "last.jpg"):
         (home / "Pictures" / image).write_bytes(samples.png())
     task_id = asyncio.run(request_video())
