@@ -235,6 +235,7 @@ def test_the_source_archive_has_everything_but_what_is_about_developing() -> Non
         ".env.example",
         ".github",
         ".gitignore",
+        ".pre-commit-config.yaml",
         "pyproject.toml",  # always comes along
     }
 
