@@ -127,7 +127,7 @@ WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "query_long_audio": (
         (
             "completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is "
-            + "a link.",
+            "a link.",
             "completed: audio_url and subtitle_url (.srt) are links to it.",
         ),
     ),
