@@ -90,6 +90,8 @@ _SAVED_WHERE: Final = """\
 Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax); overwrites nothing, and
 downloads nothing twice. A long download goes on by itself (downloading): call again with the
 same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link for about an hour."""
+_SAVED_SOUND: Final = """\
+completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is a link."""
 _STORED_WHERE: Final = """\
 A video that is not stored yet is stored first, which goes on by itself (downloading): call again
 with the same arguments."""
@@ -125,11 +127,7 @@ WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ),
     ),
     "query_long_audio": (
-        (
-            "completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is "
-            "a link.",
-            "completed: audio_url and subtitle_url (.srt) are links to it.",
-        ),
+        (_SAVED_SOUND, "completed: audio_url and subtitle_url (.srt) are links to it."),
     ),
     "list_video_tasks": (
         ("bought from this computer", "bought by this account"),
