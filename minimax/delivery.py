@@ -1,5 +1,6 @@
 """Media that MiniMax made become files here; a link that has expired is renewed once."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from minimax.api import policies, retry
+from minimax.api.policies import Policy
 from minimax.api.signed_links import EXPIRED_LINK_STATUSES
 from minimax.clock import Clock
-from minimax.errors import MiniMaxError, RefusedError, StorageError
+from minimax.errors import InputError, MiniMaxError, RefusedError, StorageError
 from minimax.files import media_types, outputs
 from minimax.files.outputs import SavedFile
+from minimax.ledger.records import Record
 from minimax.runtime import Runtime
 from minimax.validation import is_http_url
 
@@ -24,6 +27,8 @@ __all__ = [
     "RenewableLink",
     "SavedOrError",
     "download_link",
+    "fetch_link",
+    "find_saved_path",
     "ignored_links_text",
     "link_life_text",
     "save_audio",
@@ -69,23 +74,54 @@ class RenewableLink:
         self.url = None
 
 
-def link_life_text(url: str, *, unix_now: float | None = None) -> str:
+def link_life_text(
+    url: str, *, unix_now: float | None = None, unsaid: str = "for about an hour"
+) -> str:
     """How long a signed link still works, as far as the link itself says (`Expires`)."""
     expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
     if not (expires.isascii() and expires.isdigit() and len(expires) <= UNIX_TIME_DIGITS):
-        return "for about an hour"
+        return unsaid
     left_seconds = int(expires) - (time.time() if unix_now is None else unix_now)
     return f"for {max(0, int(left_seconds // 60))} more minutes"
 
 
-async def download_link(
+async def fetch_link(
     client: "MiniMaxClient",
+    link: RenewableLink,
+    receive: Callable[["Download"], Awaitable[T]],
+    *,
+    clock: Clock,
+    policy: Policy | None = None,
+    most_bytes: int | None = None,
+) -> T:
+    """What `receive` makes of a download: begun again after a cut, under a new link once.
+
+    Raises:
+        MiniMaxError: The download failed for good, or `receive` did; the file at MiniMax is not
+            affected.
+    """
+
+    async def attempt() -> T:
+        async with client.download(await link.get(), most_bytes=most_bytes) as download:
+            return await receive(download)
+
+    policy = policy or policies.DOWNLOAD
+    try:
+        return await retry.run(policy, attempt, clock=clock)
+    except RefusedError as refusal:
+        if refusal.http_status not in EXPIRED_LINK_STATUSES:
+            raise
+    link.forget()
+    return await retry.run(policy, attempt, clock=clock)
+
+
+async def download_link(
+    runtime: Runtime,
     link: RenewableLink,
     *,
     stem: str,
     types: frozenset[str],
     folder: Path,
-    clock: Clock,
     raw_type: str | None = None,
     on_bytes: OnBytes | None = None,
 ) -> SavedFile:
@@ -96,20 +132,13 @@ async def download_link(
         MiniMaxError: The download failed for good; the file at MiniMax is not affected.
     """
 
-    async def attempt() -> SavedFile:
-        async with client.download(await link.get()) as download:
-            chunks = _count_bytes(download, on_bytes)
-            return await outputs.save(
-                chunks, stem=stem, types=types, folder=folder, raw_type=raw_type
-            )
+    async def save(download: "Download") -> SavedFile:
+        chunks = _count_bytes(download, on_bytes)
+        return await runtime.results.save(
+            chunks, stem=stem, types=types, folder=folder, raw_type=raw_type
+        )
 
-    try:
-        return await retry.run(policies.DOWNLOAD, attempt, clock=clock)
-    except RefusedError as refusal:
-        if refusal.http_status not in EXPIRED_LINK_STATUSES:
-            raise
-    link.forget()
-    return await retry.run(policies.DOWNLOAD, attempt, clock=clock)
+    return await fetch_link(await runtime.client(), link, save, clock=runtime.clock)
 
 
 async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncIterator[bytes]:
@@ -119,6 +148,16 @@ async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncI
         if on_bytes is not None:
             on_bytes(received, download.total_bytes)
         yield chunk
+
+
+async def find_saved_path(runtime: Runtime, task: Record | None) -> Path | None:
+    """Where the result of a job was saved, if the file is still there."""
+    if task is None or task.path is None:
+        return None
+    try:
+        return (await asyncio.to_thread(runtime.results.describe, Path(task.path))).path
+    except InputError:
+        return None
 
 
 # --- saving ------------------------------------------------------------------------------------
@@ -179,7 +218,7 @@ async def save_audio(
             folder=folder,
             raw_type=raw_type,
         )
-    return await outputs.save(
+    return await runtime.results.save(
         _decode_hex(audio),
         stem=stem,
         types=media_types.SPOKEN_TYPES,
@@ -208,12 +247,11 @@ async def save_link(
         return url
 
     return await download_link(
-        await runtime.client(),
+        runtime,
         RenewableLink(same_link),
         stem=stem,
         types=types,
         folder=folder,
-        clock=runtime.clock,
         raw_type=raw_type,
     )
 
@@ -226,7 +264,9 @@ async def _decode_hex(text: str) -> AsyncIterator[bytes]:
             raise outputs.not_media("is not sound") from None
 
 
-async def save_text(text: str, *, stem: str, folder: Path, media_type: str) -> SavedFile:
+async def save_text(
+    runtime: Runtime, text: str, *, stem: str, folder: Path, media_type: str
+) -> SavedFile:
     """Save a text of our own making, like subtitles.
 
     Raises:
@@ -236,6 +276,6 @@ async def save_text(text: str, *, stem: str, folder: Path, media_type: str) -> S
     async def once() -> AsyncIterator[bytes]:
         yield text.encode()
 
-    return await outputs.save(
+    return await runtime.results.save(
         once(), stem=stem, types=frozenset(), folder=folder, raw_type=media_type
     )

@@ -13,7 +13,7 @@ from minimax.api.json_body import describe_body, drop_none
 from minimax.api.replies import ImageReply
 from minimax.catalog import IMAGE_MODEL
 from minimax.errors import InputError, MiniMaxError, RefusedError
-from minimax.files import inputs, media_types, outputs, paths
+from minimax.files import inputs, media_types, outputs
 from minimax.files.outputs import SavedFile
 from minimax.files.requirements import PORTRAIT
 from minimax.files.source import Source, parse_source
@@ -90,9 +90,7 @@ async def _prepare(runtime: Runtime, request: ImageRequest, opened: ExitStack) -
     check_length("prompt", request.prompt, IMAGE_PROMPT_CHARACTERS)
     check_range("n", request.n, IMAGES)
     _check_size(request)
-    folder = await asyncio.to_thread(
-        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
-    )
+    folder = await asyncio.to_thread(runtime.results.resolve_folder, request.output_directory)
     body, description = await asyncio.to_thread(_write_body, request, runtime.settings, opened)
     return BilledRequest(
         kind=Kind.IMAGE,
@@ -156,7 +154,7 @@ async def _make_result(
         "image_urls": urls,
         "blocked": reply.metadata.failed_count,
         "next_step": runtime.write_next_step(
-            _next_step(saved, urls)
+            _next_step(saved, urls, word=runtime.results.word)
             + _describe_blocked(reply.metadata.failed_count)
             + delivery.ignored_links_text(reply.ignored_links)
             + delivery.saving_failed_text(problem, link="image_urls")
@@ -203,13 +201,13 @@ async def _save_all(
     return saved, None
 
 
-def _next_step(saved: list[SavedFile], urls: list[str]) -> str:
+def _next_step(saved: list[SavedFile], urls: list[str], *, word: str) -> str:
     if not saved:
         links = "link; it works" if len(urls) == 1 else f"{len(urls)} links; they work"
         return f"Give the person the {links} for about a day."
     images = "The image is" if len(saved) == 1 else f"{len(saved)} images are"
     return (
-        f"{images} saved; tell the person where. A path can be given to generate_video as "
+        f"{images} saved; tell the person where. A {word} can be given to generate_video as "
         "first_frame or last_frame."
     )
 

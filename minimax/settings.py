@@ -19,16 +19,23 @@ from minimax.errors import SettingsError
 
 __all__ = [
     "API_HOSTS",
+    "ENV_FILE",
+    "ENV_FILE_NAME",
     "GLOBAL_HOST",
+    "KEY_PAGE",
     "MAINLAND_HOST",
     "ResourceMode",
     "Settings",
+    "find_home",
     "is_loopback",
+    "own_command",
     "read_env_file",
+    "where_keys_go",
 ]
 
 GLOBAL_HOST: Final = "https://api.minimax.io"
 MAINLAND_HOST: Final = "https://api.minimaxi.com"
+KEY_PAGE: Final = "platform.minimax.io > API keys (mainland: platform.minimaxi.com)"
 API_HOSTS: Final = (GLOBAL_HOST, MAINLAND_HOST, "https://api.minimax.cn")
 """The API hosts that MiniMax documents; keys of one region are not known in the other."""
 
@@ -43,19 +50,28 @@ _AUTHORITY: Final = re.compile(
 script; what only looks like a name would fail later, inside of the HTTP library."""
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
-_BEARER: Final = re.compile(r"^bearer\s+", re.IGNORECASE)
-_PLACEHOLDER: Final = re.compile(r"^<.*>$|\byour\b.*\bkey\b", re.IGNORECASE)
-"""What is in a copied example; no key has blanks or brackets."""
-_WHERE_KEY_IS: Final = (
-    "Paste the key, whole and alone, where it is set (in the host's env block, or in the .env file "
-    "beside minimax_server.py), then restart the host."
+_BEARER: Final = re.compile(r"^bearer[ :]+", re.IGNORECASE)
+_PLACEHOLDER: Final = re.compile(
+    r"(?:(?:paste|put|insert|enter|add|type)[ _-])?(?:(?:your|my|the)[ _-])?(?:[a-z]+[ _-]){0,3}"
+    r"(?:key|token)(?:[ _-]here)?"
+    r"|(?:sk-)?(?:(?:api|cp)-)?(?:\.{2,}|\u2026|x{3,})|\$[A-Z_]{1,40}|\$\{[A-Za-z_.:-]{1,40}\}",
+    re.IGNORECASE,
 )
+"""What documents write in the place of a key, ours first of all: paste your key here. Words only,
+since it is shown."""
+_AROUND_KEY: Final = "\"'<>\u201c\u201d\u2018\u2019\u00ab\u00bb \u00a0"
+"""What is copied along with a key: quotes of any kind, and a placeholder's brackets."""
 _RESTART: Final = "Then restart the host."
 SHORTEST_SECRET: Final = 16
 """Characters. MiniMax's keys are far longer; what is shorter (like `test`, for the sandbox) stands
 in innocent words as well, which must not be taken apart to hide it."""
 
 ENV_FILE: Final = Path(__file__).resolve().parent.parent / ".env"
+ENV_FILE_NAME: Final = "the .env file beside minimax_server.py"
+IN_ENV_FILE: Final = f"in {ENV_FILE_NAME}"
+IN_ENVIRONMENT: Final = (
+    "in the environment (of a server that a host starts: the env block in its configuration)"
+)
 
 DEFAULT_DAILY_LIMIT_USD: Final = 20.0
 DEFAULT_ASK_ABOVE_USD: Final = 0.50
@@ -88,6 +104,8 @@ class Settings:
     ask_above_usd: float | None = DEFAULT_ASK_ABOVE_USD
     """Purchases above this are put before the person; None: never."""
     sandbox: bool = False
+    team: bool = False
+    """One deployment serves many; whoever runs it sets the limits, and not the person."""
 
     @property
     def secret(self) -> str | None:
@@ -102,23 +120,30 @@ class Settings:
         sandbox: bool = False,
         environ: Mapping[str, str] | None = None,
         env_file: Path = ENV_FILE,
+        environ_place: str = IN_ENVIRONMENT,
+        warn_if_shared: bool = True,
     ) -> "Settings":
         """Read the settings.
 
         Args:
             sandbox: Serve the built-in MiniMax, with a ledger of its own.
             environ: The environment; the process's own when not given.
-            env_file: The file whose values are used where the environment has none.
+            env_file: The file whose values count where the environment has none.
+            environ_place: Where a person finds the environment, for messages.
+            warn_if_shared: Warn of a file that other users can read.
 
         Raises:
             SettingsError: A value cannot be used; the message names the variable.
         """
-        values = _merge_env(os.environ if environ is None else environ, env_file)
-        _warn_if_shared(env_file)
-        base_path = _folder("MINIMAX_MCP_BASE_PATH", values) or _home() / "MiniMax"
+        environ = os.environ if environ is None else environ
+        values = _merge_env(environ, env_file)
+        key_place = environ_place if environ.get("MINIMAX_API_KEY", "").strip() else IN_ENV_FILE
+        if warn_if_shared:
+            _warn_if_shared(env_file)
+        base_path = _folder("MINIMAX_MCP_BASE_PATH", values) or find_home() / "MiniMax"
         api_host = _api_host(values.get("MINIMAX_API_HOST"))
         return cls(
-            api_key=None if sandbox else _api_key(values.get("MINIMAX_API_KEY")),
+            api_key=None if sandbox else _api_key(values, key_place),
             api_host=api_host,
             base_path=_real(base_path),
             input_paths=_input_paths(values, base_path),
@@ -139,6 +164,24 @@ class Settings:
 def is_loopback(host: str | None) -> bool:
     """Whether a host name is this machine by its very text (no look-up)."""
     return host in ("127.0.0.1", "localhost", "::1")
+
+
+def own_command(name: str) -> str:
+    """How a person runs a command of this server, as this copy of it was installed."""
+    return f"uv run minimax_server.py {name}" if _is_project_folder() else f"minimax-server {name}"
+
+
+def where_keys_go(place: str = "the env block of this server in the host's configuration") -> str:
+    """Where a person puts the key, for messages; an installed copy has no folder for a file.
+
+    Args:
+        place: Where the environment of this server comes from.
+    """
+    return f"{place} or into {ENV_FILE_NAME}" if _is_project_folder() else place
+
+
+def _is_project_folder() -> bool:
+    return ENV_FILE.with_name("pyproject.toml").exists()
 
 
 def _merge_env(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
@@ -175,18 +218,21 @@ def _warn_if_shared(env_file: Path) -> None:
         )
 
 
-def _api_key(text: str | None) -> SecretStr | None:
+def _api_key(values: Mapping[str, str], place: str) -> SecretStr | None:
+    text = values.get("MINIMAX_API_KEY")
     if text is None:
         return None
-    key = _BEARER.sub("", text.strip("\"'").strip())
-    if _PLACEHOLDER.search(key):
+    key = _BEARER.sub("", text.strip(_AROUND_KEY), count=1).strip(_AROUND_KEY)
+    if _PLACEHOLDER.fullmatch(key):
         raise SettingsError(
-            f"MINIMAX_API_KEY still has its placeholder in place of a key. {_WHERE_KEY_IS}"
+            f'MINIMAX_API_KEY is still the placeholder "{key}" {place}. Put your key from '
+            f"{KEY_PAGE} there instead, then restart the host."
         )
     if not _KEY.fullmatch(key):
         raise SettingsError(
-            "MINIMAX_API_KEY has characters in it that no key has (a blank, a quote, a line "
-            f"break, or a placeholder's brackets). {_WHERE_KEY_IS}"
+            f"MINIMAX_API_KEY {place} has characters in it that no key has (a blank, a quote, a "
+            f"line break). Copy the key again from {KEY_PAGE}, whole and alone, put it there, then "
+            "restart the host."
         )
     return SecretStr(key)
 
@@ -266,8 +312,8 @@ def _folder(name: str, values: Mapping[str, str]) -> Path | None:
 
 
 def _absolute(name: str, text: str) -> Path:
-    path = _home() / text[2:] if text.startswith(("~/", "~\\")) else Path(text)
-    path = _home() if text == "~" else path
+    path = find_home() / text[2:] if text.startswith(("~/", "~\\")) else Path(text)
+    path = find_home() if text == "~" else path
     if not path.is_absolute():
         raise SettingsError(
             f"{name} must be an absolute folder, or one that begins with ~/. {_RESTART}"
@@ -278,7 +324,7 @@ def _absolute(name: str, text: str) -> Path:
 def _input_paths(values: Mapping[str, str], base_path: Path) -> tuple[Path, ...]:
     name = "MINIMAX_MCP_INPUT_PATHS"
     given = [part for part in values.get(name, "").split(os.pathsep) if part.strip()]
-    folders = [_absolute(name, part.strip()) for part in given] or [_home(), base_path]
+    folders = [_absolute(name, part.strip()) for part in given] or [find_home(), base_path]
     return tuple(dict.fromkeys(_real(folder) for folder in folders))
 
 
@@ -286,7 +332,12 @@ def _real(folder: Path) -> Path:
     return Path(os.path.realpath(folder))
 
 
-def _home() -> Path:
+def find_home() -> Path:
+    """The home folder of this user.
+
+    Raises:
+        SettingsError: There is none, or it is the whole computer.
+    """
     try:
         home = Path.home()
     except RuntimeError:

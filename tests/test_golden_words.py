@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.server import MCPServer
 from mcp_types import PromptReference
 
 import minimax_server
@@ -22,13 +23,14 @@ from minimax.settings import Settings
 from tests.support.in_process import call, connected
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
+TEAM = GOLDEN / "team"
 
 pytestmark = pytest.mark.anyio
 
 
-async def words() -> dict[str, Any]:
+async def words(server: MCPServer[Any] | None = None) -> dict[str, Any]:
     """Everything a host shows to a model, by file name."""
-    async with Client(minimax_server.make_server()) as client:
+    async with Client(server or minimax_server.make_server()) as client:
         tools = (await client.list_tools()).tools
         prompts = (await client.list_prompts()).prompts
         resources = (await client.list_resources()).resources
@@ -38,6 +40,24 @@ async def words() -> dict[str, Any]:
             dumped = entry.model_dump_json(by_alias=True, exclude_none=True)
             found[f"{kind}-{entry.name}"] = json.loads(dumped)
     return found
+
+
+async def team_words() -> dict[str, Any]:
+    """The same of a team's server."""
+    from minimax.team.face import make_face
+
+    parts = minimax_server._make_team_parts()
+    server: MCPServer[Any] = MCPServer(
+        "minimax", instructions=parts.instructions, tools=make_face(parts.tools).tools
+    )
+    parts.add_more(server)
+    return await words(server)
+
+
+async def test_the_words_of_a_team_are_those_that_were_reviewed() -> None:
+    pytest.importorskip("psycopg", reason="the extra `team` is not installed here")
+    kept = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in TEAM.glob("*.json")}
+    assert await team_words() == kept
 
 
 async def test_the_words_are_those_that_were_reviewed() -> None:
@@ -97,14 +117,15 @@ async def test_completion_without_a_key_is_empty_and_no_error(settings: Settings
 
 def write() -> None:
     """Take the present words as reviewed."""
-    GOLDEN.mkdir(exist_ok=True)
-    for file in GOLDEN.glob("*.json"):
-        file.unlink()
-    for name, content in asyncio.run(words()).items():
-        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        (GOLDEN / f"{name}.json").write_text(text, encoding="utf-8")
+    for folder, found in ((GOLDEN, words()), (TEAM, team_words())):
+        folder.mkdir(exist_ok=True)
+        for file in folder.glob("*.json"):
+            file.unlink()
+        for name, content in asyncio.run(found).items():
+            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
     write()
-    sys.stdout.write(f"{len(list(GOLDEN.iterdir()))} files written\n")
+    sys.stdout.write(f"{len(list(GOLDEN.rglob('*.json')))} files written\n")

@@ -28,7 +28,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "player": BASE | {"files", "runtime"},
     "commands": BASE | {"api", "ledger", "sandbox"},
     **{name: set() for name in ("protocol", "sandbox")},
-    "minimax_server": BASE | SHARED | {"video", "voice", "image", *APART},
+    "team": BASE | PILLARS | SHARED | {"protocol", "video", "voice", "image"},
+    "minimax_server": BASE | SHARED | {"video", "voice", "image", "team", *APART},
 }
 """What each folder, and each module beside the folders, may import of ours.
 
@@ -84,6 +85,7 @@ OPENS_FILES |= {"unlink", "rename", "TemporaryFile", "NamedTemporaryFile"}
 MAY_OPEN_FILES = {
     "files": "the person's files",
     "ledger": "its own database, and /proc for the age of a process",
+    "team": "its list of accounts, and files on their way to and from the object store",
     "commands": "check tries whether a folder can be written to; demo copies its own samples",
     "sandbox": "its own samples and uploads",
 }
@@ -133,6 +135,7 @@ def test_start_up_imports_nothing_that_only_a_call_needs() -> None:
     late = {"httpx", "tenacity", "tinytag", "imagesize", "sqlite3", "httpx_secure", "PIL"}
     late |= {f"minimax.{part}" for part in ("api", "files", "ledger", "sandbox", "commands")}
     late |= {"minimax.spending", "minimax.delivery", "minimax.image", "minimax.voice"}
+    late |= {"minimax.team", "psycopg", "procrastinate", "obstore", "opentelemetry.sdk"}
     assert not loaded & late
 
 

@@ -57,8 +57,9 @@ build = load()
 
 
 def documented_settings() -> list[str]:
+    """Those of a server that a host starts; a team's deployment is not installed by a registry."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    return re.findall(r"(?m)^#? ?(MINIMAX_\w+)=", text)
+    return re.findall(r"(?m)^#? ?(MINIMAX_(?!TEAM_)\w+)=", text)
 
 
 PATTERNS = {
@@ -234,6 +235,7 @@ def test_the_source_archive_has_everything_but_what_is_about_developing() -> Non
         ".env.example",
         ".github",
         ".gitignore",
+        ".pre-commit-config.yaml",
         "pyproject.toml",  # always comes along
     }
 
@@ -441,3 +443,47 @@ def start_as_host(box: Path, installed: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+# --- a team's deployment -----------------------------------------------------------------------
+
+TEAM = PACKAGING / "team"
+
+
+def team_settings() -> set[str]:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    return set(re.findall(r"(?m)^(MINIMAX_\w+)=", text))
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "Caddyfile"])
+def test_a_teams_deployment_names_settings_that_there_are(name: str) -> None:
+    text = (TEAM / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"MINIMAX_[A-Z_]+", text)) <= team_settings()
+
+
+def test_a_teams_image_holds_the_projects_files_and_runs_as_nobody_special() -> None:
+    text = (TEAM / "Dockerfile").read_text(encoding="utf-8")
+    copied = re.findall(r"(?m)^COPY (?!--)(.+) \S+$", text)
+    assert copied
+    assert all((ROOT / name).exists() for line in copied for name in line.split())
+    assert "USER minimax" in text
+    assert text.index("USER minimax") < text.index("ENTRYPOINT")
+    own = (PACKAGING / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall("FROM (python:[^ ]+)", text) == re.findall("FROM (python:[^ ]+)", own)
+
+
+def test_a_teams_containers_are_read_only_and_given_time_to_answer() -> None:
+    from minimax.team.settings import DEFAULT_DRAIN_SECONDS
+
+    runtime = pytest.importorskip("minimax.team.runtime", reason="needs the extra `team`")
+    text = (TEAM / "compose.yaml").read_text(encoding="utf-8")
+    assert "read_only: true" in text
+    assert "no-new-privileges" in text
+    grace = [int(seconds) for seconds in re.findall(r"stop_grace_period: (\d+)s", text)]
+    assert max(grace) > DEFAULT_DRAIN_SECONDS + runtime.LAST_WORK_SECONDS
+    commands = {name for name in ("serve-http", "work", "set-up") if f"command: [{name}" in text}
+    assert commands == {"serve-http", "work", "set-up"}
+    balancer = (TEAM / "Caddyfile").read_text(encoding="utf-8")
+    assert "lb_retries 0" in balancer
+    assert "health_uri /readyz" in balancer
+    assert set(re.findall(r"serve-\d(?=:)", balancer)) == set(re.findall(r"serve-\d(?=:)", text))

@@ -65,6 +65,8 @@ async def test_only_what_cannot_be_left_out_is_required() -> None:
         "list_video_tasks": [],
         "cancel_video_generation": ["task_id"],
         "text_to_audio": ["text"],
+        "long_text_to_audio": [],
+        "query_long_audio": ["task_id"],
         "list_voices": [],
         "voice_design": ["prompt", "preview_text"],
         "delete_voice": ["voice_id"],
@@ -77,12 +79,12 @@ async def test_annotations_are_honest() -> None:
     hints = {tool["name"]: tool["annotations"] for tool in await list_tools()}
     for paid in (
         *("voice_clone", "generate_video", "upscale_video", "transcribe_audio"),
-        *("text_to_audio", "voice_design", "text_to_image"),
+        *("text_to_audio", "long_text_to_audio", "voice_design", "text_to_image"),
     ):
         assert hints[paid]["readOnlyHint"] is False
         assert hints[paid]["idempotentHint"] is False
         assert hints[paid]["openWorldHint"] is True
-    for free in ("query_video_generation", "list_video_tasks", "list_voices"):
+    for free in ("query_video_generation", "query_long_audio", "list_video_tasks", "list_voices"):
         assert hints[free]["readOnlyHint"] is True
     assert hints["delete_voice"]["destructiveHint"] is True
 

@@ -124,7 +124,9 @@ def _undecodable_error(response: httpx.Response) -> UnansweredError:
     )
 
 
-def parse_json(content: bytes, *, most_values: int = VALUES) -> Any:
+def parse_json(
+    content: bytes, *, most_values: int = VALUES, most_wide_bytes: int = LIST_ANSWER_BYTES
+) -> Any:
     """What a JSON text holds; its memory stays within a small multiple of its bytes.
 
     Raises:
@@ -134,6 +136,6 @@ def parse_json(content: bytes, *, most_values: int = VALUES) -> Any:
     # Every value but the first comes after one of these.
     if sum(map(content.count, (b",", b"[", b"{"))) > most_values:
         raise ValueError(f"more than {most_values} values")
-    if len(content) > LIST_ANSWER_BYTES and _WIDE.search(content):
+    if len(content) > most_wide_bytes and _WIDE.search(content):
         raise ValueError("long, and wide characters in it")
     return from_json(content)

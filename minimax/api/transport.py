@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from http.cookiejar import Cookie, CookieJar
 from typing import Any, Final
 
 import httpx
@@ -93,12 +94,20 @@ class ConnectionPools:
             follow_redirects=False,
             limits=limits,
             headers={"User-Agent": CLIENT_NAME, "Accept-Encoding": "identity"},
+            cookies=_NoCookies(),
         )
 
     async def aclose(self) -> None:
         """Close all connections."""
         while self._made:
             await self._made.popitem()[1].aclose()
+
+
+class _NoCookies(CookieJar):
+    """What the answer to one key sets must not travel with the request of another."""
+
+    def set_cookie(self, cookie: Cookie) -> None:
+        """Keep none."""
 
 
 class _QueueingClient(httpx.AsyncClient):

@@ -27,7 +27,7 @@ from minimax.files.descriptors import explain_write_error, open_without_links, w
 from minimax.files.requirements import MediaRequirements, check_content, check_size, type_of
 from minimax.files.source import DataUri, LocalFile, Source, Url
 
-__all__ = ["Input", "open_error", "open_input", "open_media", "open_url"]
+__all__ = ["Input", "open_error", "open_input", "open_media", "open_url", "read_file"]
 
 CHUNK_BYTES: Final = 256 * 1024
 PADDING_BYTES: Final = 2
@@ -237,6 +237,22 @@ def _open_path(path: Path, field: str) -> BinaryIO:
     try:
         return open_without_links(path)
     except OSError as error:
+        raise open_error(error, field) from None
+
+
+def read_file(path: Path, field: str, *, most_bytes: int) -> bytes:
+    """The content of a local file; of a larger one, one byte more than `most_bytes`.
+
+    Raises:
+        InputError: It is not there, may not be read, or is no regular file.
+    """
+    try:
+        with _open_path(path, field) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputError(f"{field} is not a regular file. Give the text file itself.")
+            with io.BufferedReader(cast("io.RawIOBase", file)) as buffered:
+                return buffered.read(most_bytes + 1)
+    except OSError as error:  # what /proc and /dev call regular files may not be readable at all
         raise open_error(error, field) from None
 
 

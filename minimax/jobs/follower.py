@@ -53,6 +53,14 @@ class JobFollower:
         if self._runtime.settings.auto_save:
             self._begin(task_id, job_type, first_ask_seconds=first_ask_seconds)
 
+    async def follow_to_end(self, task_id: str, job_type: JobType) -> None:
+        """Follow a job here and now, until it has ended and its file is saved.
+
+        Raises:
+            MiniMaxError: MiniMax refuses, or the file cannot be saved.
+        """
+        await self._follow_to_end(self._runtime.get_shared(Jobs).get(task_id, job_type), once=False)
+
     def is_following(self, task_id: str) -> bool:
         """Whether this process follows it now."""
         return task_id in self._followed
@@ -96,18 +104,23 @@ class JobFollower:
         self._followed[task_id] = job
         self._start(("follow", task_id), partial(self._follow, job, once=once))
 
-    async def _follow(self, job: Job, *, once: bool) -> None:
+    async def _follow_to_end(self, job: Job, *, once: bool) -> None:
         job.watchers += 1
         job.is_claimed = True
         try:
             await self._wait_for_end(job, once=once)
             if job.has_ended:
                 await self._save(job)
-        except MiniMaxError as error:
-            log.info("the job %s is followed no more: %s", job.task_id, error)
         finally:
             job.watchers -= 1
             job.is_claimed = False
+
+    async def _follow(self, job: Job, *, once: bool) -> None:
+        try:
+            await self._follow_to_end(job, once=once)
+        except MiniMaxError as error:
+            log.info("the job %s is followed no more: %s", job.task_id, error)
+        finally:
             del self._followed[job.task_id]
         await self._runtime.ledger.release_job(job.task_id)
         self._follow_next()

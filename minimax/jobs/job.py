@@ -32,6 +32,8 @@ LAST_LOOK_SECONDS: Final = 4.0
 """A wait that ends asks once more where the last question is so old."""
 LATE_SECONDS: Final = 5.0
 """A question that came so much later than planned tells nothing about how long a job took."""
+MOST_JOBS: Final = 1000
+"""That are remembered by a process; of more than that, the oldest are read again when needed."""
 ASKS_PER_SECOND: Final = 2.0
 """Of one process for all its jobs together. MiniMax names no limit for questions; the lowest that
 it names for all requests of a video API is 300 a minute (platform documentation "rate limits")."""
@@ -59,23 +61,39 @@ class JobType(Protocol):
         """Save what a completed job made, and write down where."""
         ...
 
+    def next_step_in_list(self, record: Record, status: str, saved_as: str | None) -> str:
+        """What can be done with a job, in a list; `path` is where its result lies already."""
+        ...
+
 
 class Jobs:
     """The jobs that this process has asked about."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[tuple[Kind, str], Job] = {}
 
     def get(self, task_id: str, job_type: JobType) -> "Job":
-        """The job of this task id."""
-        if task_id not in self._jobs:
-            self._jobs[task_id] = Job(self._runtime, task_id, job_type, pace_seconds=self._pace)
-        return self._jobs[task_id]
+        """The job of this kind with this task id."""
+        key = (job_type.kind, task_id)
+        if key not in self._jobs:
+            self._forget_oldest()
+            self._jobs[key] = Job(self._runtime, task_id, job_type, pace_seconds=self._pace)
+        return self._jobs[key]
 
     def has_file(self, file_id: str) -> bool:
         """Whether one of them has made this file."""
         return any(job.file_id == file_id for job in self._jobs.values())
+
+    def forget(self, kind: Kind, task_id: str) -> None:
+        """Let go of a job that nobody waits for; what became of it is in the ledger."""
+        job = self._jobs.get((kind, task_id))
+        if job is not None and not job.watchers:
+            del self._jobs[kind, task_id]
+
+    def _forget_oldest(self) -> None:
+        for kind, task_id in list(self._jobs)[: max(0, len(self._jobs) - MOST_JOBS)]:
+            self.forget(kind, task_id)
 
     def _pace(self) -> float:
         """The shortest pause at which all jobs that are watched stay below the limit."""

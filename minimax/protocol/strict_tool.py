@@ -11,6 +11,7 @@ import logging
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 from mcp.server.mcpserver import Context
@@ -21,7 +22,7 @@ from pydantic import ConfigDict, PrivateAttr, ValidationError
 
 from minimax.protocol.question import Answered, Ask, Hear, Question, can_ask
 
-__all__ = ["Toolbox"]
+__all__ = ["ToolSpec", "Toolbox"]
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,25 @@ AroundCall = Callable[[Context[Any, Any], float], AbstractAsyncContextManager[No
 async def do_nothing_around(_: Context[Any, Any], __: float) -> AsyncIterator[None]:
     """What is entered around a call where nothing was asked for."""
     yield
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolSpec:
+    """What a tool was made of.
+
+    Attributes:
+        fn: The coroutine function, with the words of its docstring and arguments.
+        title: Its name for people.
+        annotations: Whether it changes something, and what.
+        ask: Makes a question from the arguments.
+        hear: Takes the answer.
+    """
+
+    fn: Callable[..., Coroutine[Any, Any, Any]]
+    title: str
+    annotations: ToolAnnotations
+    ask: Ask | None
+    hear: Hear | None
 
 
 class Toolbox:
@@ -74,6 +94,17 @@ class Toolbox:
         self._argument_error = argument_error
         self._longest_call_seconds = longest_call_seconds
         self.tools: list[Tool] = []
+        self.specs: list[ToolSpec] = []
+
+    def make_empty(self) -> "Toolbox":
+        """Another one with the same rules, for the same tools in other words."""
+        return Toolbox(
+            user_error=self._user_error,
+            argument_error=self._argument_error,
+            longest_call_seconds=self._longest_call_seconds,
+            answer_seconds=self._answer_seconds,
+            around_call=self._around_call,
+        )
 
     def tool(
         self,
@@ -119,6 +150,9 @@ class Toolbox:
             if ask is not None and hear is not None:
                 tool.ask_before(ask, hear, self._answer_seconds)
             self.tools.append(tool)
+            self.specs.append(
+                ToolSpec(fn=fn, title=title, annotations=annotations, ask=ask, hear=hear)
+            )
             return _as_plain_coroutine(fn, tool)
 
         return register
@@ -152,8 +186,7 @@ class _StrictTool(Tool):
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
         self.parameters = _portable(model.model_json_schema(by_alias=True))
-        results = self.fn_metadata.output_schema or {}
-        self.fn_metadata.output_schema = _shorten_nullable(_portable(results))
+        self.fn_metadata.output_schema = _shorten_results(self.fn_metadata.output_schema or {})
 
     def ask_before(self, ask: Ask, hear: Hear, answer_seconds: float) -> None:
         names = list(self.fn_metadata.arg_model.model_fields)
@@ -294,6 +327,15 @@ def _portable(schema: dict[str, Any]) -> dict[str, Any]:
         if field.get("default", ...) is None:
             del field["default"]
     return schema
+
+
+def _shorten_results(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a result without what says nothing more than its tool does."""
+    schema.pop("description", None)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        _portable(part)
+    shorter: dict[str, Any] = _shorten_nullable(schema)
+    return shorter
 
 
 def _shorten_nullable(schema: Any) -> Any:

@@ -7,8 +7,10 @@ from minimax.runtime.per_loop import (
     answer_call,
     current,
     current_call,
+    current_purchase,
     host_runtime,
     run_with,
+    sending,
     use,
 )
 
@@ -19,7 +21,9 @@ __all__ = [
     "answer_call",
     "current",
     "current_call",
+    "current_purchase",
     "host_runtime",
     "run_with",
+    "sending",
     "use",
 ]

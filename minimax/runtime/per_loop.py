@@ -28,6 +28,7 @@ from minimax.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
     from minimax.api.client import MiniMaxClient
+    from minimax.files.results import Results
     from minimax.ledger.base import Ledger
     from minimax.ledger.deliveries import Deliveries
 
@@ -40,8 +41,10 @@ __all__ = [
     "answer_call",
     "current",
     "current_call",
+    "current_purchase",
     "host_runtime",
     "run_with",
+    "sending",
     "use",
 ]
 
@@ -83,6 +86,7 @@ class Runtime:
         self._open_ledger = open_ledger or _open_sqlite
         self._ledger: Ledger | None = None
         self._deliveries: Deliveries | None = None
+        self._results: Results | None = None
         self._at_end = AsyncExitStack()
         self._shared: dict[Callable[[Runtime], Any], Any] = {}
         self._began_at = time.time()
@@ -123,6 +127,15 @@ class Runtime:
             self._ledger = self._open_ledger(self.settings.state_dir)
             self._at_end.push_async_callback(self._ledger.aclose)
         return self._ledger
+
+    @property
+    def results(self) -> "Results":
+        """Where results go."""
+        if self._results is None:
+            from minimax.files.results import LocalResults
+
+            self._results = LocalResults(self.settings)
+        return self._results
 
     @property
     def deliveries(self) -> "Deliveries":
@@ -192,6 +205,7 @@ def _open_sqlite(folder: Path) -> "Ledger":
 
 _current: ContextVar[Runtime] = ContextVar("minimax_runtime")
 _current_call: ContextVar["Call"] = ContextVar("minimax_call")
+_current_purchase: ContextVar[str] = ContextVar("minimax_purchase")
 
 
 @contextmanager
@@ -236,6 +250,21 @@ def answer_call(call: Call) -> Iterator[None]:
 def current_call() -> Call | None:
     """The MCP request that is being answered; None in plain Python."""
     return _current_call.get(None)
+
+
+@contextmanager
+def sending(key: str) -> Iterator[None]:
+    """Everything in this context sends the request of this row of the ledger."""
+    token = _current_purchase.set(key)
+    try:
+        yield
+    finally:
+        _current_purchase.reset(token)
+
+
+def current_purchase() -> str | None:
+    """The ledger's key of the request that is being sent; None for what is not bought."""
+    return _current_purchase.get(None)
 
 
 @asynccontextmanager

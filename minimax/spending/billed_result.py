@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any, Final
 
 from minimax.api import policies
@@ -96,7 +96,7 @@ async def buy_result(
             purchase=_purchase(runtime, request),
             send=send,
             deliver=deliver,
-            is_intact=are_files_there,
+            is_intact=partial(_are_files_there, runtime),
             opened=request.opened,
             refused_error=lambda record: _refused_error(request, record),
             doubt_error=lambda error, _: _doubt_error(request, error),
@@ -150,11 +150,11 @@ def _purchase(runtime: Runtime, request: BilledRequest) -> Purchase:
     )
 
 
-def are_files_there(result: Mapping[str, Any]) -> bool:
+def _are_files_there(runtime: Runtime, result: Mapping[str, Any]) -> bool:
     """Whether every file that a result names still exists."""
     named = [value for name, value in result.items() if name.endswith(("path", "paths")) and value]
     paths = [path for value in named for path in ([value] if isinstance(value, str) else value)]
-    return all(Path(path).exists() for path in paths)
+    return runtime.results.are_there(paths)
 
 
 def _refused_error(request: BilledRequest, record: Record) -> MaybeChargedError:

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger.records import Beginning, Decision, Purchase, Record, State
-from minimax.runtime import Runtime
+from minimax.runtime import Runtime, sending
 from minimax.spending.wording import limit_error
 
 __all__ = ["Accepted", "Bought", "PaidRequest", "buy_once", "remaining_seconds"]
@@ -296,6 +296,7 @@ def _check_decision(runtime: Runtime, wanted: PaidRequest, beginning: Beginning)
             wanted.purchase,
             limit_usd=runtime.settings.daily_limit_usd or 0.0,
             sandbox=runtime.settings.sandbox,
+            team=runtime.settings.team,
         )
     if beginning.decision is Decision.REFUSE:
         raise wanted.refused_error(beginning.record)
@@ -313,7 +314,8 @@ async def _send_and_deliver(
     ledger = runtime.ledger
     with opened:
         try:
-            accepted = await wanted.send()
+            with sending(record.key):
+                accepted = await wanted.send()
         except MiniMaxError as error:
             if error.outcome is not Outcome.UNKNOWN:
                 await ledger.mark_ended(record.key, State.REJECTED)
@@ -378,6 +380,6 @@ def _log_late_acceptance(task: "asyncio.Task[Obtained]") -> None:
         accepted, _ = task.result()
         log.warning(
             "A paid request was accepted after its caller had gone: task_id %s. The next "
-            "identical call gets it; list_video_tasks shows videos.",
+            "identical call gets it; list_video_tasks shows jobs.",
             accepted.task_id,
         )

@@ -21,6 +21,7 @@ __all__ = ["kind_of_key", "make_statement", "summarize_quota"]
 TOOLS: Final[Mapping[Kind, str]] = MappingProxyType(
     {
         Kind.VIDEO: "generate_video",
+        Kind.LONG_SPEECH: "long_text_to_audio",
         Kind.SPEECH: "text_to_audio",
         Kind.IMAGE: "text_to_image",
         Kind.VOICE_DESIGN: "voice_design",
@@ -53,7 +54,8 @@ async def make_statement(runtime: Runtime) -> AccountStatus:
     trouble = await runtime.ledger.read_trouble()
     host = (await runtime.client()).host
     sentences = [
-        f"{_say_spent(spent_usd, sandbox=settings.sandbox)} {_say_limit(limit_usd)}",
+        _say_spent(spent_usd, sandbox=settings.sandbox),
+        _say_limit(limit_usd, team=settings.team),
         note,
         trouble,
     ]
@@ -91,10 +93,11 @@ def _say_spent(spent_usd: float, *, sandbox: bool) -> str:
     return f"Spent in the last 24 hours, by list prices: {show_usd(spent_usd)}."
 
 
-def _say_limit(limit_usd: float | None) -> str:
+def _say_limit(limit_usd: float | None, *, team: bool) -> str:
     if limit_usd is None:
         return "No daily limit is set."
-    return f"The daily limit is {show_usd(limit_usd)}; only the person can change it."
+    who = "whoever runs this server" if team else "the person"
+    return f"The daily limit is {show_usd(limit_usd)}; only {who} can change it."
 
 
 def kind_of_key(key: SecretStr | None) -> str:

@@ -5,6 +5,7 @@ import datetime
 from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, Outcome, SpendingLimitError
 from minimax.ledger.records import Beginning, Purchase, Record
+from minimax.settings import own_command
 
 __all__ = [
     "doubt_note",
@@ -48,10 +49,15 @@ def unused_voice_text(fee_usd: float, *, sandbox: bool) -> str:
 
 
 def limit_error(
-    beginning: Beginning, purchase: Purchase, *, limit_usd: float, sandbox: bool = False
+    beginning: Beginning,
+    purchase: Purchase,
+    *,
+    limit_usd: float,
+    sandbox: bool = False,
+    team: bool = False,
 ) -> SpendingLimitError:
     """What a purchase beyond the daily limit is told."""
-    error = _limit_error(beginning, purchase, limit_usd=limit_usd)
+    error = _limit_error(beginning, purchase, limit_usd=limit_usd, team=team)
     if not sandbox:
         return error
     return SpendingLimitError(
@@ -60,8 +66,13 @@ def limit_error(
 
 
 def _limit_error(
-    beginning: Beginning, purchase: Purchase, *, limit_usd: float
+    beginning: Beginning, purchase: Purchase, *, limit_usd: float, team: bool
 ) -> SpendingLimitError:
+    if not limit_usd and team:
+        return SpendingLimitError(
+            "Nothing was sent: this account may buy nothing. Only whoever runs this server can "
+            "change that."
+        )
     if not limit_usd:
         return SpendingLimitError(
             "Nothing was sent: MINIMAX_MCP_DAILY_LIMIT_USD is 0, so nothing may be bought. Only "
@@ -72,7 +83,7 @@ def _limit_error(
         return SpendingLimitError(
             "Nothing was sent: there is a daily limit, and what was spent is not known, because "
             "the ledger on this computer cannot be used at the moment. Call again in a minute; "
-            "if that does not help, run: uv run minimax_server.py check"
+            f"if that does not help, run: {own_command('check')}"
         )
     room = spending.room_in_seconds
     when = (
@@ -83,8 +94,16 @@ def _limit_error(
     return SpendingLimitError(
         f"Nothing was sent: this would cost {show_usd(purchase.counted_usd)}, and "
         f"{show_usd(spending.spent_usd)} of the daily limit of {show_usd(limit_usd)} were spent "
-        f"in the last 24 hours. {when} Only the person can raise the limit: "
-        "MINIMAX_MCP_DAILY_LIMIT_USD in the host's configuration."
+        f"in the last 24 hours. {when} {_who_raises_limit(team=team)}"
+    )
+
+
+def _who_raises_limit(*, team: bool) -> str:
+    if team:
+        return "Only whoever runs this server can raise the limit."
+    return (
+        "Only the person can raise the limit: MINIMAX_MCP_DAILY_LIMIT_USD in the host's "
+        "configuration."
     )
 
 

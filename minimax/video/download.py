@@ -8,18 +8,16 @@ from typing import Final
 
 from minimax import delivery
 from minimax.api.error_codes import INVALID_PARAMETER
-from minimax.errors import InputError, RefusedError, StorageError
-from minimax.files import media_types, outputs, paths
-from minimax.files import saved as saved_files
+from minimax.errors import RefusedError, StorageError
+from minimax.files import media_types, outputs
 from minimax.jobs.job import Jobs
-from minimax.ledger.records import Record
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.tool_results import VideoFile
 from minimax.validation import check_id
 from minimax.video import apis
 
-__all__ = ["Report", "download_video", "find_saved_path", "save_by_itself"]
+__all__ = ["Report", "download_video", "save_by_itself"]
 
 Report = Callable[[float, float | None], Awaitable[None]]
 """Told while a download goes on: bytes so far, and of how many, if that is known."""
@@ -79,22 +77,10 @@ async def save_by_itself(runtime: Runtime, file_id: str) -> Path:
     return saved.path
 
 
-async def find_saved_path(task: Record | None) -> Path | None:
-    """Where the video of a job was saved, if the file is still there."""
-    if task is None or task.path is None:
-        return None
-    try:
-        return (await asyncio.to_thread(saved_files.describe, Path(task.path))).path
-    except InputError:
-        return None
-
-
 async def _prepare_download(
     runtime: Runtime, file_id: str, output_directory: str | None
 ) -> "VideoDownload":
-    folder = await asyncio.to_thread(
-        paths.resolve_output_folder, output_directory, settings=runtime.settings
-    )
+    folder = await asyncio.to_thread(runtime.results.resolve_folder, output_directory)
     download = VideoDownload(runtime, file_id, folder)
     # A finished download is found on disk, so its task can be dropped.
     runtime.background.forget(download.key)
@@ -108,10 +94,10 @@ async def _find_saved(
     saved = await asyncio.to_thread(download.find_saved)
     if saved is not None or not anywhere:
         return saved
-    path = await find_saved_path(await runtime.ledger.by_file(download.file_id))
+    path = await delivery.find_saved_path(runtime, await runtime.ledger.by_file(download.file_id))
     if path is None:
         return None
-    found = await asyncio.to_thread(saved_files.describe, path)
+    found = await asyncio.to_thread(runtime.results.describe, path)
     return outputs.SavedFile(path=path, bytes=found.bytes, media_type=found.media_type)
 
 
@@ -130,7 +116,9 @@ class VideoDownload:
 
     def find_saved(self) -> outputs.SavedFile | None:
         """The complete file that an earlier call saved, if there is one."""
-        return outputs.find_saved(self._stem, types=media_types.VIDEO_TYPES, folder=self._folder)
+        return self._runtime.results.find_saved(
+            self._stem, types=media_types.VIDEO_TYPES, folder=self._folder
+        )
 
     async def __call__(self) -> outputs.SavedFile:
         """Download it."""
@@ -147,12 +135,11 @@ class VideoDownload:
 
     async def _download(self) -> outputs.SavedFile:
         return await delivery.download_link(
-            await self._runtime.client(),
+            self._runtime,
             self.link,
             stem=self._stem,
             types=media_types.VIDEO_TYPES,
             folder=self._folder,
-            clock=self._runtime.clock,
             on_bytes=self._note_bytes,
         )
 
@@ -202,7 +189,7 @@ def _result_of_saved(
         bytes=saved.bytes,
         media_type=saved.media_type,
         next_step=runtime.write_next_step(
-            f"The video is saved. Tell the person where: {saved.path}"
+            f"The video is saved. {runtime.results.say_where(saved.path)}"
             f"{_link_life_text(download.link.url)}"
         ),
     )

@@ -1,7 +1,5 @@
 """What a video's results tell a model to do next."""
 
-from pathlib import Path
-
 from minimax.time_budgets import LONGEST_WAIT_SECONDS
 
 __all__ = ["POLL_AFTER_SECONDS", "next_step_after_status", "next_step_in_list", "waiting_call"]
@@ -15,11 +13,11 @@ def waiting_call(task_id: str) -> str:
 
 
 def next_step_after_status(
-    status: str, task_id: str, file_id: str, path: Path | None = None
+    status: str, task_id: str, file_id: str, where: str | None = None
 ) -> str:
-    """After a question about one job; `path` is where its video was saved already."""
-    if path is not None:
-        return f"The video is saved. Tell the person where: {path}"
+    """After a question about one job; `where` says where its video was saved already."""
+    if where is not None:
+        return f"The video is saved. {where}"
     if status == "completed":
         return f'The video is ready: call retrieve_video_file(file_id="{file_id}").'
     if status == "failed":
@@ -34,11 +32,11 @@ def next_step_after_status(
 
 
 def next_step_in_list(
-    status: str, task_id: str | None, file_id: str | None, path: Path | None = None
+    status: str, task_id: str | None, file_id: str | None, saved_as: str | None = None
 ) -> str:
-    """For one job of a list."""
-    if path is not None:
-        return "Its video is saved; tell the person the path."
+    """For one job of a list; `saved_as` is what a person is given to get at its video."""
+    if saved_as is not None:
+        return f"Its video is saved; tell the person the {saved_as}."
     if status == "submitting":
         return "Still being sent."
     if status == "unknown":

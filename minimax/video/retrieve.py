@@ -2,14 +2,16 @@
 
 from minimax.api.error_codes import INVALID_PARAMETER, UNKNOWN_ERROR
 from minimax.errors import InputError, RefusedError
+from minimax.jobs.earlier_sandbox import explain_forgotten
 from minimax.jobs.job import Job
+from minimax.jobs.kinds import refuse_id_of_other_kind
+from minimax.ledger.records import Kind
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import remaining_seconds
 from minimax.tool_results import JobStatus, VideoFile
 from minimax.validation import check_id
 from minimax.video.apis import H3
 from minimax.video.download import Report, download_video
-from minimax.video.earlier_sandbox import explain_forgotten
 from minimax.video.job import get_job
 from minimax.video.next_steps import waiting_call
 
@@ -30,7 +32,7 @@ async def retrieve(
     such a file, and if there is none for such a job.
 
     Raises:
-        InputError: `ident` cannot be an id, or its job has no video yet.
+        InputError: `ident` cannot be an id, is one of a long speech, or its job has no video yet.
         RefusedError: MiniMax knows neither such a file nor such a job.
         MiniMaxError: MiniMax could not be asked, or the download failed.
     """
@@ -64,6 +66,7 @@ async def _retrieve(
             report=report,
         )
 
+    await refuse_id_of_other_kind(runtime, checked, field="file_id", kind=Kind.VIDEO)
     known = await _find_known_file(runtime, checked)
     if known is not None:
         return await download(known)

@@ -17,6 +17,7 @@ from minimax.errors import InputError, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import BASE_VIDEO
 from minimax.files.source import LocalFile
+from minimax.jobs.earlier_sandbox import explain_forgotten
 from minimax.jobs.job import Jobs
 from minimax.ledger.records import Record
 from minimax.runtime import Runtime
@@ -24,7 +25,6 @@ from minimax.tool_results import JobStatus
 from minimax.video.apis import H3
 from minimax.video.apis.base import REGENERATION
 from minimax.video.apis.h3 import ROLES, TEXT_RATIOS
-from minimax.video.earlier_sandbox import explain_forgotten
 from minimax.video.ids import refuse_file_id
 from minimax.video.job import VIDEO_JOBS
 from minimax.video.next_steps import waiting_call

@@ -425,8 +425,9 @@ def _deletion_text(problems: Mapping[str, MiniMaxError]) -> str:
 async def _result(
     runtime: Runtime, reply: ClonedReply, *, file_id: str | None, about_recording: str = ""
 ) -> ClonedVoice:
+    folder = await asyncio.to_thread(runtime.results.resolve_folder, None)
     saved, problem = await delivery.save_preview(
-        runtime, reply.demo_audio, voice_id=reply.voice_id, folder=runtime.settings.base_path
+        runtime, reply.demo_audio, voice_id=reply.voice_id, folder=folder
     )
     return ClonedVoice(
         voice_id=reply.voice_id,

@@ -11,7 +11,6 @@ from minimax import delivery
 from minimax.api.json_body import drop_none
 from minimax.api.replies import DesignReply
 from minimax.catalog import DESIGN_PRICE_USD, VOICE_DESIGN_MODEL
-from minimax.files import paths
 from minimax.ledger.records import Kind
 from minimax.limits import DESIGN_PREVIEW_CHARACTERS
 from minimax.runtime import Runtime
@@ -73,9 +72,7 @@ async def quote(runtime: Runtime, request: DesignRequest) -> Quote | None:
 async def _prepare(runtime: Runtime, request: DesignRequest) -> BilledRequest:
     check_length("preview_text", request.preview_text, DESIGN_PREVIEW_CHARACTERS)
     check_voice_id(request.voice_id)
-    folder = await asyncio.to_thread(
-        paths.resolve_output_folder, request.output_directory, settings=runtime.settings
-    )
+    folder = await asyncio.to_thread(runtime.results.resolve_folder, request.output_directory)
     body = drop_none(
         prompt=request.prompt, preview_text=request.preview_text, voice_id=request.voice_id
     )

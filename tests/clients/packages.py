@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,16 +70,20 @@ def npm_program(box: Path, name: str, binary: str) -> list[str]:
     return [program("node"), str(root / file)]
 
 
-def python_with(requirement: str) -> Path:
-    """The Python of an environment in which only this requirement is installed."""
+def python_with(requirement: str, *others: str) -> Path:
+    """The Python of an environment in which only these requirements are installed."""
     release = f"{sys.version_info.major}.{sys.version_info.minor}"
-    box = CACHE / f"{requirement.replace('==', '-')}-python-{release}"
+    name = re.sub(r"[^\w.-]+", "-", requirement.replace("==", "-"))
+    if others:
+        name += f"-{hashlib.sha256(' '.join(others).encode()).hexdigest()[:12]}"
+    box = CACHE / f"{name}-python-{release}"
     python = Path("Scripts" if os.name == "nt" else "bin") / Path(sys.executable).name
     if not box.is_dir():
         with tempfile.TemporaryDirectory(dir=_made(CACHE)) as folder:
             made = Path(folder) / "environment"
             _install([uv(), "venv", "--python", sys.executable, "--relocatable", str(made)], CACHE)
-            _install([uv(), "pip", "install", "--python", str(made / python), requirement], CACHE)
+            to = ["--python", str(made / python)]
+            _install([uv(), "pip", "install", *to, requirement, *others], CACHE)
             _keep(made, box)
     return box / python
 

@@ -96,7 +96,7 @@ async def test_emotion_is_sent_only_when_given(settings: Settings, time: Virtual
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param({"text": "x" * 10_000}, "Split it", id="too-long"),
+        pytest.param({"text": "x" * 10_000}, "long_text_to_audio", id="too-long"),
         pytest.param({"emotion": "bored"}, "emotion must be one of", id="unknown-emotion"),
         pytest.param({"emotion": "whisper"}, "not for speech-2.8-hd", id="whisper-on-2.8"),
         pytest.param({"format": "ogg"}, "format must be one of", id="format"),

@@ -1,0 +1,282 @@
+"""MiniMax as one account of a team sees it: paced, and without what belongs to others.
+
+On a key that several accounts share, MiniMax itself makes no difference between them. So this is
+the one door: what an account names must have been made by it, or be everybody's.
+"""
+
+import io
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final
+
+from opentelemetry.trace import Tracer
+
+from minimax.api.client import MiniMaxClient
+from minimax.api.error_codes import INVALID_PARAMETER
+from minimax.api.policies import Policy
+from minimax.api.replies import (
+    CloneReply,
+    DesignReply,
+    SpeechReply,
+    StatusReply,
+    VideoTask,
+    VoicesReply,
+)
+from minimax.errors import MiniMaxError, Outcome, RefusedError
+from minimax.team.database import Connection, Database
+from minimax.team.pace import Pace
+
+__all__ = ["Belongings", "Callbacks", "TeamClient"]
+
+VOICE: Final = "voice"
+FILE: Final = "file"
+
+
+class Belongings:
+    """Which voices and uploads are an account's, where several share one key."""
+
+    def __init__(self, database: Database, account: str) -> None:
+        self._database = database
+        self._account = account
+
+    async def claim(self, kind: str, ident: str) -> bool:
+        """Make it this account's; False where it is another's."""
+
+        async def claim(db: Connection) -> bool:
+            await db.execute(
+                "INSERT INTO minimax_belongings (kind, id, tenant) VALUES (%s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                (kind, ident, self._account),
+            )
+            return await self._owner(db, kind, ident) == self._account
+
+        return await self._database.run(claim)
+
+    async def owns(self, kind: str, ident: str) -> bool:
+        """Whether it is this account's."""
+
+        async def look(db: Connection) -> bool:
+            return await self._owner(db, kind, ident) == self._account
+
+        return await self._database.run(look)
+
+    async def _owner(self, db: Connection, kind: str, ident: str) -> str | None:
+        found = await db.execute(
+            "SELECT tenant FROM minimax_belongings WHERE kind = %s AND id = %s", (kind, ident)
+        )
+        row = await found.fetchone()
+        return None if row is None else row["tenant"]
+
+    async def owned(self, kind: str) -> set[str]:
+        """All of this kind that is this account's."""
+
+        async def look(db: Connection) -> set[str]:
+            found = await db.execute(
+                "SELECT id FROM minimax_belongings WHERE kind = %s AND tenant = %s",
+                (kind, self._account),
+            )
+            return {row["id"] for row in await found.fetchall()}
+
+        return await self._database.run(look)
+
+    async def made_job(self, column: str, ident: str) -> bool:
+        """Whether a task id or a file id is of a job that this account bought."""
+
+        async def look(db: Connection) -> bool:
+            found = await db.execute(
+                f"SELECT FROM minimax_purchases WHERE tenant = %s AND {column} = %s LIMIT 1",
+                (self._account, ident),
+            )
+            return await found.fetchone() is not None
+
+        return await self._database.run(look)
+
+
+class Callbacks:
+    """Where MiniMax is asked to tell what became of a job; see `callbacks`."""
+
+    def url(self) -> str | None:
+        """For the request that is being sent; None: nowhere."""
+        return None
+
+    async def wait_for_task(self) -> str | None:
+        """The job that the request being sent has become, if MiniMax tells it in time."""
+        return None
+
+
+class TeamClient(MiniMaxClient):
+    """See `MiniMaxClient`.
+
+    Args:
+        pace: Keeps the key below MiniMax's limits.
+        callbacks: Where MiniMax may call.
+        tracer: Takes a span of every submission.
+        belongings: What is this account's; None where the key is its own.
+        options: Of `MiniMaxClient`.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        pace: Pace,
+        callbacks: Callbacks,
+        belongings: Belongings | None,
+        tracer: Tracer,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._pace = pace
+        self._callbacks = callbacks
+        self._belongings = belongings
+        self._tracer = tracer
+
+    # --- paced ---------------------------------------------------------------------------------
+
+    async def submit_video(self, body: Mapping[str, Any]) -> str:  # noqa: D102
+        await self._pace.take_turn()
+        return await self._settle(super().submit_video(self._with_callback(body)))
+
+    async def submit_video_v2(self, body: Mapping[str, Any]) -> str:  # noqa: D102
+        async with self._pace.take_place() as place:
+            return place.keep(
+                await self._settle(super().submit_video_v2(self._with_callback(body)))
+            )
+
+    async def regenerate_video(self, body: Mapping[str, Any]) -> str:  # noqa: D102
+        async with self._pace.take_place() as place:
+            return place.keep(
+                await self._settle(super().regenerate_video(self._with_callback(body)))
+            )
+
+    async def _settle(self, submission: Awaitable[str]) -> str:
+        """The task id; where its answer was lost, as MiniMax's callback tells it."""
+        try:
+            with self._tracer.start_as_current_span("minimax.submit"):
+                return await submission
+        except MiniMaxError as error:
+            if error.outcome is not Outcome.UNKNOWN:
+                raise
+            told = await self._callbacks.wait_for_task()
+            if told is None:
+                raise
+            return told
+
+    def _with_callback(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        url = self._callbacks.url()
+        return body if url is None else {**body, "callback_url": url}
+
+    # --- voices --------------------------------------------------------------------------------
+
+    async def list_voices(self, voice_type: str) -> VoicesReply:  # noqa: D102
+        found = await super().list_voices(voice_type)
+        if self._belongings is None:
+            return found
+        own = await self._belongings.owned(VOICE)
+        return found.model_copy(
+            update={
+                "voice_cloning": [v for v in found.voice_cloning if v.voice_id in own],
+                "voice_generation": [v for v in found.voice_generation if v.voice_id in own],
+            }
+        )
+
+    async def speak(self, body: Mapping[str, Any]) -> SpeechReply:  # noqa: D102
+        for voice_id in sorted(_voice_ids(body)):
+            await self._require_voice(voice_id)
+        return await super().speak(body)
+
+    async def _require_voice(self, voice_id: str) -> None:
+        if self._belongings is None or await self._belongings.owns(VOICE, voice_id):
+            return
+        system = (await super().list_voices("system")).system_voice
+        if voice_id not in {voice.voice_id for voice in system}:
+            raise RefusedError(
+                f"There is no voice {voice_id!r} that you may use. Nothing was sent. list_voices "
+                "names those that there are."
+            )
+
+    async def clone_voice(  # noqa: D102
+        self, body: Mapping[str, Any], *, policy: Policy
+    ) -> CloneReply:
+        if self._belongings is not None:
+            await self._require_uploads(body)
+            await self._claim_voice(self._belongings, str(body["voice_id"]))
+        return await super().clone_voice(body, policy=policy)
+
+    async def _require_uploads(self, body: Mapping[str, Any]) -> None:
+        prompt = body.get("clone_prompt") or {}
+        for file_id in (body.get("file_id"), prompt.get("prompt_audio")):
+            if file_id is not None and self._belongings is not None:
+                await self._require(
+                    await self._belongings.owns(FILE, str(file_id)), "file", file_id
+                )
+
+    async def _claim_voice(self, belongings: Belongings, voice_id: str) -> None:
+        """Before the request, so that a lost answer leaves no voice that is nobody's."""
+        if not await belongings.claim(VOICE, voice_id):
+            raise RefusedError(
+                f"The voice_id {voice_id} is taken. Choose another one. Nothing was sent."
+            )
+
+    async def design_voice(self, body: Mapping[str, Any]) -> DesignReply:  # noqa: D102
+        belongings = self._belongings
+        if belongings is not None and body.get("voice_id"):
+            await self._claim_voice(belongings, str(body["voice_id"]))
+        reply = await super().design_voice(body)
+        if belongings is not None:
+            await belongings.claim(VOICE, reply.voice_id)
+        return reply
+
+    async def delete_voice(self, voice_id: str, *, voice_type: str) -> None:  # noqa: D102
+        if self._belongings is not None:
+            await self._require(await self._belongings.owns(VOICE, voice_id), "voice", voice_id)
+        await super().delete_voice(voice_id, voice_type=voice_type)
+
+    # --- files and jobs ------------------------------------------------------------------------
+
+    async def upload_file(  # noqa: D102
+        self, file: io.RawIOBase, *, name: str, media_type: str, purpose: str
+    ) -> str:
+        file_id = await super().upload_file(file, name=name, media_type=media_type, purpose=purpose)
+        if self._belongings is not None:
+            await self._belongings.claim(FILE, file_id)
+        return file_id
+
+    async def retrieve_file(self, file_id: str) -> str:  # noqa: D102
+        await self._require_job("file_id", file_id)
+        return await super().retrieve_file(file_id)
+
+    async def call_video_generation_status(self, task_id: str) -> StatusReply:  # noqa: D102
+        await self._require_job("task_id", task_id)
+        return await super().call_video_generation_status(task_id)
+
+    async def query_video_v2(self, task_id: str) -> VideoTask:  # noqa: D102
+        await self._require_job("task_id", task_id)
+        return await super().query_video_v2(task_id)
+
+    async def delete_video_v2(self, task_id: str) -> str:  # noqa: D102
+        await self._require_job("task_id", task_id)
+        return await super().delete_video_v2(task_id)
+
+    async def list_videos_v2(self) -> list[VideoTask]:
+        """On a shared key none: MiniMax lists everybody's, and says of none whose it is."""
+        return [] if self._belongings is not None else await super().list_videos_v2()
+
+    async def _require_job(self, column: str, ident: str) -> None:
+        if self._belongings is not None:
+            made = await self._belongings.made_job(column, ident)
+            await self._require(made, column, ident)
+
+    async def _require(self, is_own: bool, what: str, ident: object) -> None:  # noqa: FBT001
+        if not is_own:
+            raise RefusedError(
+                f"There is no {what} {ident} of this account.", code=INVALID_PARAMETER
+            )
+
+
+def _voice_ids(value: Any) -> set[str]:
+    """All voices that a request names, alone or in a mix."""
+    if isinstance(value, Mapping):
+        named = {str(value["voice_id"])} if value.get("voice_id") else set()
+        return named.union(*(_voice_ids(inner) for inner in value.values()))
+    if isinstance(value, list):
+        return set[str]().union(*(_voice_ids(inner) for inner in value))
+    return set()

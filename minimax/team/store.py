@@ -1,0 +1,145 @@
+"""The object store of a team: results and uploads, given out as links that work for an hour."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import MemoryStore, from_url
+
+from minimax.errors import Outcome, StorageError
+
+__all__ = ["LINK_SECONDS", "ObjectStore", "StoredObject"]
+
+LINK_SECONDS: Final = 3600
+UPLOAD_SECONDS: Final = 900
+PART_BYTES: Final = 8 * 1024 * 1024
+"""Of an object that is sent in parts; S3 takes no smaller ones than 5 MiB."""
+READ_BYTES: Final = 1024 * 1024
+FAILED: Final = (BaseError, OSError)
+"""What obstore raises; some of its errors are those of Python."""
+MEMORY_LINK: Final = "https://memory.invalid/"
+"""A store in memory has no links; these lead nowhere."""
+
+
+class StoredObject:
+    """What is known of an object."""
+
+    def __init__(self, facts: Any) -> None:
+        self.bytes = int(facts["size"])
+
+
+class ObjectStore:
+    """A bucket, and the names below a prefix in it. All methods but the links may take a while.
+
+    The library's own coroutines end the process with an abort when the interpreter ends, so its
+    blocking functions are used, in threads.
+
+    Args:
+        url: Like s3://bucket/prefix.
+        endpoint: Where it is not the cloud's own.
+    """
+
+    def __init__(self, url: str, *, endpoint: str | None = None) -> None:
+        self._prefix = ""
+        if urlsplit(url).scheme == "memory":
+            self._store: Any = MemoryStore()
+        else:
+            options: dict[str, Any] = {}
+            if endpoint:
+                insecure = urlsplit(endpoint).scheme == "http"
+                options = {"endpoint": endpoint, "client_options": {"allow_http": insecure}}
+            self._store = from_url(url, **options)
+
+    async def put_file(self, name: str, file: Path, *, media_type: str) -> None:
+        """Store a file; the same name again is the same content again.
+
+        Raises:
+            StorageError: The store did not take it.
+        """
+        try:
+            await asyncio.to_thread(
+                obstore.put,
+                self._store,
+                name,
+                file,
+                attributes={"Content-Type": media_type},
+                chunk_size=PART_BYTES,
+                max_concurrency=2,
+            )
+        except FAILED:
+            raise _store_error("did not take the file") from None
+
+    def find(self, name: str) -> StoredObject | None:
+        """What is under a name, if there is anything; blocks.
+
+        Raises:
+            StorageError: The store did not answer.
+        """
+        try:
+            return StoredObject(obstore.head(self._store, name))
+        except FileNotFoundError:
+            return None
+        except FAILED:
+            raise _store_error("did not answer") from None
+
+    async def fetch(self, name: str, file: Path, *, most_bytes: int) -> bool:
+        """Write an object into a file; False where there is none.
+
+        Raises:
+            StorageError: It is too large, or the store did not answer.
+        """
+        return await asyncio.to_thread(self._fetch, name, file, most_bytes)
+
+    def _fetch(self, name: str, file: Path, most_bytes: int) -> bool:
+        try:
+            found = obstore.get(self._store, name)
+            if int(found.meta["size"]) > most_bytes:
+                raise StorageError("What was uploaded is larger than anything that is taken here.")
+            with file.open("wb") as target:
+                for chunk in found.stream(min_chunk_size=READ_BYTES):
+                    target.write(chunk)
+        except FileNotFoundError:
+            return False
+        except FAILED:
+            raise _store_error("did not answer") from None
+        return True
+
+    def link(self, name: str) -> str:
+        """A link to an object that works for an hour and needs no key."""
+        return self._sign("GET", name, LINK_SECONDS)
+
+    def upload_link(self, name: str) -> str:
+        """A link to which an object can be sent (PUT) for 15 minutes."""
+        return self._sign("PUT", name, UPLOAD_SECONDS)
+
+    def _sign(self, method: Any, name: str, seconds: int) -> str:
+        if isinstance(self._store, MemoryStore):
+            return f"{MEMORY_LINK}{quote(name)}?expires={seconds}"
+        try:
+            signed: str = obstore.sign(
+                self._store, method, name, expires_in=timedelta(seconds=seconds)
+            )
+        except FAILED:
+            raise _store_error("signs no links with these credentials") from None
+        return signed
+
+    def name_in(self, link: str) -> str | None:
+        """The name of the object that a link of this store leads to; None for other links."""
+        example = urlsplit(self.link("x"))
+        parts = urlsplit(link)
+        if (parts.scheme, parts.netloc) != (example.scheme, example.netloc):
+            return None
+        folder = example.path.removesuffix("x")
+        path = parts.path
+        return unquote(path.removeprefix(folder)) if path.startswith(folder) else None
+
+
+def _store_error(what: str) -> StorageError:
+    return StorageError(
+        f"The server's object store {what}. What MiniMax made is not lost: call again in a minute.",
+        outcome=Outcome.UNKNOWN,
+    )

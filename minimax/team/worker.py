@@ -1,0 +1,81 @@
+"""Follows paid jobs to their end and stores what they made, whoever asks or does not."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+from minimax.errors import MiniMaxError, SettingsError
+from minimax.jobs.follower import JobFollower
+from minimax.jobs.job import Jobs, JobType
+from minimax.team.database import Connection, Row
+from minimax.team.pace import free_place
+from minimax.team.runtime import Team
+from minimax.team.telemetry import MEASURE_SECONDS
+from minimax.video.job import VIDEO_JOBS
+from minimax.voice.long_speech_job import LONG_SPEECH_JOBS
+
+__all__ = ["follow_job", "work"]
+
+JOB_TYPES: Final[Mapping[str, JobType]] = {
+    job_type.kind.value: job_type for job_type in (VIDEO_JOBS, LONG_SPEECH_JOBS)
+}
+"""By what the ledger calls them."""
+
+log = logging.getLogger(__name__)
+
+
+async def work(team: Team, *, stop: asyncio.Event) -> None:
+    """Follow queued jobs until told to stop."""
+
+    async def follow(key: str) -> None:
+        await follow_job(team, key)
+
+    measuring = asyncio.create_task(_measure(team))
+    try:
+        await team.queue.work(follow, stop=stop)
+    finally:
+        measuring.cancel()
+        await asyncio.wait({measuring})
+
+
+async def _measure(team: Team) -> None:
+    while True:
+        with suppress(MiniMaxError):  # the next look may find the database
+            await team.telemetry.measure(team.database)
+        await team.clock.sleep(MEASURE_SECONDS)
+
+
+async def follow_job(team: Team, key: str) -> None:
+    """Follow the job of a row; the object that it made is named by the job, so it is one.
+
+    Raises:
+        MiniMaxError: MiniMax or the store refuse at the moment; it is tried again later.
+    """
+    row = await _read_row(team, key)
+    if row is None or row["path"] is not None:
+        return
+    try:
+        member = team.accounts.member(row["tenant"])
+    except SettingsError:
+        log.warning("The account of the job %s is gone; it is followed no more.", row["task_id"])
+        return
+    runtime = team.runtime_of(member, follows=True)
+    task_id, job_type = str(row["task_id"]), JOB_TYPES[row["kind"]]
+    with team.telemetry.tracer.start_as_current_span("minimax.follow"):
+        await runtime.get_shared(JobFollower).follow_to_end(task_id, job_type)
+    runtime.get_shared(Jobs).forget(job_type.kind, task_id)
+    await free_place(team.database, task_id)
+
+
+async def _read_row(team: Team, key: str) -> Row | None:
+    async def read(db: Connection) -> Row | None:
+        found = await db.execute(
+            "SELECT tenant, task_id, path, kind FROM minimax_purchases"
+            " WHERE key = %s AND task_id IS NOT NULL",
+            (key,),
+        )
+        return await found.fetchone()
+
+    return await team.database.run(read)

@@ -1,0 +1,1 @@
+"""Team mode: the ledger in PostgreSQL, accounts, HTTP, the object store, workers."""
