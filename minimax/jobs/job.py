@@ -61,34 +61,42 @@ class JobType(Protocol):
         """Save what a completed job made, and write down where."""
         ...
 
+    def next_step_in_list(self, record: Record, status: str, saved_as: str | None) -> str:
+        """What can be done with one in a list; `saved_as` leads to its result, if it is saved."""
+        ...
+
 
 class Jobs:
     """The jobs that this process has asked about."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[tuple[Kind, str], Job] = {}
 
     def get(self, task_id: str, job_type: JobType) -> "Job":
-        """The job of this task id."""
-        if task_id not in self._jobs:
+        """The job of this kind with this task id."""
+        key = (job_type.kind, task_id)
+        if key not in self._jobs:
             self._forget_oldest()
-            self._jobs[task_id] = Job(self._runtime, task_id, job_type, pace_seconds=self._pace)
-        return self._jobs[task_id]
+            self._jobs[key] = Job(self._runtime, task_id, job_type, pace_seconds=self._pace)
+        return self._jobs[key]
 
     def has_file(self, file_id: str) -> bool:
         """Whether one of them has made this file."""
         return any(job.file_id == file_id for job in self._jobs.values())
 
-    def forget(self, task_id: str) -> None:
+    def forget(self, task_id: str, job_type: JobType) -> None:
         """Let go of a job that nobody waits for; what became of it is in the ledger."""
-        job = self._jobs.get(task_id)
+        self._forget((job_type.kind, task_id))
+
+    def _forget(self, key: tuple[Kind, str]) -> None:
+        job = self._jobs.get(key)
         if job is not None and not job.watchers:
-            del self._jobs[task_id]
+            del self._jobs[key]
 
     def _forget_oldest(self) -> None:
-        for task_id in list(self._jobs)[: max(0, len(self._jobs) - MOST_JOBS)]:
-            self.forget(task_id)
+        for key in list(self._jobs)[: max(0, len(self._jobs) - MOST_JOBS)]:
+            self._forget(key)
 
     def _pace(self) -> float:
         """The shortest pause at which all jobs that are watched stay below the limit."""

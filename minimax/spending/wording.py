@@ -5,6 +5,7 @@ import datetime
 from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, Outcome, SpendingLimitError
 from minimax.ledger.records import Beginning, Purchase, Record
+from minimax.settings import own_command
 
 __all__ = [
     "doubt_note",
@@ -82,7 +83,7 @@ def _limit_error(
         return SpendingLimitError(
             "Nothing was sent: there is a daily limit, and what was spent is not known, because "
             "the ledger on this computer cannot be used at the moment. Call again in a minute; "
-            "if that does not help, run: uv run minimax_server.py check"
+            f"if that does not help, run: {own_command('check')}"
         )
     room = spending.room_in_seconds
     when = (

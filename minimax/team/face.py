@@ -32,6 +32,7 @@ from minimax.tool_results import (
     DesignedVoice,
     GeneratedImages,
     ListedTask,
+    LongAudioStatus,
     Speech,
     TaskList,
     VideoFile,
@@ -68,6 +69,7 @@ LINKS: Final[Mapping[type, Mapping[str, str]]] = {
     VideoFile: {"path": "video_url"},
     ListedTask: {"path": "video_url"},
     Speech: {"path": "audio_url", "subtitle_path": "subtitle_url"},
+    LongAudioStatus: {"path": "audio_url", "subtitle_path": "subtitle_url"},
     ClonedVoice: {"demo_audio_path": "demo_audio_url"},
     DesignedVoice: {"preview_path": "preview_url"},
     GeneratedImages: {"paths": "image_urls"},
@@ -85,17 +87,20 @@ EVERYWHERE: Final = (
     ("paths, https URLs or data: URIs", "https URLs, data: URIs or upload_ids"),
 )
 _SAVED_WHERE: Final = """\
-Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax). Never overwrites; a
-video that is there already is not downloaded again. A long download goes on by itself
-(downloading): call again with the same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives
-a link that works for about an hour."""
+Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax); overwrites nothing, and
+downloads nothing twice. A long download goes on by itself (downloading): call again with the
+same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link for about an hour."""
 _STORED_WHERE: Final = """\
 A video that is not stored yet is stored first, which goes on by itself (downloading): call again
 with the same arguments."""
+_LONG_SAVED_WHERE: Final = """\
+completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is a link."""
+_LONG_STORED_WHERE: Final = """\
+completed: audio_url and subtitle_url (.srt) are links to it."""
 WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "voice_clone": (
         (
-            "a file that was attached to the chat is not on this computer: ask where it lies.",
+            "a file that was attached to the chat is not on this computer: ask where it is.",
             "a file of the person's own comes in by create_upload.",
         ),
         ("for more likeness; a path.", "for more likeness."),
@@ -108,7 +113,7 @@ WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     "retrieve_video_file": (
         (
-            "Save a finished video on this computer and tell its path; free, and repeatable.",
+            "Save a finished video on this computer and give its path; free, and repeatable.",
             "Give a fresh link to a finished video, which works for an hour; free, and repeatable.",
         ),
         (_SAVED_WHERE, _STORED_WHERE),
@@ -117,6 +122,10 @@ WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("bought from this computer", "bought by this account"),
         ("and the saved path", "and its link"),
     ),
+    "long_text_to_audio": (
+        ("Instead of text: path of a .txt", "Instead of text: upload_id of a text"),
+    ),
+    "query_long_audio": ((_LONG_SAVED_WHERE, _LONG_STORED_WHERE),),
     "text_to_audio": (("and save the sound; billed", "and give a link to it; billed"),),
     "voice_design": (("and save a preview of it", "and give a link to a preview of it"),),
     "text_to_image": (
@@ -339,7 +348,9 @@ async def _take_in_link(field: str, link: str) -> str:
 
 async def _fetch(here: AccountRuntime, field: str, name: str, missing: str) -> str:
     [folder] = here.settings.input_paths
-    file = folder / here.account / hashlib.sha256(name.encode()).hexdigest()[:32]
+    suffix = ".txt" if field == "text_file" else ""
+    stem = hashlib.sha256(name.encode()).hexdigest()[:32]
+    file = folder / here.account / f"{stem}{suffix}"
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_old(file.parent)

@@ -551,9 +551,9 @@ class PostgresLedger:
                 db,
                 "status IN ('queued', 'processing') AND final_reply IS NULL"
                 " AND created_at > minimax_now() - %(kept)s",
-                kept=KEPT_SECONDS[Kind.VIDEO],
+                kept=max(KEPT_SECONDS.values()),
             )
-            return len(rows)
+            return sum(self._record(row).is_kept for row in rows)
 
         return await self._write(look)
 

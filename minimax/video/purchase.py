@@ -10,6 +10,7 @@ from typing import Any, Final
 from minimax.api import policies
 from minimax.api.json_body import describe_body
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
+from minimax.jobs.asking import follow_accepted
 from minimax.ledger.records import Kind, Purchase, Record, State, would_buy
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import Accepted, Bought, PaidRequest, buy_once
@@ -17,7 +18,7 @@ from minimax.spending.wording import doubt_note, estimate_text, still_in_doubt_e
 from minimax.tool_results import SubmittedVideo
 from minimax.video import apis
 from minimax.video.apis import VideoApi
-from minimax.video.job import follow_accepted
+from minimax.video.job import VIDEO_JOBS
 from minimax.video.next_steps import POLL_AFTER_SECONDS, waiting_call
 
 __all__ = ["JobRequest", "buy_job", "fingerprint_body", "make_purchase", "would_buy_job"]
@@ -153,13 +154,13 @@ async def buy_job(
         second_charge_agreed=second_charge_agreed,
         within_seconds=within_seconds,
     )
-    follow_accepted(runtime, str(bought.task_id))
+    follow_accepted(runtime, str(bought.task_id), VIDEO_JOBS)
     return _result_of_purchase(runtime, wanted, bought, None if bought.reused else twin)
 
 
 async def _deliver(runtime: Runtime, accepted: Accepted) -> Mapping[str, Any]:
     """A video's result is its task id; its job is followed even if nobody waits for the answer."""
-    follow_accepted(runtime, str(accepted.task_id))
+    follow_accepted(runtime, str(accepted.task_id), VIDEO_JOBS)
     return {}
 
 
