@@ -1342,12 +1342,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     serve_http = commands.add_parser("serve-http", help="serve a team over HTTP (docs/TEAM.md)")
     serve_http.add_argument(
-        "--port",
-        type=int,
-        choices=range(LAST_PORT + 1),
-        metavar="N",
-        default=8000,
-        help="to listen on (default 8000)",
+        "--port", type=_port, metavar="N", default=8000, help="to listen on (default 8000)"
     )
     commands.add_parser("work", help="follow the paid jobs of a team")
     commands.add_parser("set-up", help="make the tables of a team's database")
