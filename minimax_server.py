@@ -35,6 +35,7 @@ from mcp_types import (
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from minimax import __version__, logs, runtime
+from minimax.audience import address_chat
 from minimax.catalog import (
     DEFAULT_SPEECH_MODEL,
     SPEECH_PRICES_USD_PER_MILLION,
@@ -63,6 +64,7 @@ from minimax.protocol.strict_tool import Toolbox
 from minimax.protocol.updates import Updates
 from minimax.runtime import Backend, Call, Runtime
 from minimax.safe_text import shorten
+from minimax.scope import MiniMax
 from minimax.settings import Settings
 from minimax.time_budgets import (
     ANSWER_SECONDS,
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
     from minimax.spending.consent import Quote
 
 __all__ = [
+    "MiniMax",
     "account_status",
     "cancel_video_generation",
     "delete_voice",
@@ -181,7 +184,7 @@ async def _use_runtime_of_server(
     ctx: ServerRequestContext[Runtime, Any], call_next: CallNext
 ) -> HandlerResult:
     """Give every request its server's runtime: some transports run it in the sender's context."""
-    with runtime.use(ctx.lifespan_context):
+    with runtime.use(ctx.lifespan_context), address_chat():
         return await call_next(ctx)
 
 
@@ -189,7 +192,9 @@ async def _use_runtime_of_server(
 async def _answer(ctx: Context[Any, Any], elapsed_seconds: float) -> AsyncIterator[None]:
     """Name the call that is answered, once it is written down which answers have arrived."""
     running = await runtime.current()
-    running.background.start_once("take up jobs", partial(_take_up_jobs, running))
+    with suppress(SettingsError):  # the call itself tells what is wrong
+        if running.settings.has_key:
+            running.background.start_once("take up jobs", partial(_take_up_jobs, running))
     running.deliveries.note_request()
     await running.deliveries.settle()
     with runtime.answer_call(Call(str(ctx.request_id), elapsed_seconds)):
@@ -1232,15 +1237,23 @@ class _HostWatcher:
 
 
 def _load_settings(*, sandboxed: bool) -> Callable[[], Settings]:
-    """Settings as they are now; one that cannot be used is told by every call, not by a crash."""
+    """Settings as they are now; one that cannot be used is told by every call, not by a crash.
+
+    What is missing or wrong is read again by the next call: a person may have edited `.env`.
+    """
+    load = partial(_load_and_configure_logs, sandboxed=sandboxed)
     try:
-        settings = Settings.from_env(sandbox=sandboxed)
+        load()
     except SettingsError as error:
         logs.configure("WARNING")
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - it is a sentence
-        return partial(Settings.from_env, sandbox=sandboxed)
+    return load
+
+
+def _load_and_configure_logs(*, sandboxed: bool) -> Settings:
+    settings = Settings.from_env(sandbox=sandboxed)
     logs.configure(settings.log_level, secret=settings.secret)
-    return lambda: settings
+    return settings
 
 
 @asynccontextmanager

@@ -82,6 +82,11 @@ class Settings:
     sandbox: bool = False
 
     @property
+    def has_key(self) -> bool:
+        """Whether calls can be made; the sandbox needs no key."""
+        return self.api_key is not None or self.sandbox
+
+    @property
     def secret(self) -> str | None:
         """The key as a text that must show up nowhere; None where it cannot be a real one."""
         key = self.api_key.get_secret_value() if self.api_key else ""

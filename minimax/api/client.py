@@ -64,6 +64,7 @@ from minimax.api.transport import (
     make_timeout,
     transport_error,
 )
+from minimax.audience import pick_text
 from minimax.catalog import TRANSCRIPTION_MODEL
 from minimax.clock import Clock
 from minimax.errors import (
@@ -135,6 +136,8 @@ class MiniMaxClient:
         self._pools = ConnectionPools(trust_env=not is_loopback(urlsplit(self._host).hostname))
         self._region_search = asyncio.Lock()
         self._notice: str | None = None
+        self.is_key_refused = False
+        """The last request ended with that."""
 
     @property
     def host(self) -> str:
@@ -335,6 +338,18 @@ class MiniMaxClient:
     ) -> ReplyT:
         self._require_key()
         try:
+            reply = await self._request_anywhere(endpoint, reply_type, content)
+        except KeyRefusedError:
+            self.is_key_refused = True
+            raise
+        self.is_key_refused = False
+        return reply
+
+    async def _request_anywhere(
+        self, endpoint: Endpoint, reply_type: type[ReplyT], content: Mapping[str, Any]
+    ) -> ReplyT:
+        """From the other region too, where this one does not know the key."""
+        try:
             return await self._request_from(endpoint, reply_type, content)
         except KeyRefusedError:
             if not await self._find_other_region():
@@ -408,10 +423,7 @@ class MiniMaxClient:
         if not self._settings.api_key and not self._settings.sandbox:
             raise SettingsError(
                 "There is no MiniMax API key yet. Make one at platform.minimax.io > API keys "
-                "(mainland: platform.minimaxi.com), put it as MINIMAX_API_KEY into the env block "
-                "of this server in the host's configuration or into the .env file beside "
-                "minimax_server.py, and restart the host. To try everything without a key, start "
-                "the server with --sandbox. Nothing was sent."
+                f"(mainland: platform.minimaxi.com){_key_advice()} Nothing was sent."
             )
 
     def _key(self) -> str:
@@ -444,6 +456,16 @@ class MiniMaxClient:
         except (MiniMaxError, TimeoutError):
             return False
         return True
+
+
+def _key_advice() -> str:
+    return pick_text(
+        chat=", and put it as MINIMAX_API_KEY into the .env file beside minimax_server.py and call "
+        "again, or into the env block of this server in the host's configuration and restart the "
+        "host. To try everything without a key, start the server with --sandbox.",
+        program=", set the environment variable MINIMAX_API_KEY or give api_key to MiniMax(), and "
+        "call again. To try everything without a key, use minimax.testing.",
+    )
 
 
 def explain_refused_key(host: str, code: int) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from minimax.audience import pick_text
 from minimax.errors import InputError
 from minimax.settings import Settings
 
@@ -166,6 +167,10 @@ def _outside(field: str, settings: Settings) -> InputError:
     allowed = ", ".join(str(folder) for folder in settings.input_paths)
     return InputError(
         f"{field} cannot be used: it is not inside a folder that inputs may come from ({allowed}; "
-        "set with MINIMAX_MCP_INPUT_PATHS). If the file was attached to this chat, it does not "
-        "lie on this computer: ask the person where the file lies here."
+        "set with MINIMAX_MCP_INPUT_PATHS)."
+        + pick_text(
+            chat=" If the file was attached to this chat, it does not lie on this computer: ask "
+            "the person where the file lies here.",
+            program=" Nothing was sent.",
+        )
     )

@@ -1,14 +1,19 @@
 """What the calls of one server share, and work that outlives a call."""
 
+from minimax.runtime.background import is_unattended
 from minimax.runtime.per_loop import (
     Backend,
     Call,
     Runtime,
+    Surroundings,
     answer_call,
     current,
     current_call,
     host_runtime,
+    leave,
     run_with,
+    surround,
+    swap,
     use,
 )
 
@@ -16,10 +21,15 @@ __all__ = [
     "Backend",
     "Call",
     "Runtime",
+    "Surroundings",
     "answer_call",
     "current",
     "current_call",
     "host_runtime",
+    "is_unattended",
+    "leave",
     "run_with",
+    "surround",
+    "swap",
     "use",
 ]

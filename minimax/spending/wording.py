@@ -2,6 +2,7 @@
 
 import datetime
 
+from minimax.audience import pick_text
 from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, Outcome, SpendingLimitError
 from minimax.ledger.records import Beginning, Purchase, Record
@@ -10,6 +11,7 @@ __all__ = [
     "doubt_note",
     "estimate_text",
     "limit_error",
+    "second_charge_text",
     "show_usd",
     "still_in_doubt_error",
     "unused_voice_text",
@@ -64,8 +66,11 @@ def _limit_error(
 ) -> SpendingLimitError:
     if not limit_usd:
         return SpendingLimitError(
-            "Nothing was sent: MINIMAX_MCP_DAILY_LIMIT_USD is 0, so nothing may be bought. Only "
-            "the person can change that setting, in the host's configuration."
+            "Nothing was sent: MINIMAX_MCP_DAILY_LIMIT_USD is 0, so nothing may be bought."
+            + pick_text(
+                chat=" Only the person can change that setting, in the host's configuration.",
+                program=" daily_limit_usd of MiniMax() changes that as well.",
+            )
         )
     spending = beginning.spending
     if not spending.is_known:
@@ -83,8 +88,13 @@ def _limit_error(
     return SpendingLimitError(
         f"Nothing was sent: this would cost {show_usd(purchase.counted_usd)}, and "
         f"{show_usd(spending.spent_usd)} of the daily limit of {show_usd(limit_usd)} were spent "
-        f"in the last 24 hours. {when} Only the person can raise the limit: "
-        "MINIMAX_MCP_DAILY_LIMIT_USD in the host's configuration."
+        f"in the last 24 hours. {when} "
+        + pick_text(
+            chat="Only the person can raise the limit: MINIMAX_MCP_DAILY_LIMIT_USD in the host's "
+            "configuration.",
+            program="The limit is set with MINIMAX_MCP_DAILY_LIMIT_USD, or daily_limit_usd of "
+            "MiniMax().",
+        )
     )
 
 
@@ -99,12 +109,20 @@ def still_in_doubt_error(record: Record, *, what: str, look: str = "") -> MaybeC
     when = datetime.datetime.fromtimestamp(record.created_at, datetime.UTC)
     return MaybeChargedError(
         f"An identical request of {when:%Y-%m-%d %H:%M} UTC ended in doubt: MiniMax may have "
-        f"accepted and charged it, so it is not sent again.{look} Ask the "
-        "person, who can look at the usage page of the MiniMax platform. Only if they agree in "
-        f"this chat that it may be paid for twice, call {what} again with "
-        "allow_second_charge=true.",
+        f"accepted and charged it, so it is not sent again.{look} {second_charge_text(what)}",
         outcome=Outcome.UNKNOWN,
         task_id=record.task_id,
+    )
+
+
+def second_charge_text(tool: str) -> str:
+    """Who decides whether a request in doubt may be paid for twice, and how it is sent then."""
+    return pick_text(
+        chat="Ask the person, who can look at the usage page of the MiniMax platform. Only if "
+        f"they agree in this chat that it may be paid for twice, call {tool} again with "
+        "allow_second_charge=true.",
+        program="The usage page of the MiniMax platform tells whether it was charged. "
+        f"{tool}(..., allow_second_charge=True) sends it again, and may be paid for twice.",
     )
 
 

@@ -9,11 +9,17 @@ from typing import Any, Final
 
 from minimax.api import policies
 from minimax.api.json_body import describe_body
+from minimax.audience import pick_text
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.ledger.records import Kind, Purchase, Record, State, would_buy
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import Accepted, Bought, PaidRequest, buy_once
-from minimax.spending.wording import doubt_note, estimate_text, still_in_doubt_error
+from minimax.spending.wording import (
+    doubt_note,
+    estimate_text,
+    second_charge_text,
+    still_in_doubt_error,
+)
 from minimax.tool_results import SubmittedVideo
 from minimax.video import apis
 from minimax.video.apis import VideoApi
@@ -223,11 +229,18 @@ def _doubt_error(tool: str, error: MiniMaxError, probable: str | None) -> MaybeC
     return MaybeChargedError.after(
         error,
         "The video request was sent and no usable answer came back: MiniMax may have accepted and "
-        f"charged it. It was not sent again, and must not be: do not call {tool} again for "
-        f"this video.{_look_text(probable)} Tell the person, who can look at the usage page of the "
-        "MiniMax platform. Only if they agree that it may be paid for twice, call again with "
-        "allow_second_charge=true.",
+        f"charged it. It was not sent again{_doubt_text(tool, probable)}",
         task_id=probable,
+    )
+
+
+def _doubt_text(tool: str, probable: str | None) -> str:
+    look = _look_text(probable)
+    return pick_text(
+        chat=f", and must not be: do not call {tool} again for this video.{look} Tell the person, "
+        "who can look at the usage page of the MiniMax platform. Only if they agree that it may "
+        "be paid for twice, call again with allow_second_charge=true.",
+        program=f".{look} {second_charge_text(tool)}",
     )
 
 
