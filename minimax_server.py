@@ -32,7 +32,13 @@ from mcp_types import (
     Prompt,
     ToolAnnotations,
 )
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from minimax import __version__, logs, runtime
 from minimax.audience import address_chat
@@ -65,7 +71,7 @@ from minimax.protocol.updates import Updates
 from minimax.runtime import Backend, Call, Runtime
 from minimax.safe_text import shorten
 from minimax.scope import MiniMax
-from minimax.settings import Settings
+from minimax.settings import Settings, own_command
 from minimax.time_budgets import (
     ANSWER_SECONDS,
     CALL_SECONDS,
@@ -81,7 +87,9 @@ from minimax.tool_results import (
     DeletedVoice,
     DesignedVoice,
     GeneratedImages,
+    LongAudioStatus,
     Speech,
+    SubmittedSpeech,
     SubmittedVideo,
     TaskList,
     Transcript,
@@ -92,6 +100,7 @@ from minimax.tool_results import (
 from minimax.video.request import VideoRequest
 
 if TYPE_CHECKING:
+    from minimax.jobs.job import JobType
     from minimax.spending.consent import Quote
 
 __all__ = [
@@ -102,8 +111,10 @@ __all__ = [
     "generate_video",
     "list_video_tasks",
     "list_voices",
+    "long_text_to_audio",
     "main",
     "make_server",
+    "query_long_audio",
     "query_video_generation",
     "retrieve_video_file",
     "text_to_audio",
@@ -165,7 +176,22 @@ Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is i
 """An id; models like to write the digits as a number."""
 
 
-ImageSide = Annotated[int | None, Field(ge=IMAGE_SIDE.least, le=IMAGE_SIDE.most)]
+def _leave_out_zero(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    return None if value in (0, "0") else check(value)
+
+
+def _drop_empty(value: object) -> object:
+    return [entry for entry in value if entry not in ("", None)] if type(value) is list else value
+
+
+# Under strict schemas a model must write something where it means "not given".
+OptionalInt = Annotated[int | None, WrapValidator(_leave_out_zero)]
+OptionalTexts = Annotated[list[str] | None, BeforeValidator(_drop_empty)]
+ImageSide = Annotated[
+    int | None,
+    Field(ge=IMAGE_SIDE.least, le=IMAGE_SIDE.most),
+    WrapValidator(_leave_out_zero),
+]
 ModificationNumber = Annotated[int | None, Field(ge=MODIFICATION.least, le=MODIFICATION.most)]
 
 
@@ -206,9 +232,16 @@ async def _take_up_jobs(running: Runtime) -> None:
     with runtime.use(running), suppress(SettingsError):  # the call itself tells what is wrong
         if running.settings.auto_save:
             from minimax.jobs.follower import JobFollower
-            from minimax.video.job import VIDEO_JOBS
 
-            await running.get_shared(JobFollower).take_up(VIDEO_JOBS)
+            await running.get_shared(JobFollower).take_up(*_job_types())
+
+
+def _job_types() -> "Sequence[JobType]":
+    """What is bought as a job: followed, saved by itself and listed."""
+    from minimax.video.job import VIDEO_JOBS
+    from minimax.voice.long_speech_job import LONG_SPEECH_JOBS
+
+    return VIDEO_JOBS, LONG_SPEECH_JOBS
 
 
 toolbox = Toolbox(
@@ -259,6 +292,15 @@ async def _quote_speech(running: Runtime, arguments: Arguments) -> "Quote | None
 
     request = speak.SpeechRequest(**_pick(arguments, speak.SpeechRequest))
     return await speak.quote(running, request)
+
+
+async def _quote_long_speech(running: Runtime, arguments: Arguments) -> "Quote | None":
+    from minimax.voice import long_speech
+
+    if arguments["dry_run"]:
+        return None
+    request = long_speech.LongSpeechRequest(**_pick(arguments, long_speech.LongSpeechRequest))
+    return await long_speech.quote(running, request)
 
 
 async def _quote_design(running: Runtime, arguments: Arguments) -> "Quote | None":
@@ -372,7 +414,7 @@ async def voice_clone(
         ),
     ] = False,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> ClonedVoice:
@@ -381,7 +423,7 @@ async def voice_clone(
     Cloning is free at first: MiniMax charges for the clone (list price $1.50) when the voice first
     speaks, and deletes it after 7 days if it never does. A preview_text is billed at once.
     Only for voices that the person may use. The recording is checked here before it is uploaded;
-    a file that was attached to the chat is not on this computer: ask where it lies.
+    a file that was attached to the chat is not on this computer: ask where it is.
     """
     from minimax.voice import clone
 
@@ -413,7 +455,7 @@ async def generate_video(
         str | None,
         Field(
             description="What happens, up to 2,000 characters. Camera commands like [Push in] or "
-            "[Pan left] may stand in it."
+            "[Pan left] are allowed."
         ),
     ] = None,
     first_frame: Annotated[
@@ -436,7 +478,7 @@ async def generate_video(
         ),
     ] = None,
     duration: Annotated[
-        int | None, Field(description="Seconds: 6 or 10; MiniMax-H3 4 to 15.")
+        OptionalInt, Field(description="Seconds: 6 or 10; MiniMax-H3 4 to 15.")
     ] = None,
     resolution: Annotated[
         str | None,
@@ -446,18 +488,18 @@ async def generate_video(
         str | None, Field(description="Face to keep through the video; instead of frames.")
     ] = None,
     references: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(description="MiniMax-H3: up to 9 images of what should appear; no frames then."),
     ] = None,
     reference_videos: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(
             description="MiniMax-H3: up to 3 videos of 2 to 15 s, 15 s together, mp4 or mov up to "
-            "50 MB: paths, https URLs or data: URIs; each second is charged."
+            "50 MB; each second is charged."
         ),
     ] = None,
     reference_audios: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(
             description="MiniMax-H3: up to 3 recordings of 2 to 15 s, 15 s together, wav or mp3; "
             "12 references in all."
@@ -476,8 +518,8 @@ async def generate_video(
     allow_second_charge: Annotated[
         bool,
         Field(
-            description="True only after the person agreed in this chat that an earlier attempt "
-            "which ended in doubt may be paid for twice."
+            description="True only if the person agreed in this chat that an attempt in doubt may "
+            "be paid for twice."
         ),
     ] = False,
     dry_run: Annotated[
@@ -487,13 +529,13 @@ async def generate_video(
 ) -> SubmittedVideo:
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
-    Makes a video from a prompt, from a first frame, from a first and a last frame, or of a subject.
     Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
-    reference_videos or many images; dry_run tells. It takes minutes, is followed by this server and
-    saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or later. Call
-    this once per video; each accepted call is a video of its own. When it fails with "may have
-    accepted and charged", tell the person and do not call it again by yourself. A job whose answer
-    was lost is handed over by the next identical call (reused) instead of being bought twice.
+    reference_videos or many images; dry_run gives the price. It takes minutes, is followed by this
+    server and saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or
+    later. Call this once per video; each accepted call is a video of its own. When it fails with
+    "may have accepted and charged", tell the person and do not call it again by yourself. A job
+    whose answer was lost is handed over by the next identical call (reused) instead of being bought
+    twice.
     """
     from minimax.video import submit
 
@@ -526,7 +568,7 @@ async def upscale_video(
     task_id: Annotated[Id, Field(description="Of a completed MiniMax-H3 video in 768P.")],
     *,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     dry_run: Annotated[
         bool, Field(description="True: check everything, estimate the cost, buy nothing.")
@@ -558,7 +600,7 @@ async def query_video_generation(
         Field(
             ge=0,
             le=LONGEST_WAIT_SECONDS,
-            description="0: ask once. 45: wait that long for the end; best.",
+            description="45: wait that long for the end; best.",
         ),
     ] = 0,
     ctx: Context[Any, Any] | None = None,
@@ -567,9 +609,8 @@ async def query_video_generation(
 
     status is queued, processing, completed (path: where the video was saved by itself; without one,
     give file_id to retrieve_video_file) or failed (the reason is in error). With wait_seconds=45
-    the call returns when the job ends or after 45 seconds, whichever is first; still processing is
-    normal, so call again. An error of this call means that MiniMax could not be asked: the job
-    itself is not affected.
+    it returns when the job ends, or after 45 seconds; still processing is normal: call again. An
+    error of this call means that MiniMax could not be asked: the job itself is not affected.
     """
     from minimax.video import job
 
@@ -585,16 +626,15 @@ async def retrieve_video_file(
         Id, Field(description="From query_video_generation; the job's task_id works as well.")
     ],
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> VideoFile:
-    """Save a finished video on this computer and tell its path; free, and repeatable.
+    """Save a finished video on this computer and give its path; free, and repeatable.
 
-    Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax). Never overwrites; a
-    video that is there already is not downloaded again. A long download goes on by itself
-    (downloading): call again with the same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives
-    a link that works for about an hour.
+    Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax); overwrites nothing, and
+    downloads nothing twice. A long download goes on by itself (downloading): call again with the
+    same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link for about an hour.
     """
     from minimax.video import retrieve
 
@@ -608,7 +648,7 @@ async def retrieve_video_file(
     )
 
 
-@toolbox.tool(title="List video jobs", annotations=READ_ONLY)
+@toolbox.tool(title="List paid jobs", annotations=READ_ONLY)
 async def list_video_tasks(
     limit: Annotated[int, Field(ge=1, le=100, description="How many, newest first.")] = 20,
     status: Annotated[
@@ -620,7 +660,7 @@ async def list_video_tasks(
         bool, Field(description="True: also MiniMax-H3 jobs of 7 days bought from elsewhere.")
     ] = False,
 ) -> TaskList:
-    """List the video jobs bought from this computer, newest first; free.
+    """List the videos and long speeches bought from this computer, newest first; free.
 
     Finds yesterday's video in a new chat: task_id, status as last seen, prompt, file_id and the
     saved path. A job with status unknown was sent and never answered; it may have been charged.
@@ -628,7 +668,7 @@ async def list_video_tasks(
     from minimax.video import listing
 
     return await listing.list_jobs(
-        await runtime.current(), limit=limit, status=status, remote=remote
+        await runtime.current(), _job_types(), limit=limit, status=status, remote=remote
     )
 
 
@@ -638,8 +678,8 @@ async def cancel_video_generation(
 ) -> CancelledJob:
     """Cancel a MiniMax-H3 job that is still queued; nothing is charged then.
 
-    Running and finished jobs and Hailuo jobs cannot be cancelled: the call is refused and says
-    what can be done. Only when the person asked for it.
+    Others cannot be cancelled: the call is refused and says what can be done. Only when the person
+    asked for it.
     """
     from minimax.video import job
 
@@ -674,22 +714,21 @@ async def text_to_audio(
     emotion: Annotated[
         str | None,
         Field(
-            description=f"{', '.join(EMOTIONS)}; the last two only with speech-2.6. Left out: the "
-            "model decides, which is best."
+            description=f"{', '.join(EMOTIONS)}; the last two only with speech-2.6. Best left out."
         ),
     ] = None,
     language_boost: Annotated[
         str | None, Field(description="Language to favour, like English or auto.")
     ] = None,
     pronunciation: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(
             description="How words are read: live/(laɪv), 处理/(chu3)(li3) or "  # noqa: RUF001 - IPA
             "omg/oh my god."
         ),
     ] = None,
     voice_mix: Annotated[
-        list[str] | None,
+        OptionalTexts,
         Field(
             description="Instead of voice_id, up to 4 voices mixed into one, with weights of 1 to "
             "100: English_Graceful_Lady:70."
@@ -711,18 +750,18 @@ async def text_to_audio(
     format: Annotated[  # noqa: A002 - MiniMax's own name for it
         str | None, Field(description="mp3 (default), wav, flac, opus, pcm, pcmu_raw or pcmu_wav.")
     ] = None,
-    sample_rate: Annotated[int | None, Field(description="In Hz; 32000 when left out.")] = None,
-    bitrate: Annotated[int | None, Field(description="For mp3; 128000 when left out.")] = None,
-    channel: Annotated[int | None, Field(description="1 (default) or 2.")] = None,
+    sample_rate: Annotated[OptionalInt, Field(description="In Hz; 32000 when left out.")] = None,
+    bitrate: Annotated[OptionalInt, Field(description="For mp3; 128000 when left out.")] = None,
+    channel: Annotated[OptionalInt, Field(description="1 (default) or 2.")] = None,
     subtitles: Annotated[
         SubtitleLevel,
         Field(description="Also save an .srt file, by sentence (also: true) or by word."),
     ] = "",
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> Speech:
@@ -764,6 +803,102 @@ async def text_to_audio(
     )
 
 
+@toolbox.tool(title="Speak a long text", annotations=PAID, **_asking(_quote_long_speech))
+async def long_text_to_audio(
+    text: Annotated[str | None, Field(description="Up to 50,000 characters.")] = None,
+    voice_id: Annotated[str | None, Field(description="As in text_to_audio.")] = None,
+    model: Annotated[str | None, Field(description="Likewise.")] = None,
+    *,
+    text_file: Annotated[
+        str | None,
+        Field(description="Instead of text: path of a .txt (UTF-8), under 1,000,000 characters."),
+    ] = None,
+    speed: Annotated[float | None, Field(description="0.5 to 2.")] = None,
+    vol: Annotated[float | None, Field(description="Over 0 to 10.")] = None,
+    pitch: Annotated[int | None, Field(description="-12 to 12.")] = None,
+    emotion: Annotated[str | None, Field(description="Likewise.")] = None,
+    language_boost: Annotated[str | None, Field(description="Likewise.")] = None,
+    pronunciation: Annotated[list[str] | None, Field(description="Likewise.")] = None,
+    english_normalization: Annotated[
+        bool | None, Field(description="True: read English numbers better.")
+    ] = None,
+    effect: Annotated[str | None, Field(description="Likewise.")] = None,
+    intensity: Annotated[int | None, Field(description="-100 to 100.")] = None,
+    timbre: Annotated[int | None, Field(description="-100 to 100.")] = None,
+    modify_pitch: Annotated[int | None, Field(description="-100 to 100.")] = None,
+    format: Annotated[  # noqa: A002 - MiniMax's own name for it
+        str | None, Field(description="Likewise.")
+    ] = None,
+    sample_rate: Annotated[int | None, Field(description="Likewise; opus has others.")] = None,
+    bitrate: Annotated[int | None, Field(description="For mp3.")] = None,
+    channel: Annotated[int | None, Field(description="1 or 2 (default).")] = None,
+    allow_second_charge: Annotated[
+        bool, Field(description="True only if the person agreed to a second charge.")
+    ] = False,
+    dry_run: Annotated[
+        bool, Field(description="True: check, estimate the cost, buy nothing.")
+    ] = False,
+    ctx: Context[Any, Any] | None = None,
+) -> SubmittedSpeech:
+    """Start a paid job that says a long text, like a chapter; costs and options as text_to_audio.
+
+    Returns its task_id; go on with query_long_audio. Sound and subtitles are saved by themselves. A
+    job whose answer was lost is handed over by the next identical call (reused).
+    """
+    from minimax.voice import long_speech
+
+    request = long_speech.LongSpeechRequest(
+        text=text,
+        text_file=text_file,
+        voice_id=voice_id,
+        model=model or DEFAULT_SPEECH_MODEL,
+        speed=speed,
+        vol=vol,
+        pitch=pitch,
+        emotion=emotion,
+        language_boost=language_boost,
+        pronunciation=pronunciation or (),
+        english_normalization=english_normalization,
+        effect=effect,
+        intensity=intensity,
+        timbre=timbre,
+        modify_pitch=modify_pitch,
+        format=format or "mp3",
+        sample_rate=sample_rate,
+        bitrate=bitrate,
+        channel=channel,
+    )
+    return await long_speech.speak_long(
+        await runtime.current(),
+        request,
+        second_charge_agreed=allow_second_charge,
+        dry_run=dry_run,
+        within_seconds=_answer_within(ctx),
+    )
+
+
+@toolbox.tool(title="Follow a long speech", annotations=READ_ONLY)
+async def query_long_audio(
+    task_id: Annotated[Id, Field(description="From long_text_to_audio.")],
+    wait_seconds: Annotated[
+        float,
+        Field(ge=0, le=LONGEST_WAIT_SECONDS, description="45: wait that long for the end; best."),
+    ] = 0,
+    ctx: Context[Any, Any] | None = None,
+) -> LongAudioStatus:
+    """Tell how a long speech stands; free. Like query_video_generation: call it again and again.
+
+    completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is a link.
+    error says why it failed or could not be saved. MiniMax keeps it for about nine hours.
+    """
+    from minimax.voice import long_speech_job
+
+    report = None if ctx is None else partial(_report, ctx, wait_seconds)
+    return await long_speech_job.query(
+        await runtime.current(), task_id, wait_seconds=wait_seconds, report=report
+    )
+
+
 @toolbox.tool(title="List voices", annotations=READ_ONLY)
 async def list_voices(
     voice_type: Annotated[
@@ -775,7 +910,7 @@ async def list_voices(
     ] = None,
     limit: Annotated[
         int,
-        Field(ge=1, le=500, description="How many at most; in a long list descriptions are short."),
+        Field(ge=1, le=500, description="How many at most."),
     ] = 20,
 ) -> VoiceList:
     """List the voices that can speak, own ones first; free.
@@ -801,10 +936,10 @@ async def voice_design(
     ] = None,
     *,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> DesignedVoice:
@@ -847,7 +982,7 @@ async def transcribe_audio(
         bool, Field(description="False: the text alone, without times and speakers.")
     ] = True,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> Transcript:
@@ -901,10 +1036,7 @@ async def text_to_image(
     prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
     aspect_ratio: Annotated[
         str | None,
-        Field(
-            description="1:1 (default), 16:9, 4:3, 3:2, 2:3, 3:4, 9:16 or 21:9. For video frames "
-            "take 16:9 or 9:16."
-        ),
+        Field(description="1:1 (default), 16:9, 4:3, 3:2, 2:3, 3:4, 9:16 or 21:9."),
     ] = None,
     n: Annotated[int, Field(ge=IMAGES.least, le=IMAGES.most, description="How many.")] = 1,
     *,
@@ -920,10 +1052,10 @@ async def text_to_image(
         bool | None, Field(description="True: let MiniMax embellish the prompt.")
     ] = None,
     allow_second_charge: Annotated[
-        bool, Field(description="True only after the person agreed to a possible second charge.")
+        bool, Field(description="True only if the person agreed to a second charge.")
     ] = False,
     output_directory: Annotated[
-        str | None, Field(description="Folder inside the base folder; made if missing.")
+        str | None, Field(description="Folder inside the base folder.")
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> GeneratedImages:
@@ -1095,22 +1227,22 @@ def _add_resources(server: MCPServer[Runtime]) -> None:
         """Video and speech models with durations, resolutions and list prices."""
         return json.dumps(price_list(), indent=1)
 
-    @server.resource(TASKS_URI, title="Paid video jobs", mime_type="application/json")
+    @server.resource(TASKS_URI, title="Paid jobs", mime_type="application/json")
     async def tasks() -> str:
-        """The video jobs bought from this computer, newest first."""
+        """The video and long speech jobs bought from this computer, newest first."""
         from minimax.video import listing
 
-        found = await listing.list_jobs(await runtime.current(), limit=MOST_TASKS_SHOWN)
+        found = await listing.list_jobs(
+            await runtime.current(), _job_types(), limit=MOST_TASKS_SHOWN
+        )
         return json.dumps(found["tasks"], indent=1, ensure_ascii=False)
 
-    @server.resource(
-        f"{TASKS_URI}/{{task_id}}", title="A paid video job", mime_type="application/json"
-    )
+    @server.resource(f"{TASKS_URI}/{{task_id}}", title="A paid job", mime_type="application/json")
     async def task(task_id: str) -> str:
         """How one job stands; subscribers are told when that changes, and when it is saved."""
         from minimax.video import listing
 
-        found = await listing.describe_job(await runtime.current(), task_id)
+        found = await listing.describe_job(await runtime.current(), _job_types(), task_id)
         if found is None:
             raise ResourceError("This job was not bought from this computer.")
         return json.dumps(found, indent=1, ensure_ascii=False)
@@ -1149,7 +1281,11 @@ async def _voice_ids() -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands; without one, serve MCP over stdio."""
-    options = _options(arguments)
+    with address_chat():
+        return _run(_options(arguments))
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.command == "demo":
         from minimax.commands import demo
 
@@ -1158,6 +1294,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from minimax.commands import check
 
         return check.run(server_file=Path(__file__).resolve())
+    if options.command == "install":
+        from minimax.commands import install
+
+        return install.run(
+            options.host,
+            server_file=Path(__file__).resolve(),
+            remove=options.remove,
+            sandbox=options.sandbox_in_host,
+            print_only=options.print_only,
+        )
     if options.command == "sandbox":
         from minimax import sandbox
 
@@ -1176,17 +1322,33 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="command")
     demo = commands.add_parser("demo", help="see the whole job done, on the built-in MiniMax")
     demo.add_argument("--live", action="store_true", help="for real, after saying what it costs")
-    commands.add_parser("check", help="say whether this machine is ready, and what to paste where")
+    commands.add_parser("check", help="say whether this machine and its hosts are ready")
+    _add_install_options(commands.add_parser("install", help="add this server to a host"))
     sandbox = commands.add_parser("sandbox", help="run the built-in MiniMax for other clients")
     sandbox.add_argument(
-        "--port",
-        type=int,
-        choices=range(LAST_PORT + 1),
-        metavar="N",
-        default=8765,
-        help="on 127.0.0.1 (default 8765)",
+        "--port", type=_port, metavar="N", default=8765, help="on 127.0.0.1 (default 8765)"
     )
     return parser.parse_args(arguments)
+
+
+def _add_install_options(install: argparse.ArgumentParser) -> None:
+    install.add_argument("host", nargs="?", metavar="HOST", help="without one: lists them")
+    install.add_argument("--remove", action="store_true", help="take this server out again")
+    install.add_argument(
+        "--sandbox",
+        action="store_true",
+        dest="sandbox_in_host",
+        help="let the host start it on the built-in MiniMax",
+    )
+    install.add_argument(
+        "--print", action="store_true", dest="print_only", help="show the change, write nothing"
+    )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:6]) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"port must be 0 to {LAST_PORT}")
+    return int(text)
 
 
 def _serve(*, sandboxed: bool) -> int:
@@ -1196,7 +1358,7 @@ def _serve(*, sandboxed: bool) -> int:
     if sys.stdin.isatty():
         sys.stderr.write(
             "This is an MCP server: a host such as Claude Desktop starts it and speaks JSON-RPC "
-            "with it. To see it work, run: uv run minimax_server.py demo\n"
+            f"with it. To see it work, run: {own_command('demo')}\n"
         )
     watcher = _HostWatcher()
     server = make_server(
@@ -1237,7 +1399,7 @@ class _HostWatcher:
 
 
 def _load_settings(*, sandboxed: bool) -> Callable[[], Settings]:
-    """Settings as they are now; one that cannot be used is told by every call, not by a crash.
+    """Settings as they are now; one that cannot be used is an error of every call, not a crash.
 
     What is missing or wrong is read again by the next call: a person may have edited `.env`.
     """

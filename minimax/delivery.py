@@ -1,5 +1,6 @@
 """Media that MiniMax made become files here; a link that has expired is renewed once."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -7,11 +8,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from minimax.api import policies, retry
+from minimax.api.policies import Policy
 from minimax.api.signed_links import EXPIRED_LINK_STATUSES
 from minimax.clock import Clock
-from minimax.errors import MiniMaxError, RefusedError
+from minimax.errors import InputError, MiniMaxError, RefusedError, StorageError
 from minimax.files import media_types, outputs
+from minimax.files import saved as saved_files
 from minimax.files.outputs import SavedFile
+from minimax.ledger.records import Record
 from minimax.runtime import Runtime
 from minimax.validation import is_http_url
 
@@ -24,6 +28,8 @@ __all__ = [
     "RenewableLink",
     "SavedOrError",
     "download_link",
+    "fetch_link",
+    "find_saved_path",
     "ignored_links_text",
     "link_life_text",
     "save_audio",
@@ -69,13 +75,45 @@ class RenewableLink:
         self.url = None
 
 
-def link_life_text(url: str, *, unix_now: float | None = None) -> str:
+def link_life_text(
+    url: str, *, unix_now: float | None = None, unsaid: str = "for about an hour"
+) -> str:
     """How long a signed link still works, as far as the link itself says (`Expires`)."""
     expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
     if not (expires.isascii() and expires.isdigit() and len(expires) <= UNIX_TIME_DIGITS):
-        return "for about an hour"
+        return unsaid
     left_seconds = int(expires) - (time.time() if unix_now is None else unix_now)
     return f"for {max(0, int(left_seconds // 60))} more minutes"
+
+
+async def fetch_link(
+    client: "MiniMaxClient",
+    link: RenewableLink,
+    receive: Callable[["Download"], Awaitable[T]],
+    *,
+    clock: Clock,
+    policy: Policy | None = None,
+    most_bytes: int | None = None,
+) -> T:
+    """What `receive` makes of a download: begun again after a cut, under a new link once.
+
+    Raises:
+        MiniMaxError: The download failed for good, or `receive` did; the file at MiniMax is not
+            affected.
+    """
+
+    async def attempt() -> T:
+        async with client.download(await link.get(), most_bytes=most_bytes) as download:
+            return await receive(download)
+
+    policy = policy or policies.DOWNLOAD
+    try:
+        return await retry.run(policy, attempt, clock=clock)
+    except RefusedError as refusal:
+        if refusal.http_status not in EXPIRED_LINK_STATUSES:
+            raise
+    link.forget()
+    return await retry.run(policy, attempt, clock=clock)
 
 
 async def download_link(
@@ -96,20 +134,11 @@ async def download_link(
         MiniMaxError: The download failed for good; the file at MiniMax is not affected.
     """
 
-    async def attempt() -> SavedFile:
-        async with client.download(await link.get()) as download:
-            chunks = _count_bytes(download, on_bytes)
-            return await outputs.save(
-                chunks, stem=stem, types=types, folder=folder, raw_type=raw_type
-            )
+    async def save(download: "Download") -> SavedFile:
+        chunks = _count_bytes(download, on_bytes)
+        return await outputs.save(chunks, stem=stem, types=types, folder=folder, raw_type=raw_type)
 
-    try:
-        return await retry.run(policies.DOWNLOAD, attempt, clock=clock)
-    except RefusedError as refusal:
-        if refusal.http_status not in EXPIRED_LINK_STATUSES:
-            raise
-    link.forget()
-    return await retry.run(policies.DOWNLOAD, attempt, clock=clock)
+    return await fetch_link(client, link, save, clock=clock)
 
 
 async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncIterator[bytes]:
@@ -119,6 +148,16 @@ async def _count_bytes(download: "Download", on_bytes: OnBytes | None) -> AsyncI
         if on_bytes is not None:
             on_bytes(received, download.total_bytes)
         yield chunk
+
+
+async def find_saved_path(task: Record | None) -> Path | None:
+    """Where the result of a job was saved, if the file is still there."""
+    if task is None or task.path is None:
+        return None
+    try:
+        return (await asyncio.to_thread(saved_files.describe, Path(task.path))).path
+    except InputError:
+        return None
 
 
 # --- saving ------------------------------------------------------------------------------------
@@ -141,8 +180,10 @@ def saving_failed_text(error: MiniMaxError | None, *, link: str | None = None) -
     """
     if error is None:
         return ""
-    way_out = f" {link} still leads to it for a while." if link else ""
-    return f" It could not be saved here: {error}{way_out} Making it anew is charged again."
+    works = "work" if link and link.endswith("s") else "works"
+    way_out = f" {link} still {works} for a while." if link else ""
+    what = "" if isinstance(error, StorageError) else " The download failed."
+    return f"{what} {error}{way_out} Making it again is charged again."
 
 
 def ignored_links_text(count: int) -> str:
@@ -195,7 +236,7 @@ async def save_link(
     folder: Path,
     raw_type: str | None = None,
 ) -> SavedFile:
-    """Save what a link delivers; the link cannot be minted anew.
+    """Save what a link delivers; the link cannot be requested again.
 
     Raises:
         StorageError: The disk would not take it, or it is not what was expected.

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Outcome(Enum):
-    """What is known about a request that did not succeed; retries and money hang on it."""
+    """What is known about a request that did not succeed; it decides about retries and money."""
 
     NOT_SENT = "not sent"
     """No byte of the request left this machine."""

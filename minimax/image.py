@@ -205,10 +205,12 @@ async def _save_all(
 
 def _next_step(saved: list[SavedFile], urls: list[str]) -> str:
     if not saved:
-        return f"Give the person the {len(urls)} links; they work for about a day."
+        links = "link; it works" if len(urls) == 1 else f"{len(urls)} links; they work"
+        return f"Give the person the {links} for about a day."
+    images = "The image is" if len(saved) == 1 else f"{len(saved)} images are"
     return (
-        f"{len(saved)} images are saved; tell the person where. Their paths can be given to "
-        "generate_video as first_frame and last_frame."
+        f"{images} saved; tell the person where. A path can be given to generate_video as "
+        "first_frame or last_frame."
     )
 
 

@@ -25,10 +25,12 @@ __all__ = [
     "IMAGE_PROMPT_CHARACTERS",
     "IMAGE_SIDE",
     "IMAGE_SIDE_STEP",
+    "LONG_SPEECH_CHARACTERS",
     "MIXED_VOICES",
     "MIX_WEIGHT",
     "MODIFICATION",
     "MODIFICATION_FORMATS",
+    "OPUS_SAMPLE_RATES",
     "PITCH",
     "SAMPLE_RATES",
     "SOUND_EFFECTS",
@@ -36,6 +38,7 @@ __all__ = [
     "SPEECH_FORMATS",
     "SPEED",
     "SUBTITLE_LEVELS",
+    "TEXT_FILE_CHARACTERS",
     "TEXT_VALIDATION_CHARACTERS",
     "TRANSCRIBED_SECONDS",
     "UNSUITED_EMOTIONS",
@@ -55,6 +58,10 @@ class Range(NamedTuple):
 
 SPEECH_CHARACTERS: Final = 10_000
 """A text must have fewer."""
+LONG_SPEECH_CHARACTERS: Final = 50_000
+"""Of a text in a request of the asynchronous endpoint; it may have as many."""
+TEXT_FILE_CHARACTERS: Final = 1_000_000
+"""A text file must have fewer."""
 SPEED: Final = Range(0.5, 2)
 VOLUME: Final = Range(0, 10)
 """Zero itself is refused."""
@@ -63,6 +70,8 @@ PITCH: Final = Range(-12, 12)
 SPEECH_FORMATS: Final = ("mp3", "wav", "flac", "opus", "pcm", "pcmu_raw", "pcmu_wav")
 SAMPLE_RATES: Final = (8000, 16000, 22050, 24000, 32000, 44100)
 """Hertz."""
+OPUS_SAMPLE_RATES: Final = (8000, 12000, 16000, 24000, 48000)
+"""Of opus in long speech, where the usual rate, 32000, is none of them."""
 BITRATES: Final = (32000, 64000, 128000, 256000)
 """Bits per second; for mp3."""
 CHANNELS: Final = (1, 2)

@@ -105,7 +105,10 @@ class MiniMax:
 
     def _load_settings(self) -> Settings:
         try:
-            found = Settings.from_env(environ={**os.environ, **self._given})
+            found = Settings.from_env(
+                environ={**os.environ, **self._given},
+                environ_place="that was given" if "MINIMAX_API_KEY" in self._given else None,
+            )
         except SettingsError as error:
             raise SettingsError(_name_as_given(error.text, self._given)) from None
         if self._folder is None:

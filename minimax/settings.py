@@ -15,20 +15,28 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from minimax.audience import pick_text
 from minimax.errors import SettingsError
 
 __all__ = [
     "API_HOSTS",
+    "ENV_FILE",
+    "ENV_FILE_NAME",
     "GLOBAL_HOST",
+    "KEY_PAGE",
     "MAINLAND_HOST",
     "ResourceMode",
     "Settings",
+    "find_home",
     "is_loopback",
+    "own_command",
     "read_env_file",
+    "where_keys_go",
 ]
 
 GLOBAL_HOST: Final = "https://api.minimax.io"
 MAINLAND_HOST: Final = "https://api.minimaxi.com"
+KEY_PAGE: Final = "platform.minimax.io > API keys (mainland: platform.minimaxi.com)"
 API_HOSTS: Final = (GLOBAL_HOST, MAINLAND_HOST, "https://api.minimax.cn")
 """The API hosts that MiniMax documents; keys of one region are not known in the other."""
 
@@ -43,11 +51,27 @@ _AUTHORITY: Final = re.compile(
 script; what only looks like a name would fail later, inside of the HTTP library."""
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_BEARER: Final = re.compile(r"^bearer[ :]+", re.IGNORECASE)
+_PLACEHOLDER: Final = re.compile(
+    r"(?:(?:paste|put|insert|enter|add|type)[ _-])?(?:(?:your|my|the)[ _-])?(?:[a-z]+[ _-]){0,3}"
+    r"(?:key|token)(?:[ _-]here)?"
+    r"|(?:sk-)?(?:(?:api|cp)-)?(?:\.{2,}|\u2026|x{3,})|\$[A-Z_]{1,40}|\$\{[A-Za-z_.:-]{1,40}\}",
+    re.IGNORECASE,
+)
+"""What documents write in the place of a key, ours first of all: paste your key here. Words only,
+since it is shown."""
+_AROUND_KEY: Final = "\"'<>\u201c\u201d\u2018\u2019\u00ab\u00bb \u00a0"
+"""What is copied along with a key: quotes of any kind, and a placeholder's brackets."""
 SHORTEST_SECRET: Final = 16
 """Characters. MiniMax's keys are far longer; what is shorter (like `test`, for the sandbox) stands
 in innocent words as well, which must not be taken apart to hide it."""
 
 ENV_FILE: Final = Path(__file__).resolve().parent.parent / ".env"
+ENV_FILE_NAME: Final = "the .env file beside minimax_server.py"
+IN_ENV_FILE: Final = f"in {ENV_FILE_NAME}"
+IN_ENVIRONMENT: Final = (
+    "in the environment (of a server that a host starts: the env block in its configuration)"
+)
 
 DEFAULT_DAILY_LIMIT_USD: Final = 20.0
 DEFAULT_ASK_ABOVE_USD: Final = 0.50
@@ -99,23 +123,28 @@ class Settings:
         sandbox: bool = False,
         environ: Mapping[str, str] | None = None,
         env_file: Path = ENV_FILE,
+        environ_place: str | None = None,
     ) -> "Settings":
         """Read the settings.
 
         Args:
             sandbox: Serve the built-in MiniMax, with a ledger of its own.
             environ: The environment; the process's own when not given.
-            env_file: The file whose values stand behind the environment.
+            env_file: The file whose values count where the environment has none.
+            environ_place: Where a key of `environ` was given, for messages.
 
         Raises:
             SettingsError: A value cannot be used; the message names the variable.
         """
-        values = _merge_env(os.environ if environ is None else environ, env_file)
+        environ = os.environ if environ is None else environ
+        values = _merge_env(environ, env_file)
+        place = environ_place or pick_text(chat=IN_ENVIRONMENT, program="in the environment")
+        key_place = place if environ.get("MINIMAX_API_KEY", "").strip() else IN_ENV_FILE
         _warn_if_shared(env_file)
-        base_path = _folder("MINIMAX_MCP_BASE_PATH", values) or _home() / "MiniMax"
+        base_path = _folder("MINIMAX_MCP_BASE_PATH", values) or find_home() / "MiniMax"
         api_host = _api_host(values.get("MINIMAX_API_HOST"))
         return cls(
-            api_key=None if sandbox else _api_key(values.get("MINIMAX_API_KEY")),
+            api_key=None if sandbox else _api_key(values, key_place),
             api_host=api_host,
             base_path=_real(base_path),
             input_paths=_input_paths(values, base_path),
@@ -138,6 +167,28 @@ def is_loopback(host: str | None) -> bool:
     return host in ("127.0.0.1", "localhost", "::1")
 
 
+def own_command(name: str) -> str:
+    """How a person runs a command of this server, as this copy of it was installed."""
+    return f"uv run minimax_server.py {name}" if _is_project_folder() else f"minimax-server {name}"
+
+
+def where_keys_go(place: str = "the env block of this server in the host's configuration") -> str:
+    """Where a person puts the key, for messages; an installed copy has no folder for a file.
+
+    Args:
+        place: Where the environment of this server comes from.
+    """
+    return f"{place} or into {ENV_FILE_NAME}" if _is_project_folder() else place
+
+
+def _go_on() -> str:
+    return pick_text(chat="Then restart the host.", program="Then call again.")
+
+
+def _is_project_folder() -> bool:
+    return ENV_FILE.with_name("pyproject.toml").exists()
+
+
 def _merge_env(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
     values = {**read_env_file(env_file), **{k: v for k, v in environ.items() if v.strip()}}
     values.setdefault("MINIMAX_LOG_LEVEL", values.get("FASTMCP_LOG_LEVEL", ""))
@@ -145,7 +196,7 @@ def _merge_env(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
 
 
 def read_env_file(env_file: Path = ENV_FILE) -> dict[str, str]:
-    """What stands in a `.env` file; nothing where there is none.
+    """The values of a `.env` file; none where there is none.
 
     Raises:
         SettingsError: It cannot be read.
@@ -172,14 +223,21 @@ def _warn_if_shared(env_file: Path) -> None:
         )
 
 
-def _api_key(text: str | None) -> SecretStr | None:
+def _api_key(values: Mapping[str, str], place: str) -> SecretStr | None:
+    text = values.get("MINIMAX_API_KEY")
     if text is None:
         return None
-    key = text.strip("\"'").removeprefix("Bearer ").strip()
+    key = _BEARER.sub("", text.strip(_AROUND_KEY), count=1).strip(_AROUND_KEY)
+    if _PLACEHOLDER.fullmatch(key):
+        raise SettingsError(
+            f'MINIMAX_API_KEY is still the placeholder "{key}" {place}. Put your key from '
+            f"{KEY_PAGE} there instead. {_go_on()}"
+        )
     if not _KEY.fullmatch(key):
         raise SettingsError(
-            "MINIMAX_API_KEY has characters in it that no key has (a blank, a quote, a line "
-            "break, or a placeholder's brackets). Paste the key again, whole and alone."
+            f"MINIMAX_API_KEY {place} has characters in it that no key has (a blank, a quote, a "
+            f"line break). Copy the key again from {KEY_PAGE}, whole and alone, and put it there. "
+            f"{_go_on()}"
         )
     return SecretStr(key)
 
@@ -197,7 +255,7 @@ def _api_host(text: str | None) -> str | None:
         raise SettingsError(
             "MINIMAX_API_HOST is not one of MiniMax's API hosts. Use https://api.minimax.io "
             "(global keys) or https://api.minimaxi.com (mainland keys). The key is sent to "
-            "MiniMax only, over https."
+            f"MiniMax only, over https. {_go_on()}"
         )
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
@@ -216,21 +274,23 @@ def _resource_mode(values: Mapping[str, str]) -> ResourceMode:
     modes: dict[str, ResourceMode] = {"local": "local", "url": "url"}
     mode = modes.get(values.get("MINIMAX_API_RESOURCE_MODE", "local").lower())
     if mode is None:
-        raise SettingsError("MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only).")
+        raise SettingsError(
+            f"MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only). {_go_on()}"
+        )
     return mode
 
 
 def _switch(name: str, values: Mapping[str, str], *, default: bool) -> bool:
     switch = {"on": True, "off": False, "": default}.get(values.get(name, "").lower())
     if switch is None:
-        raise SettingsError(f"{name} must be on or off.")
+        raise SettingsError(f"{name} must be on or off. {_go_on()}")
     return switch
 
 
 def _log_level(values: Mapping[str, str]) -> str:
     level = values.get("MINIMAX_LOG_LEVEL", "WARNING").upper()
     if level not in LOG_LEVELS:
-        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}.")
+        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}. {_go_on()}")
     return level
 
 
@@ -246,7 +306,7 @@ def _dollars(values: Mapping[str, str], name: str, default: float) -> float | No
         amount = -1.0
     if not 0 <= amount < MOST_USD:
         raise SettingsError(
-            f"{name} must be an amount in US dollars such as {default:g}, 0, or off."
+            f"{name} must be an amount in US dollars such as {default:g}, 0, or off. {_go_on()}"
         )
     return amount
 
@@ -257,17 +317,19 @@ def _folder(name: str, values: Mapping[str, str]) -> Path | None:
 
 
 def _absolute(name: str, text: str) -> Path:
-    path = _home() / text[2:] if text.startswith(("~/", "~\\")) else Path(text)
-    path = _home() if text == "~" else path
+    path = find_home() / text[2:] if text.startswith(("~/", "~\\")) else Path(text)
+    path = find_home() if text == "~" else path
     if not path.is_absolute():
-        raise SettingsError(f"{name} must be an absolute folder, or one that begins with ~/.")
+        raise SettingsError(
+            f"{name} must be an absolute folder, or one that begins with ~/. {_go_on()}"
+        )
     return path
 
 
 def _input_paths(values: Mapping[str, str], base_path: Path) -> tuple[Path, ...]:
     name = "MINIMAX_MCP_INPUT_PATHS"
     given = [part for part in values.get(name, "").split(os.pathsep) if part.strip()]
-    folders = [_absolute(name, part.strip()) for part in given] or [_home(), base_path]
+    folders = [_absolute(name, part.strip()) for part in given] or [find_home(), base_path]
     return tuple(dict.fromkeys(_real(folder) for folder in folders))
 
 
@@ -275,7 +337,12 @@ def _real(folder: Path) -> Path:
     return Path(os.path.realpath(folder))
 
 
-def _home() -> Path:
+def find_home() -> Path:
+    """The home folder of this user.
+
+    Raises:
+        SettingsError: There is none, or it is the whole computer.
+    """
     try:
         home = Path.home()
     except RuntimeError:
@@ -294,7 +361,7 @@ def _no_home_error() -> SettingsError:
 
 
 def _state_dir(values: Mapping[str, str], api_host: str | None, *, sandbox: bool) -> Path:
-    """The ledger's folder; jobs of a sandbox, built in or alone, never stand among real ones."""
+    """The ledger's folder; jobs of a sandbox, built in or alone, are never among real ones."""
     given = _folder("MINIMAX_MCP_STATE_DIR", values)
     alone = given is None and api_host is not None and is_loopback(urlsplit(api_host).hostname)
     folder = given or _default_state_dir()

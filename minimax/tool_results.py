@@ -13,7 +13,9 @@ __all__ = [
     "DesignedVoice",
     "JobStatus",
     "ListedTask",
+    "LongAudioStatus",
     "PlanQuotaRow",
+    "SubmittedSpeech",
     "SubmittedVideo",
     "TaskList",
     "VideoFile",
@@ -21,7 +23,7 @@ __all__ = [
 ]
 
 
-REUSED: Final = "True: made by an earlier call whose answer was lost; nothing was bought now."
+REUSED: Final = "True: bought by an earlier call whose answer was lost."
 
 JobStatus = Literal["queued", "processing", "completed", "failed"]
 
@@ -101,13 +103,14 @@ class CancelledJob(TypedDict):
 class ListedTask(TypedDict):
     """One paid job of list_video_tasks."""
 
+    kind: Annotated[str, Field(description="video or long_speech.")]
     task_id: str | None
     status: Literal["queued", "processing", "completed", "failed", "submitting", "unknown"]
     model: str
     prompt: Annotated[str | None, Field(description="Its beginning, up to 200 characters.")]
     created_at: Annotated[str, Field(description="ISO 8601, UTC.")]
     file_id: str | None
-    path: Annotated[str | None, Field(description="Where the video was saved, if it was.")]
+    path: Annotated[str | None, Field(description="Where its result was saved, if it was.")]
     answered: Annotated[bool, Field(description="False: its task_id never reached a caller.")]
     next_step: str
 
@@ -129,6 +132,30 @@ class Speech(TypedDict):
     characters: Annotated[int | None, Field(description="Billed characters.")]
     subtitle_path: str | None
     reused: Annotated[bool, Field(description=REUSED)]
+    next_step: str
+
+
+class SubmittedSpeech(TypedDict):
+    """Result of long_text_to_audio."""
+
+    task_id: str | None
+    status: Literal["queued"] | None
+    characters: Annotated[int, Field(description="Billed characters.")]
+    reused: Annotated[bool, Field(description=REUSED)]
+    estimated_cost_usd: float | None
+    next_step: str
+
+
+class LongAudioStatus(TypedDict):
+    """Result of query_long_audio."""
+
+    task_id: str
+    status: JobStatus
+    path: str | None
+    subtitle_path: str | None
+    audio_url: str | None
+    error: str | None
+    error_code: int | None
     next_step: str
 
 
@@ -168,20 +195,17 @@ class AccountStatus(TypedDict):
     key_kind: str
     spent_24_hours_usd: Annotated[
         dict[str, float],
-        Field(
-            description="List prices by tool, upscale_video within generate_video; doubtful "
-            "purchases count."
-        ),
+        Field(description="List prices by tool; upscale_video counts as generate_video."),
     ]
     spent_7_days_usd: dict[str, float]
     spent_30_days_usd: dict[str, float]
     spent_by_day_usd: Annotated[
-        list[float], Field(description="The last seven times 24 hours, newest first.")
+        list[float], Field(description="Seven times 24 hours, newest first.")
     ]
     daily_limit_usd: Annotated[float | None, Field(description="null: no limit is set.")]
     left_of_limit_usd: float | None
     ask_above_usd: Annotated[float | None, Field(description="null: never asked.")]
-    open_jobs: Annotated[int, Field(description="Videos that are not known to have ended.")]
+    open_jobs: Annotated[int, Field(description="Jobs that are not known to have ended.")]
     plan_quota: list[PlanQuotaRow]
     next_step: str
 

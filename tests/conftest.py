@@ -38,12 +38,24 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+FOLDERS_OF_HOSTS = (
+    "XDG_CONFIG_HOME",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "CODEX_HOME",
+    "GEMINI_CLI_HOME",
+)
+"""They would lead to the configuration of the hosts of this machine."""
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting, proxy or home folder of the machine reaches a test."""
     for name in list(os.environ):
         if name.startswith(("MINIMAX_", "FASTMCP_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    for name in FOLDERS_OF_HOSTS:
+        monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))

@@ -2,7 +2,7 @@
 
     uv run python -m tests.test_golden_words
 
-writes them anew.
+writes them again.
 """
 
 import asyncio

@@ -91,7 +91,7 @@ STRAYS = (
     "dist/old.whl",
     "sub/minimax/x.py",
 )
-"""What may lie about in somebody's folder."""
+"""What may be left in somebody's folder."""
 
 
 def plant_strays(folder: Path) -> None:
@@ -427,6 +427,22 @@ def of_nobody() -> dict[str, str]:
     """The environment without that of these tests."""
     of_tests = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH"}
     return {name: value for name, value in ENVIRONMENT.items() if name not in of_tests}
+
+
+@pytest.mark.clients
+def test_pre_commit_takes_its_configuration(tmp_path: Path) -> None:
+    with skipped_if_it_cannot_be_had():
+        uvx = [uv(), "tool", "run", "pre-commit"]
+    hooks = ROOT / ".pre-commit-config.yaml"
+    done = ran(
+        [*uvx, "validate-config", str(hooks)],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        limit_seconds=INSTALL_SECONDS,
+    )
+    if "error: Failed to fetch" in done.stderr:
+        pytest.skip("pre-commit cannot be had here")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.clients

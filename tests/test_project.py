@@ -1,4 +1,4 @@
-"""The project's own facts: versions, bounds, what stands at the top, what is never committed."""
+"""The project's own facts: versions, bounds, what is at the top, what is never committed."""
 
 import os
 import re
@@ -77,11 +77,20 @@ def test_the_version_stands_once() -> None:
 
 
 @in_a_checkout
-def test_the_top_level_is_the_customers_card_and_little_else() -> None:
+def test_the_top_level_holds_what_is_listed_here_and_nothing_else() -> None:
     top = {name.split("/")[0] for name in TRACKED if name}
     allowed = {"minimax_server.py", "pyproject.toml", "tests", "docs", ".env.example", "README.md"}
     allowed |= {"minimax", "packaging", "LICENSE", "CHANGELOG.md", ".ci", ".github", ".gitignore"}
+    allowed |= {".pre-commit-config.yaml"}
     assert top <= allowed
+
+
+def test_what_pre_commit_runs_is_what_ci_runs() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in ("uv run ruff check", "uv run ruff format", "uv run mypy"):
+        assert command in hooks
+        assert command in ci
 
 
 @in_a_checkout

@@ -1,4 +1,4 @@
-"""The customer's three examples, as plain Python and as written, against the sandbox."""
+"""The README's three examples, as plain Python and as written, against the sandbox."""
 
 import asyncio
 import threading

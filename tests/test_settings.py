@@ -67,6 +67,22 @@ def test_an_env_file_in_the_working_directory_is_not_read(tmp_path: Path) -> Non
     assert found.strip() != "http://127.0.0.1:1"
 
 
+@pytest.mark.parametrize("given", ["paste your key here", "<your key>", "<key>"])
+def test_a_placeholder_is_called_one(tmp_path: Path, given: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"MINIMAX_API_KEY": given})
+    assert "is still the placeholder" in str(caught.value)
+    assert "the env block in its configuration" in str(caught.value)
+    assert "restart the host" in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["Bearer", "bearer", "BEARER"])
+def test_the_word_before_a_key_is_dropped(tmp_path: Path, word: str) -> None:
+    key = load(tmp_path, {"MINIMAX_API_KEY": f"{word} sk-api-x"}).api_key
+    assert key is not None
+    assert key.get_secret_value() == "sk-api-x"
+
+
 def test_the_key_is_not_shown_by_printing_the_settings(tmp_path: Path) -> None:
     settings = load(tmp_path, {"MINIMAX_API_KEY": "sk-api-canary"})
     assert "canary" not in repr(settings)
@@ -169,14 +185,91 @@ def test_a_host_that_is_odd_does_not_end_the_check_in_a_crash(
 def test_a_value_that_cannot_be_used_names_its_variable(
     tmp_path: Path, name: str, value: str
 ) -> None:
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(SettingsError, match=rf"{name}.*hen restart the host\."):
         load(tmp_path, {name: value})
 
 
-def test_a_key_pasted_with_bearer_or_quotes_is_still_the_key(tmp_path: Path) -> None:
-    settings = load(tmp_path, {"MINIMAX_API_KEY": '"Bearer sk-api-x"'})
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"Bearer sk-api-x"',
+        "bearer sk-api-x",
+        "BEARER  sk-api-x",
+        "Bearer: 'sk-api-x'",
+        "\u201csk-api-x\u201d",
+        "\u2018sk-api-x\u2019",
+        "<sk-api-x>",
+        " sk-api-x\u00a0\n",
+    ],
+)
+def test_a_key_pasted_with_what_was_around_it_is_still_the_key(tmp_path: Path, text: str) -> None:
+    settings = load(tmp_path, {"MINIMAX_API_KEY": text})
     assert settings.api_key is not None
     assert settings.api_key.get_secret_value() == "sk-api-x"
+
+
+@pytest.mark.parametrize("key", ["bearer-x", "Bearerx", "xx-key-7", "sk-api-xxx1", "token5"])
+def test_a_key_that_only_resembles_a_mistake_is_left_alone(tmp_path: Path, key: str) -> None:
+    settings = load(tmp_path, {"MINIMAX_API_KEY": key})
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == key
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("paste your key here", "paste your key here"),
+        ("<your key>", "your key"),
+        ("YOUR_API_KEY", "YOUR_API_KEY"),
+        ("your-api-key-here", "your-api-key-here"),
+        ("your_minimax_api_key", "your_minimax_api_key"),
+        ("insert your API key here", "insert your API key here"),
+        ("Bearer <token>", "token"),
+        ("sk-...", "sk-..."),
+        ("sk-api-xxx", "sk-api-xxx"),
+        ("${MINIMAX_API_KEY}", "${MINIMAX_API_KEY}"),
+        ("${user_config.api_key}", "${user_config.api_key}"),
+        ("$MINIMAX_API_KEY", "$MINIMAX_API_KEY"),
+    ],
+)
+def test_a_placeholder_is_called_by_its_name(tmp_path: Path, text: str, shown: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"MINIMAX_API_KEY": text})
+    assert f'is still the placeholder "{shown}" in the environment' in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["paste your key here", "sk with blanks"])
+@pytest.mark.parametrize(
+    ("is_in_file", "place"),
+    [
+        (True, "in the .env file beside minimax_server.py"),
+        (False, "in the environment (of a server that a host starts: the env block"),
+    ],
+)
+def test_a_key_that_is_none_is_named_with_its_place_and_what_to_do(
+    tmp_path: Path, key: str, place: str, *, is_in_file: bool
+) -> None:
+    here, there = ("", key) if is_in_file else (key, "sk-api-good")
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"MINIMAX_API_KEY": here}, f"MINIMAX_API_KEY={there}")
+    assert place in str(caught.value)
+    assert "platform.minimax.io > API keys" in str(caught.value)
+    assert "then restart the host" in str(caught.value)
+
+
+def test_a_key_that_is_none_is_never_shown_unless_it_is_a_placeholder(tmp_path: Path) -> None:
+    for text in ("sk-api-canary x", "{sk-api-canary}", "[sk-api-canary]", "${sk-api-canary0}"):
+        with pytest.raises(SettingsError) as caught:
+            load(tmp_path, {"MINIMAX_API_KEY": text})
+        assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["your_" * 20_000 + "!", "a-" * 50_000 + "!", "$" * 100_000])
+def test_a_long_text_in_the_place_of_a_key_is_judged_at_once(tmp_path: Path, text: str) -> None:
+    """Each way of reading it is tried once; the time limit of the tests is far beyond that."""
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"MINIMAX_API_KEY": text})
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.skipif(os.name != "posix", reason="HOME is read on POSIX only")

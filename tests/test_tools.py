@@ -17,6 +17,8 @@ from pydantic import SecretStr
 import minimax_server
 from minimax.catalog import VIDEO_MODELS, VideoMode
 from minimax.errors import InputError, MaybeChargedError, MiniMaxError, RefusedError, SettingsError
+from minimax.ledger.records import Kind
+from minimax.ledger.sqlite import SqliteLedger
 from minimax.sandbox import Fault, Sandbox, serve
 from minimax.settings import Settings
 from minimax.video import prepare, submit
@@ -64,6 +66,8 @@ async def test_only_what_cannot_be_left_out_is_required() -> None:
         "list_video_tasks": [],
         "cancel_video_generation": ["task_id"],
         "text_to_audio": ["text"],
+        "long_text_to_audio": [],
+        "query_long_audio": ["task_id"],
         "list_voices": [],
         "voice_design": ["prompt", "preview_text"],
         "delete_voice": ["voice_id"],
@@ -76,12 +80,12 @@ async def test_annotations_are_honest() -> None:
     hints = {tool["name"]: tool["annotations"] for tool in await list_tools()}
     for paid in (
         *("voice_clone", "generate_video", "upscale_video", "transcribe_audio"),
-        *("text_to_audio", "voice_design", "text_to_image"),
+        *("text_to_audio", "long_text_to_audio", "voice_design", "text_to_image"),
     ):
         assert hints[paid]["readOnlyHint"] is False
         assert hints[paid]["idempotentHint"] is False
         assert hints[paid]["openWorldHint"] is True
-    for free in ("query_video_generation", "list_video_tasks", "list_voices"):
+    for free in ("query_video_generation", "query_long_audio", "list_video_tasks", "list_voices"):
         assert hints[free]["readOnlyHint"] is True
     assert hints["delete_voice"]["destructiveHint"] is True
 
@@ -187,6 +191,61 @@ async def test_null_and_empty_stand_for_not_given(settings: Settings, sandbox: S
             resolution=None,
         )
     assert job["model"] == "MiniMax-Hailuo-2.3"
+
+
+@pytest.mark.parametrize(
+    ("name", "needed", "empty", "path"),
+    [
+        pytest.param(
+            "generate_video",
+            {"prompt": "a fox"},
+            {
+                "duration": 0,
+                "references": [""],
+                "reference_videos": ["", ""],
+                "reference_audios": [],
+            },
+            "/v1/video_generation",
+            id="video",
+        ),
+        pytest.param(
+            "text_to_audio",
+            {"text": "Good day."},
+            {
+                "sample_rate": 0,
+                "bitrate": 0,
+                "channel": 0,
+                "pronunciation": [""],
+                "voice_mix": [""],
+            },
+            "/v1/t2a_v2",
+            id="speech",
+        ),
+        pytest.param(
+            "text_to_image",
+            {"prompt": "a fox"},
+            {"width": 0, "height": 0},
+            "/v1/image_generation",
+            id="image",
+        ),
+    ],
+)
+async def test_what_a_model_writes_under_a_strict_schema_stands_for_not_given(
+    name: str,
+    needed: dict[str, Any],
+    empty: dict[str, Any],
+    path: str,
+    settings: Settings,
+    sandbox: Sandbox,
+) -> None:
+    async with connected(settings, sandbox) as client:
+        await call(client, name, **needed)
+        await call(client, name, **needed, **empty)
+    assert sandbox.count(f"POST {path}") == 2
+    ledger = SqliteLedger(settings.state_dir)
+    plain, strict = await ledger.newest(2, kinds=list(Kind))
+    await ledger.aclose()
+    assert plain.fingerprint == strict.fingerprint
 
 
 async def test_an_id_may_be_written_as_a_number(settings: Settings, sandbox: Sandbox) -> None:
@@ -393,7 +452,7 @@ async def test_a_preview_that_cannot_be_saved_does_not_hide_the_voice(
         voice = await minimax_server.voice_clone(str(recording), preview_text="Hello")
     assert voice["status"] == "cloned"
     assert voice["demo_audio_path"] is None
-    assert "could not be saved" in voice["next_step"]
+    assert f"Saving in {settings.base_path} failed: " in voice["next_step"]
 
 
 @pytest.mark.parametrize("path", ["/v1/files/upload", "/v1/voice_clone"])

@@ -28,6 +28,8 @@ def missing_parts(tool: Tool) -> Iterator[str]:
         yield "docs/TOOLS.md: uv run python -m tests.scripts.generated_docs"
     if name not in _prices():
         yield "a row of the README's table of tools"
+    if f"`{name}`" not in _read("CHANGELOG.md"):
+        yield "its name in CHANGELOG.md"
     if not _is_called_by_a_test(name):
         yield "a test that calls it"
     if tool.annotations != _fitting_annotations(name):
@@ -86,6 +88,7 @@ def test_a_half_added_tool_is_told_everything_that_it_lacks() -> None:
         "its golden words: uv run python -m tests.test_golden_words",
         "docs/TOOLS.md: uv run python -m tests.scripts.generated_docs",
         "a row of the README's table of tools",
+        "its name in CHANGELOG.md",
         "a test that calls it",
     ]
 

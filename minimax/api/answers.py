@@ -86,7 +86,7 @@ class _Inflate:
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         if self._decoder.eof:
-            raise zlib.error("data behind the end")
+            raise zlib.error("data after the end")
         while chunk:
             yield self._decoder.decompress(chunk, INFLATED_BYTES)
             chunk = self._decoder.unconsumed_tail
@@ -124,16 +124,18 @@ def _undecodable_error(response: httpx.Response) -> UnansweredError:
     )
 
 
-def parse_json(content: bytes, *, most_values: int = VALUES) -> Any:
+def parse_json(
+    content: bytes, *, most_values: int = VALUES, most_wide_bytes: int = LIST_ANSWER_BYTES
+) -> Any:
     """What a JSON text holds; its memory stays within a small multiple of its bytes.
 
     Raises:
         ValueError: It is no JSON, is nested deeper than 200 levels (the parser's own limit), holds
             more values, or is long and holds characters that no hex or link has.
     """
-    # Every value but the first stands behind one of these.
+    # Every value but the first comes after one of these.
     if sum(map(content.count, (b",", b"[", b"{"))) > most_values:
         raise ValueError(f"more than {most_values} values")
-    if len(content) > LIST_ANSWER_BYTES and _WIDE.search(content):
+    if len(content) > most_wide_bytes and _WIDE.search(content):
         raise ValueError("long, and wide characters in it")
     return from_json(content)

@@ -75,7 +75,15 @@ from minimax.errors import (
     UnreachableError,
 )
 from minimax.safe_text import KeyFilter
-from minimax.settings import API_HOSTS, GLOBAL_HOST, MAINLAND_HOST, Settings, is_loopback
+from minimax.settings import (
+    API_HOSTS,
+    GLOBAL_HOST,
+    KEY_PAGE,
+    MAINLAND_HOST,
+    Settings,
+    is_loopback,
+    where_keys_go,
+)
 
 __all__ = ["Endpoint", "MiniMaxClient", "explain_refused_key"]
 
@@ -209,6 +217,16 @@ class MiniMaxClient:
         endpoint = Endpoint("POST", "/v1/t2a_v2", policies.MAKE, most_bytes=SOUND_ANSWER_BYTES)
         return await self._request(endpoint, SpeechReply, json=body)
 
+    async def submit_long_speech(self, body: Mapping[str, Any]) -> str:
+        """Submit a paid job that speaks a long text, on a fresh connection; its task id."""
+        return await self._submit("/v1/t2a_async_v2", body)
+
+    async def query_long_speech(self, task_id: str) -> StatusReply:
+        """Ask once how such a job stands; the file has an id before the job has ended."""
+        path = "/v1/query/t2a_async_query_v2"
+        endpoint = Endpoint("GET", path, policies.STATUS, status_in_reply=True)
+        return await self._request(endpoint, StatusReply, params={"task_id": task_id})
+
     async def design_voice(self, body: Mapping[str, Any]) -> DesignReply:
         """Make a voice from a description; its preview is billed."""
         endpoint = Endpoint(
@@ -295,7 +313,9 @@ class MiniMaxClient:
         return (await self._request(endpoint, CancelReply)).done
 
     @asynccontextmanager
-    async def download(self, link: str) -> AsyncIterator[Download]:
+    async def download(
+        self, link: str, *, most_bytes: int | None = None
+    ) -> AsyncIterator[Download]:
         """Stream a signed link, without the key, without decompression, within its size.
 
         Its name is looked up once; the connection goes to an address that was judged.
@@ -309,8 +329,9 @@ class MiniMaxClient:
         target = parse_link(link, api_host=self._host)
         response = await self._open_download(target)
         try:
-            check_download(response)
-            yield Download(content_length(response), stream_raw(response, host=target.host))
+            check_download(response, most_bytes=most_bytes)
+            chunks = stream_raw(response, host=target.host, most_bytes=most_bytes)
+            yield Download(content_length(response), chunks)
         finally:
             await response.aclose()
 
@@ -422,8 +443,8 @@ class MiniMaxClient:
     def _require_key(self) -> None:
         if not self._settings.api_key and not self._settings.sandbox:
             raise SettingsError(
-                "There is no MiniMax API key yet. Make one at platform.minimax.io > API keys "
-                f"(mainland: platform.minimaxi.com){_key_advice()} Nothing was sent."
+                f"There is no MiniMax API key yet. Make one at {KEY_PAGE}{_key_advice()} Nothing "
+                "was sent."
             )
 
     def _key(self) -> str:
@@ -460,9 +481,8 @@ class MiniMaxClient:
 
 def _key_advice() -> str:
     return pick_text(
-        chat=", and put it as MINIMAX_API_KEY into the .env file beside minimax_server.py and call "
-        "again, or into the env block of this server in the host's configuration and restart the "
-        "host. To try everything without a key, start the server with --sandbox.",
+        chat=f", put it as MINIMAX_API_KEY into {where_keys_go()}, and restart the host. To try "
+        "everything without a key, start the server with --sandbox.",
         program=", set the environment variable MINIMAX_API_KEY or give api_key to MiniMax(), and "
         "call again. To try everything without a key, use minimax.testing.",
     )

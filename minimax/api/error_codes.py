@@ -29,8 +29,9 @@ SYSTEM_ERROR: Final = 1033
 INVALID_PARAMETER: Final = 2013
 VOICE_ID_TAKEN: Final = 2039
 KEY_UNKNOWN: Final = 2049
+NO_SUCH_VOICE: Final = 2054
 SAMPLE_UNUSABLE: Final = 20132
-"""Codes that more than their text hangs on."""
+"""Codes that decide more than the text of an error."""
 
 KEY_CODES: Final = frozenset({KEY_REFUSED, KEY_UNKNOWN})
 MODERATION_CODES: Final = frozenset({INPUT_BLOCKED, RESULT_BLOCKED})
@@ -72,7 +73,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
         RESULT_BLOCKED: Advice(
             "MiniMax's content check blocked the result.",
             _REJECTED,
-            "Change the prompt or the image, then generate anew.",
+            "Change the prompt or the image, then generate again.",
         ),
         1028: Advice(
             "The quota for this model is used up.",
@@ -121,7 +122,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             "Give a recording of 10 seconds to 5 minutes.",
         ),
         2038: Advice(
-            "This account may not clone voices yet.",
+            "This account is not allowed to clone voices yet.",
             _REJECTED,
             f"Verify the account (personal or enterprise) at {_CONSOLE}, then call again.",
         ),
@@ -151,11 +152,11 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
             _REJECTED,
             "Check MINIMAX_API_KEY: the whole key, without 'Bearer'.",
         ),
-        2054: Advice(
+        NO_SUCH_VOICE: Advice(
             "There is no such voice.",
             _REJECTED,
             "Check the voice_id. MiniMax deletes a cloned or designed voice that has not spoken "
-            "within 7 days; such a voice must be made anew under another voice_id.",
+            "within 7 days; such a voice must be made again under another voice_id.",
         ),
         2056: Advice(
             "The plan's usage limit is reached; nothing was charged.",
@@ -210,11 +211,11 @@ ENDPOINT_CODES: Final[Mapping[tuple[str, int], Advice]] = MappingProxyType(
             _REJECTED,
             "Its own message says why. Nothing was charged.",
         ),
-        # MiniMax staff found an undecodable recording behind every 1000 that a clone drew.
+        # MiniMax staff found an undecodable recording to be the cause of every 1000 from a clone.
         ("voice_clone", UNKNOWN_ERROR): Advice(
             "MiniMax could not use the recording (it calls this an unknown error).",
             _REJECTED,
-            "Save the recording anew as mp3, m4a or wav and call again; the same file will fail "
+            "Save the recording again as mp3, m4a or wav and call again; the same file will fail "
             "again.",
         ),
         ("transcribe", INPUT_BLOCKED): Advice(

@@ -12,6 +12,7 @@ __all__ = [
     "DELETE",
     "DELETE_FILE",
     "DOWNLOAD",
+    "DOWNLOAD_LONG_SPEECH",
     "LOOK_UP",
     "MAKE",
     "REGENERATE",
@@ -96,3 +97,5 @@ DELETE_FILE: Final = Policy(
 DOWNLOAD: Final = Policy(
     name="download", retries_on=_ALL, attempts=3, deadline_seconds=600, read_seconds=30
 )
+# A million characters are some 18 hours of sound, a gigabyte as mp3.
+DOWNLOAD_LONG_SPEECH: Final = replace(DOWNLOAD, deadline_seconds=7200)

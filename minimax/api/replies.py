@@ -222,7 +222,7 @@ class CloneReply(ConfirmedReply):
 
 
 class SubmitReply(Reply):
-    """Reply of video_generation."""
+    """Reply of video_generation and t2a_async_v2."""
 
     task_id: IdText = ""
 
@@ -233,7 +233,7 @@ class SubmitReply(Reply):
 
 
 class StatusReply(Reply):
-    """Reply of query/video_generation: the status word and `base_resp` are both statuses."""
+    """How a v1 job stands: the status word and `base_resp` are both statuses."""
 
     status: PlainText = ""
     file_id: IdText = ""

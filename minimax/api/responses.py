@@ -20,7 +20,7 @@ from minimax.api.error_codes import (
     advice_for,
 )
 from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
-from minimax.safe_text import LINK_CHARACTERS, REMOVED_TEXT, KeyFilter, quote
+from minimax.safe_text import LINK_CHARACTERS, REMOVED_TEXT, KeyFilter, plain, quote
 from minimax.validation import is_http_url
 
 __all__ = [
@@ -42,7 +42,7 @@ _CODES_OF_TYPES: Final[Mapping[str, int]] = {
     "insufficient_balance_error": BALANCE_TOO_LOW,
     "unprocessable_entity_error": INPUT_BLOCKED,
 }
-"""What v2's error types stand for, where the message names no code."""
+"""What v2's error types mean, where the message names no code."""
 _TRACE_ID: Final = re.compile(r"[0-9a-fA-F-]{8,64}")
 
 
@@ -179,15 +179,20 @@ def refusal_error(answer: HttpAnswer, code: int, said: str, *, endpoint: str) ->
     advice = advice_for(INVALID_PARAMETER if no_task else code, endpoint=endpoint)
     if advice is None:
         return RefusedError(
-            f"MiniMax answered with a code that is not known here: {quote(said)}.",
+            f"MiniMax answered with a code that is not known here.{_quote_words(said)}",
             outcome=Outcome.UNKNOWN if answer.is_success else outcome_of(answer.status),
             **error_fields(answer, code),
         )
     return RefusedError(
-        f"{advice.meaning} {advice.remedy} MiniMax says {quote(said)}.",
+        f"{advice.meaning} {advice.remedy}{_quote_words(said)}",
         outcome=advice.outcome,
         **error_fields(answer, code),
     )
+
+
+def _quote_words(said: str) -> str:
+    """MiniMax's own words; it may have none, or none that can be seen."""
+    return f" MiniMax says {quote(said)}." if plain(said) else ""
 
 
 def outcome_of(status: int) -> Outcome:
@@ -200,7 +205,7 @@ def outcome_of(status: int) -> Outcome:
 
 def _http_refusal(answer: HttpAnswer, said: str) -> MiniMaxError:
     outcome = outcome_of(answer.status)
-    words = f" MiniMax says {quote(said)}." if said else ""
+    words = _quote_words(said)
     if outcome is Outcome.UNKNOWN:
         text = f"MiniMax is in trouble. Try again later.{words}"
         return UnansweredError(text, outcome=outcome, **error_fields(answer))

@@ -27,6 +27,8 @@ from minimax.settings import is_loopback
 
 __all__ = [
     "EXPIRED_LINK_STATUSES",
+    "LARGEST_SPEECH_BYTES",
+    "LARGEST_VIDEO_BYTES",
     "AddressJudge",
     "Download",
     "LinkTarget",
@@ -40,6 +42,8 @@ EXPIRED_LINK_STATUSES: Final = frozenset({403, 404, 410})
 """HTTP statuses by which object stores say that a signed link has expired."""
 LARGEST_VIDEO_BYTES: Final = 2 * 1024**3
 """No video model makes more; a larger download is a mistake or an attack."""
+LARGEST_SPEECH_BYTES: Final = 16 * 1024**3
+"""A million characters, said slowly, as wav with 44100 Hz and two channels."""
 NAME_CHARACTERS: Final = 253
 """Of a host name in its textual form (RFC 1035, section 2.3.4)."""
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -60,7 +64,7 @@ class Download:
 
 @dataclass(frozen=True, kw_only=True)
 class LinkTarget:
-    """Where a link leads; nothing reads its text a second time and understands it anew."""
+    """Where a link leads; nothing reads its text a second time and understands it otherwise."""
 
     scheme: str
     host: str
@@ -174,8 +178,8 @@ def unusable_link_error() -> UnansweredError:
     return UnansweredError("MiniMax gave no usable download link.", outcome=Outcome.UNKNOWN)
 
 
-def check_download(response: httpx.Response) -> None:
-    """Refuse an expired link, a host in trouble, and what is no media file."""
+def check_download(response: httpx.Response, *, most_bytes: int | None = None) -> None:
+    """Refuse an expired link, a host in trouble, and what is no media file or too large."""
     if response.status_code in EXPIRED_LINK_STATUSES:
         raise RefusedError(
             "The download link is over.",
@@ -190,21 +194,25 @@ def check_download(response: httpx.Response) -> None:
         )
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise StorageError("The download came compressed, which a video never is; refused.")
-    if (content_length(response) or 0) > LARGEST_VIDEO_BYTES:
+    if (content_length(response) or 0) > (most_bytes or LARGEST_VIDEO_BYTES):
         raise _too_large_error()
 
 
 def _too_large_error() -> StorageError:
-    return StorageError("The download is larger than any video MiniMax makes; it was stopped.")
+    return StorageError(
+        "The download is larger than any video or speech that MiniMax makes; it was stopped."
+    )
 
 
-async def stream_raw(response: httpx.Response, *, host: str) -> AsyncIterator[bytes]:
-    """The bytes as they come, undecoded, up to the largest video."""
+async def stream_raw(
+    response: httpx.Response, *, host: str, most_bytes: int | None = None
+) -> AsyncIterator[bytes]:
+    """The bytes as they come, undecoded, up to `most_bytes` or the largest video."""
     received = 0
     try:
         async for chunk in response.aiter_raw():
             received += len(chunk)
-            if received > LARGEST_VIDEO_BYTES:
+            if received > (most_bytes or LARGEST_VIDEO_BYTES):
                 raise _too_large_error()
             yield chunk
     except TRANSPORT_ERRORS as error:

@@ -1,1 +1,1 @@
-"""What a person runs in a terminal: check and demo."""
+"""What a person runs in a terminal: install, check and demo."""

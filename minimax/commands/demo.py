@@ -23,9 +23,10 @@ from minimax.catalog import (
     VIDEO_MODELS,
     VideoMode,
 )
-from minimax.errors import SettingsError
+from minimax.commands.key_check import find_accepting_host
+from minimax.errors import MiniMaxError, SettingsError
 from minimax.sandbox.media.samples import RECORDING
-from minimax.settings import Settings
+from minimax.settings import KEY_PAGE, Settings, own_command, where_keys_go
 from minimax.time_budgets import LONGEST_WAIT_SECONDS
 
 __all__ = ["run"]
@@ -46,7 +47,7 @@ def run(*, server_file: Path, live: bool = False) -> int:
         server_file: The server that is started, as hosts name it.
         live: At MiniMax and for real, after the price was named and the person agreed.
     """
-    if live and not _ask_to_spend():
+    if live and not _is_ready_to_spend():
         print("Nothing was done.")
         return 1
     try:
@@ -66,6 +67,23 @@ def _first(failure: BaseException) -> BaseException:
 
 class TourError(Exception):
     """A tool answered with an error; its text is for the person."""
+
+
+def _is_ready_to_spend() -> bool:
+    """Whether there is a key that MiniMax accepts, and the person agrees to the price."""
+    try:
+        settings = Settings.from_env()
+        if settings.api_key is None:
+            raise SettingsError(
+                f"There is no MiniMax API key yet. Make one at {KEY_PAGE}, put it as "
+                f"MINIMAX_API_KEY into {where_keys_go('the environment of this terminal')}, and "
+                "run this again."
+            )
+        find_accepting_host(settings)
+    except MiniMaxError as error:
+        print(error, file=sys.stderr)
+        return False
+    return _ask_to_spend()
 
 
 def _ask_to_spend() -> bool:
@@ -96,7 +114,7 @@ async def _tour(server_file: Path, *, live: bool) -> None:
         await _show_cost(client, spent_before_usd, live=live)
     if not live:
         print("\nThat was the sandbox: no key, no cost, nothing was sent out.")
-        print("For your own: uv run minimax_server.py check")
+        print(f"For your own: {own_command('check')}")
 
 
 def _server(settings: Settings, server_file: Path, *, live: bool) -> StdioServerParameters:

@@ -37,7 +37,7 @@ class BoundedReader:
 
     Args:
         file: The opened file.
-        size: Its size in bytes; nothing behind that is read.
+        size: Its size in bytes; nothing after that is read.
     """
 
     def __init__(self, file: Readable, *, size: int) -> None:

@@ -9,7 +9,7 @@ HEADER_BYTES: Final = 8
 LONG_HEADER_BYTES: Final = 16
 """Of a box whose length is written in 64 bits."""
 TO_THE_END, LONG = 0, 1
-"""What stands in the 32 bits of a length that is another one."""
+"""What the 32 bits of a length hold where the length is elsewhere."""
 
 
 def read_box_header(header: bytes, *, left: int) -> tuple[int | None, bytes]:
@@ -17,7 +17,7 @@ def read_box_header(header: bytes, *, left: int) -> tuple[int | None, bytes]:
 
     Args:
         header: Its first 16 bytes, or what is left of the file.
-        left: Bytes from its beginning to the end of what it lies in.
+        left: Bytes from its beginning to the end of what it is in.
     """
     if len(header) < HEADER_BYTES:
         return None, b""

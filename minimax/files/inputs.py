@@ -28,15 +28,15 @@ from minimax.files.descriptors import explain_write_error, open_without_links, w
 from minimax.files.requirements import MediaRequirements, check_content, check_size, type_of
 from minimax.files.source import DataUri, LocalFile, Source, Url
 
-__all__ = ["Input", "open_error", "open_input", "open_media", "open_url"]
+__all__ = ["Input", "open_error", "open_input", "open_media", "open_url", "read_file"]
 
 CHUNK_BYTES: Final = 256 * 1024
 PADDING_BYTES: Final = 2
-"""Base64 may stand for so many bytes less than its length says."""
+"""Base64 may hold so many bytes less than its length says."""
 MOST_BYTES_IN_MEMORY: Final = 20 * 1024 * 1024
 """Of one data: URI, decoded; a larger one is decoded into a file without a name."""
 DECODED_CHARACTERS: Final = 1024 * 1024
-"""Of base64, decoded at a time; a multiple of four, so that every piece stands for itself."""
+"""Of base64, decoded in one piece; a multiple of four, so that each can be decoded by itself."""
 LONGEST_STEM: Final = 100
 """Characters of an upload's name; MiniMax needs none of them, a person who looks there a few."""
 
@@ -122,12 +122,13 @@ def open_input(source: Source, *, field: str, requirements: MediaRequirements) -
         InputError: It may not be used, or MiniMax would refuse it; the text says why.
     """
     if isinstance(source, DataUri):
-        file, name = _decode_data_uri(source.text, field, requirements), field
+        file, name, origin = _decode_data_uri(source.text, field, requirements), field, None
     elif isinstance(source, LocalFile):
-        file, name = _open_path(source.path, field), source.path.name
+        path = source.path
+        file, name, origin = _open_path(path, field), path.name, str(path)
     else:
         raise InputError(f"{field}: give the {requirements.noun} as a path, or as an https URL.")
-    return _check_or_close(file, name=name, field=field, requirements=requirements)
+    return _check_or_close(file, name=name, field=field, requirements=requirements, origin=origin)
 
 
 def open_media(
@@ -173,6 +174,7 @@ async def open_url(url: str, *, field: str, requirements: MediaRequirements) -> 
         name=name,
         field=field,
         requirements=requirements,
+        origin=name,
     )
 
 
@@ -239,16 +241,28 @@ def _open_path(path: Path, field: str) -> BinaryIO:
         raise open_error(error, field) from None
 
 
+def read_file(path: Path, field: str, *, most_bytes: int) -> bytes:
+    """The content of a local file; of a larger one, one byte more than `most_bytes`.
+
+    Raises:
+        InputError: It is not there, may not be read, or is no regular file.
+    """
+    try:
+        with _open_path(path, field) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputError(f"{field} is not a regular file. Give the text file itself.")
+            with io.BufferedReader(cast("io.RawIOBase", file)) as buffered:
+                return buffered.read(most_bytes + 1)
+    except OSError as error:  # what /proc and /dev call regular files may not be readable at all
+        raise open_error(error, field) from None
+
+
 def open_error(error: OSError, field: str) -> MiniMaxError:
     """Our error for a file that could not be opened."""
     if error.errno == errno.ENOENT:
         return InputError(
-            f"{field}: there is no such file on this computer."
-            + pick_text(
-                chat=" A file that was attached to the chat does not lie here: ask the person "
-                "where the file lies on this computer.",
-                program=" Nothing was sent.",
-            )
+            f"{field}: there is no such file on this computer. It was there a moment ago"
+            + pick_text(chat=": ask the person where it is now.", program=".")
         )
     if error.errno == errno.EPERM and sys.platform == "darwin":
         return InputError(
@@ -261,10 +275,10 @@ def open_error(error: OSError, field: str) -> MiniMaxError:
 
 
 def _check_or_close(
-    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements
+    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements, origin: str | None
 ) -> Input:
     try:
-        return _check_opened(file, name=name, field=field, requirements=requirements)
+        return _check_opened(file, name=name, field=field, requirements=requirements, origin=origin)
     except OSError as error:  # what /proc and /dev call regular files may not be readable at all
         file.close()
         raise open_error(error, field) from None
@@ -274,16 +288,25 @@ def _check_or_close(
 
 
 def _check_opened(
-    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements
+    file: BinaryIO, *, name: str, field: str, requirements: MediaRequirements, origin: str | None
 ) -> Input:
     size = _size_of(file, field, requirements)
     check_size(size, field=field, requirements=requirements)
-    # Nothing is read where nothing is: files of /proc have no size and may wait for their content.
-    head = file.read(media_types.HEAD_BYTES) if size else b""
-    media_type = type_of(head or b"", field=field, requirements=requirements)
+    if not size:  # files of /proc look like that too, and reading them may block
+        raise InputError(
+            f"{field}: the file is empty. Is it still in the cloud (iCloud, OneDrive)? Open it "
+            "once, so that it is downloaded to this computer. Nothing was sent."
+        )
+    head = file.read(media_types.HEAD_BYTES) or b""
+    media_type = type_of(head, field=field, requirements=requirements, origin=origin)
     opened = Input(file, name=_upload_name(name, media_type), media_type=media_type, size=size)
     opened.seconds = check_content(
-        opened, size=size, media_type=media_type, field=field, requirements=requirements
+        opened,
+        size=size,
+        media_type=media_type,
+        field=field,
+        requirements=requirements,
+        origin=origin,
     )
     return opened
 

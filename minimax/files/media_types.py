@@ -9,10 +9,11 @@ __all__ = [
     "CLIP_TYPES",
     "EXTENSIONS",
     "HEAD_BYTES",
+    "IMAGE_BRANDS",
     "IMAGE_TYPES",
+    "SOUND_BRANDS",
     "SPOKEN_TYPES",
     "VIDEO_TYPES",
-    "how_to_convert",
     "sniff_among_samples",
     "sniff_media_type",
 ]
@@ -51,8 +52,10 @@ CLIP_TYPES: Final = VIDEO_TYPES | {"video/quicktime"}
 """Videos that a person may give; what MiniMax makes is an MP4."""
 
 
-_IMAGE_BRANDS: Final = (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
-_SOUND_BRANDS: Final = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
+IMAGE_BRANDS: Final = (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
+"""Of images in an MP4 container."""
+SOUND_BRANDS: Final = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
+"""Of an MP4 container that says "sound only"."""
 
 
 def sniff_media_type(head: bytes) -> str | None:
@@ -93,11 +96,11 @@ _MAGIC: Final = (
 
 
 def _mp4_type(brand: bytes) -> str | None:
-    if brand in _IMAGE_BRANDS:
+    if brand in IMAGE_BRANDS:
         return None
     if brand == b"qt  ":
         return "video/quicktime"
-    return "audio/mp4" if brand in _SOUND_BRANDS else "video/mp4"
+    return "audio/mp4" if brand in SOUND_BRANDS else "video/mp4"
 
 
 def _ogg_payload(page: bytes) -> bytes:
@@ -147,59 +150,3 @@ def _is_mpeg_stream(head: bytes) -> bool:
             return False
         at += length
     return True
-
-
-_CONVERSIONS: Final = (
-    (b"OggS", "Ogg audio", "ffmpeg -i in.ogg out.mp3"),
-    (b"fLaC", "FLAC audio", "ffmpeg -i in.flac out.wav"),
-    (b"#!AMR", "AMR audio", "ffmpeg -i in.amr out.mp3"),
-    (b"caff", "Core Audio", "ffmpeg -i in.caf out.m4a"),
-    (b"FORM", "AIFF audio", "ffmpeg -i in.aiff out.wav"),
-    (b"0&\xb2u", "Windows Media audio", "ffmpeg -i in.wma out.mp3"),
-    (b"\x1aE\xdf\xa3", "WebM or Matroska", "ffmpeg -i in.webm out.mp3"),
-    (b"\xff\xf1", "raw AAC audio", "ffmpeg -i in.aac out.m4a"),
-    (b"\xff\xf9", "raw AAC audio", "ffmpeg -i in.aac out.m4a"),
-    (b"GIF8", "a GIF", "ffmpeg -i in.gif -frames:v 1 out.png"),
-    (b"BM", "a BMP image", "ffmpeg -i in.bmp out.png"),
-    (b"II*\x00", "a TIFF image", "ffmpeg -i in.tiff out.png"),
-    (b"MM\x00*", "a TIFF image", "ffmpeg -i in.tiff out.png"),
-)
-_VIDEO_CONVERSIONS: Final = (
-    (b"\x1aE\xdf\xa3", "WebM or Matroska", "ffmpeg -i in.webm out.mp4"),
-    (b"0&\xb2u", "Windows Media", "ffmpeg -i in.wmv out.mp4"),
-    (b"FLV", "Flash video", "ffmpeg -i in.flv out.mp4"),
-    (b"\x00\x00\x01\xba", "MPEG video", "ffmpeg -i in.mpg out.mp4"),
-    (b"GIF8", "a GIF", "ffmpeg -i in.gif -pix_fmt yuv420p out.mp4"),
-)
-_AVI_CONVERSION: Final = ("an AVI", "run: ffmpeg -i in.avi out.mp4")
-
-
-def how_to_convert(head: bytes, *, wanted: frozenset[str]) -> tuple[str, str] | None:
-    """Name and conversion command of a well-known type that MiniMax does not take.
-
-    Args:
-        head: The first bytes of the file.
-        wanted: The media types that are taken in its place.
-    """
-    if wanted <= CLIP_TYPES:
-        is_avi = head[:4] == b"RIFF" and head[8:12] == b"AVI "
-        return _AVI_CONVERSION if is_avi else _find_conversion(head, _VIDEO_CONVERSIONS)
-    sound = "m4a" if "audio/mp4" in wanted else "mp3"
-    if head[4:8] == b"ftyp" and head[8:12] in _IMAGE_BRANDS:
-        return "a HEIC or AVIF image", "save it as JPEG, or run: heif-convert in.heic out.jpg"
-    if head[4:8] == b"ftyp" and head[8:12] in _SOUND_BRANDS:
-        return "an M4A", f"run: ffmpeg -i in.m4a out.{sound}"
-    if head[4:8] == b"ftyp":
-        what = "a video or a container with more than sound"
-        return what, f"run: ffmpeg -i in.mov -vn out.{sound}"
-    found = _find_conversion(head, _CONVERSIONS)
-    return None if found is None else (found[0], found[1].replace("out.m4a", f"out.{sound}"))
-
-
-def _find_conversion(
-    head: bytes, conversions: tuple[tuple[bytes, str, str], ...]
-) -> tuple[str, str] | None:
-    for magic, name, command in conversions:
-        if head.startswith(magic):
-            return name, f"run: {command}"
-    return None

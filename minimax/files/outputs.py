@@ -32,7 +32,7 @@ WRITE_BYTES: Final = MIB
 
 @dataclass(frozen=True, kw_only=True)
 class SavedFile:
-    """A file that lies complete under its final name."""
+    """A file that is complete under its final name."""
 
     path: Path
     bytes: int
@@ -104,13 +104,13 @@ async def save(
     try:
         part = await asyncio.to_thread(_Part.create, folder, stem)
     except OSError as error:
-        raise _cannot_write(error) from None
+        raise _cannot_write(error, folder) from None
     try:
         async for block in _in_blocks(chunks):
             await asyncio.to_thread(part.write, block)
         return await asyncio.to_thread(part.publish, types, raw_type)
     except OSError as error:
-        raise _cannot_write(error) from None
+        raise _cannot_write(error, folder) from None
     finally:
         part.remove()
 
@@ -240,8 +240,8 @@ def not_media(what: str) -> StorageError:
     )
 
 
-def _cannot_write(error: OSError) -> StorageError:
+def _cannot_write(error: OSError, folder: Path) -> StorageError:
     return StorageError(
-        f"The file could not be saved: {explain_write_error(error)}. Nothing half-written was left "
-        "behind. The folder is set with MINIMAX_MCP_BASE_PATH."
+        f"Saving in {folder} failed: {explain_write_error(error)}. No part of the file was left "
+        "there. The folder for saved files is set with MINIMAX_MCP_BASE_PATH."
     )

@@ -11,7 +11,16 @@ from minimax.audience import pick_text
 from minimax.errors import InputError
 from minimax.settings import Settings
 
-__all__ = ["is_url", "refuse_odd_text", "resolve_input", "resolve_output_folder", "strip_quotes"]
+__all__ = [
+    "about_attached",
+    "decode_file_url",
+    "is_open",
+    "is_url",
+    "refuse_odd_text",
+    "resolve_input",
+    "resolve_output_folder",
+    "strip_quotes",
+]
 
 LONGEST_PATH: Final = 4096
 LONGEST_NAME: Final = 255
@@ -38,36 +47,61 @@ def is_url(text: str) -> bool:
     return match is not None and match.group(1).lower() != "file"
 
 
+def decode_file_url(text: str, *, field: str) -> str:
+    """The path in a file:// URL; any other text as it is.
+
+    Raises:
+        InputError: The URL is malformed, or names another computer.
+    """
+    if not text.lower().startswith("file:"):
+        return text
+    try:
+        parts = urlsplit(text)
+        path = url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
+    except (OSError, ValueError):  # brackets that hold no address; a drive that is none
+        raise InputError(f"{field} is not a file:// URL. Give the plain path instead.") from None
+    if parts.netloc not in ("", "localhost"):
+        raise InputError(f"{field}: a file:// URL must name a file on this computer.")
+    return path
+
+
 def resolve_input(text: str, *, field: str, settings: Settings) -> Path:
-    """Where a local input really lies, if it may be used.
+    """Where a local input really is, if it may be used; whether it is there plays no part.
 
     Args:
-        text: A path or a file:// URL, undecorated.
+        text: A path, undecorated.
         field: The parameter it came in, for the message.
         settings: Whose folders apply.
 
     Raises:
-        InputError: It lies outside the allowed folders or below a private one, or is not a path.
+        InputError: It is outside the allowed folders or below a private one, or is not a path.
     """
-    given = _from_file_url(text, field) if text.lower().startswith("file:") else text
-    refuse_odd_text(given, field=field)
-    path = _resolve(given, base=settings.base_path, field=field)
+    refuse_odd_text(text, field=field)
+    path = _resolve(text, base=settings.base_path, field=field)
     inside = [folder for folder in settings.input_paths if path.is_relative_to(folder)]
     if not inside:
         raise _outside(field, settings)
     if all(_is_private(path, folder) for folder in inside):
         raise InputError(
-            f"{field} cannot be used: it lies in a hidden or system folder, which stay closed. "
+            f"{field} cannot be used: it is in a hidden or system folder, and those stay closed. "
             "Copy the file to a plain folder and give that path."
         )
     return path
+
+
+def is_open(path: Path, settings: Settings) -> bool:
+    """Whether a resolved path is inside an allowed folder and below no private one."""
+    return any(
+        path.is_relative_to(folder) and not _is_private(path, folder)
+        for folder in settings.input_paths
+    )
 
 
 def resolve_output_folder(text: str | None, *, settings: Settings) -> Path:
     """The folder to save into: the base path, or one inside it.
 
     Raises:
-        InputError: The folder lies outside the base path.
+        InputError: The folder is outside the base path.
     """
     if text is None:
         return settings.base_path
@@ -77,8 +111,10 @@ def resolve_output_folder(text: str | None, *, settings: Settings) -> Path:
     path = _resolve(given, base=settings.base_path, field=field)
     if not path.is_relative_to(settings.base_path):
         raise InputError(
-            "output_directory must be inside the folder for saved files "
-            "(MINIMAX_MCP_BASE_PATH). Leave it out, or give a folder name to be made in there."
+            f"output_directory must be inside the folder for saved files, {settings.base_path} "
+            "(set with MINIMAX_MCP_BASE_PATH). Leave it out, or give a folder name to be made in "
+            "there"
+            + pick_text(chat="; the person can copy the file from there to any place.", program=".")
         )
     return path
 
@@ -125,17 +161,6 @@ def _is_windows_trap(name: str) -> bool:
     return special or (name not in (".", "..") and name != name.rstrip(". "))
 
 
-def _from_file_url(text: str, field: str) -> str:
-    try:
-        parts = urlsplit(text)
-        path = url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
-    except (OSError, ValueError):  # brackets that hold no address; a drive that is none
-        raise InputError(f"{field} is not a file:// URL. Give the plain path instead.") from None
-    if parts.netloc not in ("", "localhost"):
-        raise InputError(f"{field}: a file:// URL must name a file on this computer.")
-    return path
-
-
 def _resolve(text: str, *, base: Path, field: str) -> Path:
     """The real path of what a person wrote: below the home folder, absolute, or below `base`."""
     in_home = text == "~" or text.startswith(("~/", "~\\"))
@@ -165,12 +190,23 @@ def _is_below_library(path: PurePath) -> bool:
 
 def _outside(field: str, settings: Settings) -> InputError:
     allowed = ", ".join(str(folder) for folder in settings.input_paths)
+    absent = ", ".join(
+        str(folder)
+        for folder in settings.input_paths
+        if folder != settings.base_path and not folder.is_dir()
+    )
+    about_absent = f" (There is no folder {absent}.)" if absent else ""
     return InputError(
         f"{field} cannot be used: it is not inside a folder that inputs may come from ({allowed}; "
-        "set with MINIMAX_MCP_INPUT_PATHS)."
-        + pick_text(
-            chat=" If the file was attached to this chat, it does not lie on this computer: ask "
-            "the person where the file lies here.",
-            program=" Nothing was sent.",
-        )
+        "set with MINIMAX_MCP_INPUT_PATHS). Copy the file into one of them."
+        f"{about_absent} {about_attached()}"
+    )
+
+
+def about_attached() -> str:
+    """What to say of a file that is not found; a chat may have taken it for itself."""
+    return pick_text(
+        chat="A file that was attached to the chat is not on this computer: ask the person where "
+        "it is here.",
+        program="Nothing was sent.",
     )

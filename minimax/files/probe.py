@@ -16,7 +16,7 @@ DURATION_TOLERANCE: Final = 1.02
 IMAGE_HEAD_BYTES: Final = 256 * 1024
 """Holds the size of nearly every image: it comes after Exif (64 KiB at most) and the colours."""
 MOST_BOXES: Final = 20_000
-"""Of an MP4; a film has about ten, and two a frame if it was written for streaming."""
+"""Of an MP4; a video has about ten, and two a frame if it was written for streaming."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Final
 from minimax.errors import InputError
 from minimax.files import media_types, probe
 from minimax.files.bounded_reader import Readable
+from minimax.files.conversion import advise_conversion, write_command
 from minimax.files.video_facts import VideoFacts, read_video
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
 
 MIB: Final = 1024 * 1024
 RATE_TOLERANCE: Final = 0.02
-"""Pictures per second: the rate of a recording is an average, and 23.976 stands for 24000/1001."""
+"""Pictures per second: the rate of a recording is an average, and 23.976 means 24000/1001."""
 MINUTE_SECONDS: Final = 60
 VIDEO_CODECS: Final = frozenset({"avc1", "avc3", "hvc1", "hev1"})
 """H.264 and H.265."""
@@ -72,7 +73,7 @@ class MediaRequirements:
 
 
 # Platform documentation "voice clone" and "video generation"; MiniMax does not say whether its MB
-# is 10^6 or 2^20, so the larger reading stands and MiniMax has the last word.
+# is 10^6 or 2^20, so the larger reading is used and MiniMax has the last word.
 CLONE_AUDIO: Final = MediaRequirements(
     noun="recording", types=media_types.AUDIO_TYPES, most_bytes=20 * MIB, seconds=(10, 300)
 )
@@ -140,11 +141,19 @@ def check_size(size: int, *, field: str, requirements: MediaRequirements) -> Non
         )
 
 
-def type_of(head: bytes, *, field: str, requirements: MediaRequirements) -> str:
+def type_of(
+    head: bytes, *, field: str, requirements: MediaRequirements, origin: str | None = None
+) -> str:
     """The media type that a file's first bytes prove.
 
+    Args:
+        head: The file's first bytes.
+        field: The parameter it came in, for the message.
+        requirements: What MiniMax takes here.
+        origin: The file's path or name, for a command that converts it.
+
     Raises:
-        InputError: MiniMax does not take it; with a command that converts it, if one is known.
+        InputError: MiniMax does not take it; with ways to convert it, if some are known.
     """
     found = media_types.sniff_media_type(head)
     if found == "video/mp4" and "audio/mp4" in requirements.types:
@@ -152,19 +161,32 @@ def type_of(head: bytes, *, field: str, requirements: MediaRequirements) -> str:
     if found is not None and found in requirements.types:
         return found
     wanted = ", ".join(sorted(media_types.EXTENSIONS[kind] for kind in requirements.types))
-    known = media_types.how_to_convert(head, wanted=requirements.types)
-    what = f"this is {known[0]}" if known else "its content is none of these"
-    remedy = f"To convert it, {known[1]}." if known else "Give the file in one of these formats."
+    name, remedy = advise_conversion(head, wanted=requirements.types, origin=origin) or ("", None)
+    what = f"this is {name}" if name else "its content is none of these"
     raise InputError(
-        f"{field}: MiniMax takes {requirements.noun}s as {wanted}, and {what}. {remedy} "
-        "Nothing was sent."
+        f"{field}: MiniMax takes {requirements.noun}s as {wanted}, and {what}. "
+        f"{remedy or 'Give the file in one of these formats.'} Nothing was sent."
     )
 
 
 def check_content(
-    file: Readable, *, size: int, media_type: str, field: str, requirements: MediaRequirements
+    file: Readable,
+    *,
+    size: int,
+    media_type: str,
+    field: str,
+    requirements: MediaRequirements,
+    origin: str | None = None,
 ) -> float | None:
     """Refuse what is too short or too long, of the wrong size, or damaged.
+
+    Args:
+        file: Opened; read from its beginning.
+        size: In bytes.
+        media_type: From `type_of`.
+        field: The parameter it came in, for the message.
+        requirements: What MiniMax takes here.
+        origin: The file's path or name, for a command that converts it.
 
     Returns:
         The length in seconds; None for an image, and for a recording that does not say.
@@ -177,7 +199,7 @@ def check_content(
         _check_image(probe.image_size(file, size=size), field, requirements)
         return None
     if media_type in media_types.CLIP_TYPES:
-        return _check_video(read_video(file, size=size), field, requirements)
+        return _check_video(read_video(file, size=size), field, requirements, origin)
     return _check_sound(
         probe.audio_seconds(file, size=size, media_type=media_type), field, requirements
     )
@@ -197,10 +219,12 @@ def _check_sound(
     return sound.seconds
 
 
+SOUND_FORMATS: Final = ("mp3", "m4a", "wav", "flac", "opus", "ogg")
+"""The best known first."""
+
+
 def _list_formats(types: frozenset[str]) -> str:
-    *names, last = sorted(
-        (media_types.EXTENSIONS[kind] for kind in types), key=["mp3", "m4a", "wav"].index
-    )
+    *names, last = sorted((media_types.EXTENSIONS[kind] for kind in types), key=SOUND_FORMATS.index)
     return f"{', '.join(names)} or {last}"
 
 
@@ -225,7 +249,7 @@ def _describe_range(shortest: float, longest: float) -> str:
 
 def _check_image(size: tuple[int, int] | None, field: str, requirements: MediaRequirements) -> None:
     if size is None:
-        raise InputError(f"{field}: this image is damaged. Save it anew. Nothing was sent.")
+        raise InputError(f"{field}: this image is damaged. Save it again. Nothing was sent.")
     _check_sides(size, field, requirements)
 
 
@@ -253,34 +277,39 @@ def _check_sides(size: tuple[int, int], field: str, requirements: MediaRequireme
 
 
 def _check_video(
-    facts: VideoFacts | None, field: str, requirements: MediaRequirements
+    facts: VideoFacts | None, field: str, requirements: MediaRequirements, origin: str | None
 ) -> float | None:
     if facts is None or not facts.frames:
         raise InputError(
             f"{field}: this video is damaged, or was written for streaming. Write it again, for "
-            "example with: ffmpeg -i in.mp4 -c copy out.mp4. Nothing was sent."
+            f"example with: {write_command(origin, 'mp4', 'mp4', options='-c copy ')}. Nothing was "
+            "sent."
         )
-    _check_codecs(facts, field, requirements)
+    _check_codecs(facts, field, requirements, origin)
     _check_length(facts.seconds, field, requirements)
-    _check_rate(facts, field, requirements)
+    _check_rate(facts, field, requirements, origin)
     _check_sides((facts.width, facts.height), field, requirements)
     _check_geometry(facts, field, requirements)
     return facts.seconds
 
 
-def _check_codecs(facts: VideoFacts, field: str, requirements: MediaRequirements) -> None:
+def _check_codecs(
+    facts: VideoFacts, field: str, requirements: MediaRequirements, origin: str | None
+) -> None:
     is_known_sound = not facts.sound_codecs or VIDEO_SOUND_CODECS & set(facts.sound_codecs)
     if facts.codec not in VIDEO_CODECS or not is_known_sound:
         raise InputError(
             f"{field}: MiniMax takes a video as H.264 or H.265 with AAC or MP3 sound, and this one "
-            "is coded in another way. To convert it, run: ffmpeg -i in.mov out.mp4. Nothing was "
-            "sent."
+            f"is coded in another way. To convert it, run: {write_command(origin, 'mov', 'mp4')}. "
+            "Nothing was sent."
         )
     if requirements.needs_sound and not facts.sound_codecs:
         raise InputError(f"{field}: this video has no sound. Nothing was sent.")
 
 
-def _check_rate(facts: VideoFacts, field: str, requirements: MediaRequirements) -> None:
+def _check_rate(
+    facts: VideoFacts, field: str, requirements: MediaRequirements, origin: str | None
+) -> None:
     if requirements.frames_per_second is None:
         return
     slowest, fastest = requirements.frames_per_second
@@ -289,7 +318,8 @@ def _check_rate(facts: VideoFacts, field: str, requirements: MediaRequirements) 
         wanted = f"{slowest:g}" if slowest == fastest else f"{slowest:g} to {fastest:g}"
         raise InputError(
             f"{field}: the video has {rate:.2f} pictures per second; MiniMax takes {wanted}. "
-            "To convert it, run: ffmpeg -i in.mp4 -r 24 out.mp4. Nothing was sent."
+            f"To convert it, run: {write_command(origin, 'mp4', 'mp4', options='-r 24 ')}. "
+            "Nothing was sent."
         )
 
 

@@ -1,7 +1,7 @@
 """Fetches URLs that a caller gave; nothing else in this package does.
 
 The somebody may be a person, or a model that has read a poisoned page. Either way the URL must not
-reach what this machine alone can reach: its own ports, the network it stands in, the metadata
+reach what this machine alone can reach: its own ports, the network it is in, the metadata
 service of its cloud. So the name is looked up once, every answer is judged by the tables of
 `public_addresses` and compared with this machine's own addresses, and the connection goes to a
 judged address, never to the name.
@@ -119,7 +119,7 @@ async def fetch(
     1. The text must be https with a host name; every spelling of an address is refused.
     2. The name is looked up once, and every address found must be public and of another machine.
     3. The connection goes to such an address, and its certificate is verified for the name.
-    4. At most three redirects are followed; each goes through steps 1 to 3 anew.
+    4. At most three redirects are followed; each goes through steps 1 to 3 again.
     5. The answer must be a success, as the file's own bytes, and within `max_bytes`.
 
     Proxies and other settings of the environment are not used, no sign-in or cookie is sent.
@@ -156,7 +156,7 @@ async def fetch(
 
 @dataclass(frozen=True, kw_only=True)
 class _Target:
-    """A URL that was read once; nothing reads its text a second time and understands it anew."""
+    """A URL that was read once; nothing reads its text again and understands it otherwise."""
 
     host: str
     port: int

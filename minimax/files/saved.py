@@ -1,8 +1,8 @@
 """Reads files that this server saved, in pieces or as small images; no other file is opened here.
 
-Whoever asks may have been told a path by anybody. So a file is only read if it lies in the folder
+Whoever asks may have been told a path by anybody. So a file is only read if it is in the folder
 for results under a name that this server makes, or where the ledger says that it was saved, and if
-no link stands anywhere on the way to it.
+no link is anywhere on the way to it.
 """
 
 import io
@@ -99,7 +99,7 @@ def describe(path: Path) -> SavedInfo:
 
 
 def read_piece(path: Path, *, offset: int = 0, length: int | None = None) -> bytes:
-    """Bytes of a saved file; empty behind its end.
+    """Bytes of a saved file; empty after its end.
 
     Args:
         path: From `find_in_folder`, or from the ledger.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from minimax.files import paths
+from minimax.files import lookup, paths
 from minimax.settings import Settings
 from minimax.validation import is_http_url
 
@@ -81,7 +81,7 @@ def parse_source(
         takes_file_ids: Whether digits alone are an earlier upload.
 
     Raises:
-        InputError: It is a path that may not be read, or no path at all.
+        InputError: It is a path that may not be read, or names no file.
     """
     text = paths.strip_quotes(given)
     if takes_file_ids and _FILE_ID.fullmatch(text):
@@ -90,7 +90,7 @@ def parse_source(
         return DataUri(text)
     if paths.is_url(text):
         return Url(text)
-    return LocalFile(paths.resolve_input(text, field=field, settings=settings))
+    return LocalFile(lookup.find_input(text, field=field, settings=settings))
 
 
 def identify(source: Source | None) -> Hashable:

@@ -18,7 +18,7 @@ MOST_TRACKS: Final = 64
 """Of one video; cameras write about five."""
 VIDEO_HANDLER, SOUND_HANDLER = b"vide", b"soun"
 UNKNOWN_LENGTHS: Final = frozenset({0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF})
-"""What stands for a length that is not known, in 32 or in 64 bits."""
+"""What a length that is not known looks like, in 32 or in 64 bits."""
 LONG_LENGTH: Final = b"\x00\x00\x00\x01"
 """How the header of a box begins whose length is written in 64 bits."""
 

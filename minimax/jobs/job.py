@@ -59,19 +59,24 @@ class JobType(Protocol):
         """Save what a completed job made, and write down where."""
         ...
 
+    def next_step_in_list(self, record: Record, status: str, path: Path | None) -> str:
+        """What can be done with a job, in a list; `path` is where its result lies already."""
+        ...
+
 
 class Jobs:
     """The jobs that this process has asked about."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[tuple[Kind, str], Job] = {}
 
     def get(self, task_id: str, job_type: JobType) -> "Job":
-        """The job of this task id."""
-        if task_id not in self._jobs:
-            self._jobs[task_id] = Job(self._runtime, task_id, job_type, pace_seconds=self._pace)
-        return self._jobs[task_id]
+        """The job of this kind with this task id."""
+        key = (job_type.kind, task_id)
+        if key not in self._jobs:
+            self._jobs[key] = Job(self._runtime, task_id, job_type, pace_seconds=self._pace)
+        return self._jobs[key]
 
     def has_file(self, file_id: str) -> bool:
         """Whether one of them has made this file."""

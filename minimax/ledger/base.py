@@ -156,7 +156,7 @@ class Ledger(Protocol):
         ...
 
     async def count_open_jobs(self) -> int:
-        """Accepted videos that have not ended yet, as far as is known."""
+        """Accepted jobs that have not ended yet, as far as is known."""
         ...
 
     async def read_trouble(self) -> str | None:

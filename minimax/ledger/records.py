@@ -38,6 +38,7 @@ class Kind(Enum):
     """What is bought; the value is what the ledger's file says."""
 
     VIDEO = "video"
+    LONG_SPEECH = "long_speech"
     SPEECH = "speech"
     IMAGE = "image"
     VOICE_DESIGN = "voice_design"
@@ -48,7 +49,10 @@ class Kind(Enum):
 KEPT_SECONDS: Final[Mapping[Kind, float]] = MappingProxyType(
     {kind: 7 * DAY_SECONDS if kind is Kind.VIDEO else DAY_SECONDS for kind in Kind}
 )
-"""How long MiniMax keeps what was bought: videos for 7 days, links to the rest for 24 hours."""
+"""How long MiniMax keeps what was bought: videos for 7 days, links to the rest for 24 hours.
+
+Of a long speech it names only the nine hours of a link, which begin when the link is made; the job
+itself may take hours."""
 
 
 class State(Enum):
@@ -88,8 +92,9 @@ class Purchase:
         deadline_seconds: A request that has no outcome after this long has none.
         legacy_fingerprint: What version 0.1.0 calls the same request of the same key.
         api: Which video API, for videos.
-        duration: Seconds, for videos.
-        resolution: For videos.
+        duration: Seconds, for videos; for a long speech in rough steps, so that jobs of about one
+            length have the same.
+        resolution: For videos; for a long speech its audio format.
     """
 
     kind: Kind
@@ -115,7 +120,7 @@ class Record:
     """One purchase as the ledger holds it.
 
     Attributes:
-        key: Unique for ever.
+        key: Never used again.
         fingerprint: The same for identical requests; None in a row of 0.1.0 that nobody asked for.
         sender_lives: Whoever sent it may still be at work on it.
         caller_waits: Somebody still waits for its answer, or has been told and may not have

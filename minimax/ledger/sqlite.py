@@ -40,6 +40,7 @@ from minimax.ledger.records import (
 )
 from minimax.ledger.schema import NewerLedgerError, migrate
 from minimax.ledger.worker import Worker
+from minimax.settings import own_command
 from minimax.tool_results import JobStatus
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ INEXACT_USD: Final = 1e-6
 
 NOT_WRITTEN: Final = (
     "This could not be written down on this computer, so it will not be remembered after "
-    "the server ends: keep the task_id. Run: uv run minimax_server.py check"
+    "the server ends: keep the task_id. Run: {check}"
 )
 NEWER: Final = (
     "The ledger on this computer was written by a later version of this server, so what is bought "
@@ -498,12 +499,16 @@ class SqliteLedger:
         return await self._run(self._count_open_jobs, begin="BEGIN")
 
     def _count_open_jobs(self, db: sqlite3.Connection) -> int:
-        [count] = db.execute(
-            "SELECT COUNT(*) FROM jobs WHERE status IN ('queued', 'processing')"
+        wall = self._clock.wall()
+        rows = db.execute(
+            "SELECT kind, created_at FROM jobs WHERE status IN ('queued', 'processing')"
             " AND final_reply IS NULL AND created_at > ?",
-            (self._clock.wall() - KEPT_SECONDS[Kind.VIDEO],),
-        ).fetchone()
-        return int(count)
+            (wall - max(KEPT_SECONDS.values()),),
+        )
+        return sum(
+            wall - row["created_at"] < KEPT_SECONDS[Kind(row["kind"] or Kind.VIDEO.value)]
+            for row in rows
+        )
 
     # --- money ---------------------------------------------------------------------------------
 
@@ -765,7 +770,7 @@ class SqliteLedger:
             self._remember_in_memory(NEWER)
         except (OSError, sqlite3.OperationalError) as error:
             self._is_shared |= getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-            self._remember_in_memory(NOT_WRITTEN)
+            self._remember_in_memory(NOT_WRITTEN.format(check=own_command("check")))
         assert self._memory is not None  # noqa: S101 - `_remember_in_memory` has just made it
         with self._transaction(begin, self._memory) as db:
             result = work(db)
@@ -850,7 +855,7 @@ class SqliteLedger:
         try:
             source = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=0)
             with contextlib.closing(source):
-                # Without a transaction of its own, `backup` would wait for ever for a locked file.
+                # Without a transaction of its own, `backup` would never stop waiting for a lock.
                 source.execute("BEGIN")
                 source.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
                 source.backup(memory)

@@ -16,7 +16,7 @@ _ID: Final = rb'"id"\s*:\s*(?:(?P<number>-?\d{1,18})|"(?P<text>[\w .:/+=-]{1,200
 _VERSION: Final = rb'"jsonrpc"\s*:\s*"2\.0"'
 _ID_IN_FRONT: Final = re.compile(rb"\s*\{\s*(?:" + _VERSION + rb"\s*,\s*)?" + _ID + rb"\s*,")
 _ID_BEHIND: Final = re.compile(rb"[,{]\s*" + _ID + rb"\s*(?:,\s*" + _VERSION + rb"\s*)?\}\s*\Z")
-"""What stands between the last comma and the last brace belongs to the message itself."""
+"""What is between the last comma and the last brace belongs to the message itself."""
 
 
 class TooLongLineError(Exception):
@@ -34,7 +34,7 @@ class TooLongLineError(Exception):
 
 
 Line = bytearray | TooLongLineError
-"""A line without its end, or what stands for one that is too long."""
+"""A line without its end, or what replaces one that is too long."""
 
 
 class LineSplitter:

@@ -34,7 +34,7 @@ Attach = Callable[
     [Mapping[str, Any], Context[Any, Any]],
     Awaitable[tuple[Sequence[ContentBlock], Mapping[str, Any]]],
 ]
-"""What a host is given beside a result: content blocks behind its text, and `_meta`."""
+"""What a host is given beside a result: content blocks after its text, and `_meta`."""
 
 CONTEXT: Final = "ctx"
 """The parameter that receives the MCP context; None when called from Python."""
@@ -88,7 +88,7 @@ class Toolbox:
     ) -> Callable[[AsyncFunction[P, R]], AsyncFunction[P, R]]:
         """Register a coroutine as a tool; its docstring is what a model reads.
 
-        `T | None` parameters become plain, optional `T` in the schema; `null` and "" stand for
+        `T | None` parameters become plain, optional `T` in the schema; `null` and "" mean
         "not given" everywhere. The returned coroutine checks its arguments in the same way.
 
         Args:
@@ -153,8 +153,7 @@ class _StrictTool(Tool):
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
         self.parameters = _portable(model.model_json_schema(by_alias=True))
-        results = self.fn_metadata.output_schema or {}
-        self.fn_metadata.output_schema = _shorten_nullable(_portable(results))
+        self.fn_metadata.output_schema = _shorten_results(self.fn_metadata.output_schema or {})
 
     def ask_before(self, ask: Ask, hear: Hear, answer_seconds: float) -> None:
         names = list(self.fn_metadata.arg_model.model_fields)
@@ -210,11 +209,11 @@ class _StrictTool(Tool):
             if isinstance(error, TimeoutError) and limit is not None and limit.expired():
                 raise ToolError(
                     f"{self.name} got no answer within {self._longest_call_seconds:.0f} seconds. "
-                    "What was begun may have gone on; call again, or look what became of it."
+                    "What was begun may have gone on; call again, or check what became of it."
                 ) from None
             raise UnexpectedToolError(
-                f"{self.name} met an error of this server's own. Its log (stderr) has the details; "
-                "what the call had begun may have gone on, so look before calling again."
+                f"{self.name} failed because of a bug in this server; its log (stderr) has the "
+                "details. What the call had begun may have gone on, so check before calling again."
             ) from error
 
     async def _with_attachments(self, result: Any, context: Context[Any, Any]) -> Any:
@@ -321,6 +320,15 @@ def _portable(schema: dict[str, Any]) -> dict[str, Any]:
         if field.get("default", ...) is None:
             del field["default"]
     return schema
+
+
+def _shorten_results(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a result without what says nothing more than its tool does."""
+    schema.pop("description", None)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        _portable(part)
+    shorter: dict[str, Any] = _shorten_nullable(schema)
+    return shorter
 
 
 def _shorten_nullable(schema: Any) -> Any:

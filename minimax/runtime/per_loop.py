@@ -7,6 +7,7 @@ opens it and `asyncio.run` closes it.
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -17,12 +18,13 @@ from contextlib import (
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from minimax.clock import Clock
 from minimax.runtime.background import Background
-from minimax.settings import Settings
+from minimax.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
     from minimax.api.client import MiniMaxClient
@@ -46,6 +48,9 @@ __all__ = [
     "swap",
     "use",
 ]
+
+SANDBOX_MARK: Final = "Sandbox (every file is a sample, nothing is charged): "
+"""Before what a model reads last; not every host shows it the instructions."""
 
 Backend = Callable[[], AbstractAsyncContextManager[str]]
 """Starts something that speaks MiniMax's API and gives its base URL: the sandbox."""
@@ -86,6 +91,7 @@ class Runtime:
         self._deliveries: Deliveries | None = None
         self._at_end = AsyncExitStack()
         self._shared: dict[Callable[[Runtime], Any], Any] = {}
+        self._began_at = time.time()
 
     @property
     def settings(self) -> Settings:
@@ -165,6 +171,20 @@ class Runtime:
         key = self.settings.api_key
         return hashlib.sha256(key.get_secret_value().encode()).hexdigest() if key else ""
 
+    @property
+    def is_sandboxed(self) -> bool:
+        """Whether it speaks to a sandbox: its own, or one that runs alone on this machine."""
+        host = urlsplit(self.settings.api_host or "").hostname
+        return self.settings.sandbox or is_loopback(host)
+
+    def is_of_earlier_sandbox(self, created_at: float) -> bool:
+        """Whether a purchase was made in an earlier run of the built-in sandbox, now forgotten.
+
+        Args:
+            created_at: When it was written down; Unix seconds.
+        """
+        return self.settings.sandbox and created_at < self._began_at
+
     def work_key(self, *parts: Hashable) -> Hashable:
         """The key of background work: identical calls of two accounts never join each other."""
         return (self.account, *parts)
@@ -180,7 +200,7 @@ class Runtime:
         """A result's `next_step`: marked in the sandbox, with a notice that is due once."""
         notice = self._client.take_notice() if self._client is not None else None
         whole = f"{text} {notice}" if notice else text
-        return f"Sandbox: {whole}" if self.settings.sandbox else whole
+        return f"{SANDBOX_MARK}{whole}" if self.settings.sandbox else whole
 
     async def aclose(self) -> None:
         """End the work that is under way and close what was opened."""

@@ -10,6 +10,7 @@ from minimax.sandbox.bounded import RecentList
 from minimax.sandbox.clock import Clock
 from minimax.sandbox.endpoints.files import Files
 from minimax.sandbox.endpoints.images import ImageGeneration
+from minimax.sandbox.endpoints.long_speech import LongSpeeches
 from minimax.sandbox.endpoints.speech_to_text import SpeechToText
 from minimax.sandbox.endpoints.text_to_audio import TextToAudio
 from minimax.sandbox.endpoints.video_shared import VideoBackend
@@ -43,7 +44,7 @@ class Sandbox:
     Args:
         keys: The valid API keys; None accepts any key.
         clock: The clock by which jobs finish, links expire and voices are deleted.
-        stages: How long a video job stays in each state.
+        stages: How long a job stays in each state.
         video_bytes: Pad the sample video to this size; it still plays.
         bytes_per_second: Throttle request and response bodies; None does not throttle.
         link_seconds: How long a signed download link is valid.
@@ -77,6 +78,15 @@ class Sandbox:
         self.files = Files(clock=self.clock, ids=ids)
         self.voices = Voices(clock=self.clock, bill=self.bill)
         self.text_to_audio = TextToAudio(voices=self.voices, bill=self.bill, store=self.store)
+        self.long_speeches = LongSpeeches(
+            clock=self.clock,
+            ids=ids,
+            bill=self.bill,
+            files=self.files,
+            store=self.store,
+            voices=self.voices,
+            stages=stages or VideoStages(),
+        )
         self.voice_cloning = VoiceCloning(
             files=self.files,
             voices=self.voices,

@@ -64,6 +64,8 @@ _EMPTY_PAYLOADS: dict[str, dict[str, Any]] = {
     "/v1/delete_voice": {"voice_id": ""},
     "/v1/image_generation": {"data": None},
     "/v1/query/video_generation": {"task_id": "", "status": "", "file_id": ""},
+    "/v1/query/t2a_async_query_v2": {"task_id": 0, "status": "", "file_id": 0},
+    "/v1/t2a_async_v2": {"task_id": "", "task_token": "", "file_id": 0},
     "/v1/t2a_v2": {"data": None},
     "/v1/video_generation": {"task_id": ""},
     "/v1/voice_clone": {"input_sensitive": False, "input_sensitive_type": 0, "demo_audio": ""},

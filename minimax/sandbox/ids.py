@@ -27,6 +27,10 @@ class IdGenerator:
         """Return a file id, an integer as in the Files API."""
         return next(self._numbers)
 
+    def new_speech_id(self) -> int:
+        """Return the id of a task of long speech, an integer as MiniMax's are."""
+        return next(self._numbers)
+
     def new_task_id(self) -> str:
         """Return a task id that no real task has."""
         return f"{PREFIX}{next(self._numbers)}"

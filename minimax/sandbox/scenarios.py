@@ -1,4 +1,4 @@
-"""How long video jobs take, and the prompt marks that make them fail."""
+"""How long jobs take, and the marks in a prompt or text that make them fail."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +17,7 @@ FAIL_MARK: Final = "[fail]"
 
 @dataclass(frozen=True)
 class VideoStages:
-    """How long a video job stays in each state, by the sandbox's clock."""
+    """How long a job stays in each state, by the sandbox's clock."""
 
     preparing_seconds: float = 0.5
     queueing_seconds: float = 0.5

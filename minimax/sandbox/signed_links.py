@@ -17,9 +17,13 @@ PREFIX: Final = "/download/"
 
 @dataclass(frozen=True)
 class StoreLink:
-    """Content in the store; a response contains it as a freshly signed URL."""
+    """Content in the store; a response contains it as a freshly signed URL.
+
+    `link_seconds` is how long such a URL is valid, if not as long as others.
+    """
 
     path: str
+    link_seconds: float | None = None
 
 
 class StoreRefusal(Exception):  # noqa: N818 - a response of the store, not an error of the sandbox
@@ -41,15 +45,16 @@ class ObjectStore:
         self._secret = secrets.token_bytes(32)
         self._contents: BoundedDict[str, Content] = BoundedDict()
 
-    def add(self, content: Content, *, name: str) -> StoreLink:
+    def add(self, content: Content, *, name: str, link_seconds: float | None = None) -> StoreLink:
         """Store `content` under a new path that ends in `name`."""
         path = f"{PREFIX}{secrets.token_hex(8)}/{name}"
         self._contents[path] = content
-        return StoreLink(path)
+        return StoreLink(path, link_seconds)
 
     def sign_url(self, link: StoreLink, *, base_url: str) -> str:
         """Return a URL for `link` that is valid for `link_seconds` from now."""
-        expires = str(math.ceil(self._clock.now() + self._link_seconds))
+        seconds = self._link_seconds if link.link_seconds is None else link.link_seconds
+        expires = str(math.ceil(self._clock.now() + seconds))
         signature = self._sign(link.path, expires)
         query = {"Expires": expires, "OSSAccessKeyId": "sandbox", "Signature": signature}
         return f"{base_url.rstrip('/')}{link.path}?{urlencode(query)}"

@@ -65,8 +65,8 @@ class BilledRequest:
     doubt_advice: Callable[[MiniMaxError], str] = lambda _: ""
     deadline_seconds: float = policies.MAKE.deadline_seconds + DEADLINE_MARGIN_SECONDS
     still_working_text: str = (
-        "MiniMax is still at it; that goes on by itself and nothing is lost. Call again with "
-        "exactly the same arguments: that joins it and is not charged again."
+        "MiniMax is still working on it; that goes on by itself and nothing is lost. Call again "
+        "with exactly the same arguments: that joins it and is not charged again."
     )
 
 

@@ -193,7 +193,7 @@ async def _decide(
     caller: _Caller,
     second_charge_agreed: bool,  # noqa: FBT001 - an internal step
 ) -> Beginning:
-    """Decide and start, as one act: a cancelled call leaves no row behind that is never sent.
+    """Decide and start, as one act: a cancelled call leaves no row that is never sent.
 
     The files of the request go with it, since a caller that is gone closes its own.
     """
@@ -271,14 +271,16 @@ async def _begin_with_ours(
         record = beginning.record
         if beginning.decision is not Decision.HAND_OVER or record is None:
             return beginning
-        if await _can_be_handed_over(wanted, record):
+        if await _can_be_handed_over(runtime, wanted, record):
             return beginning
         await runtime.ledger.abandon(record.key)
         ignoring.append(record.key)
 
 
-async def _can_be_handed_over(wanted: PaidRequest, record: Record) -> bool:
+async def _can_be_handed_over(runtime: Runtime, wanted: PaidRequest, record: Record) -> bool:
     """Whether there is something to hand over, and it belongs to this account."""
+    if runtime.is_of_earlier_sandbox(record.created_at):
+        return False
     if record.result is not None and wanted.is_intact(record.result):
         return True
     if record.task_id is None and record.reply is None:
@@ -376,6 +378,6 @@ def _log_late_acceptance(task: "asyncio.Task[Obtained]") -> None:
         accepted, _ = task.result()
         log.warning(
             "A paid request was accepted after its caller had gone: task_id %s. The next "
-            "identical call gets it; list_video_tasks shows videos.",
+            "identical call gets it; list_video_tasks shows jobs.",
             accepted.task_id,
         )

@@ -21,6 +21,7 @@ __all__ = ["kind_of_key", "make_statement", "summarize_quota"]
 TOOLS: Final[Mapping[Kind, str]] = MappingProxyType(
     {
         Kind.VIDEO: "generate_video",
+        Kind.LONG_SPEECH: "long_text_to_audio",
         Kind.SPEECH: "text_to_audio",
         Kind.IMAGE: "text_to_image",
         Kind.VOICE_DESIGN: "voice_design",

@@ -6,11 +6,13 @@ from minimax.audience import pick_text
 from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, Outcome, SpendingLimitError
 from minimax.ledger.records import Beginning, Purchase, Record
+from minimax.settings import own_command
 
 __all__ = [
     "doubt_note",
     "estimate_text",
     "limit_error",
+    "not_again_text",
     "second_charge_text",
     "show_usd",
     "still_in_doubt_error",
@@ -77,7 +79,7 @@ def _limit_error(
         return SpendingLimitError(
             "Nothing was sent: there is a daily limit, and what was spent is not known, because "
             "the ledger on this computer cannot be used at the moment. Call again in a minute; "
-            "if that does not help, run: uv run minimax_server.py check"
+            f"if that does not help, run: {own_command('check')}"
         )
     room = spending.room_in_seconds
     when = (
@@ -112,6 +114,22 @@ def still_in_doubt_error(record: Record, *, what: str, look: str = "") -> MaybeC
         f"accepted and charged it, so it is not sent again.{look} {second_charge_text(what)}",
         outcome=Outcome.UNKNOWN,
         task_id=record.task_id,
+    )
+
+
+def not_again_text(tool: str, what: str, *, look: str = "") -> str:
+    """Goes on after "It was not sent again", about a request that has just ended in doubt.
+
+    Args:
+        tool: As it is called.
+        what: The request, like "this video".
+        look: Where its result can probably be found.
+    """
+    return pick_text(
+        chat=f", and must not be: do not call {tool} again for {what}.{look} Tell the person, who "
+        "can look at the usage page of the MiniMax platform. Only if they agree that it may be "
+        "paid for twice, call again with allow_second_charge=true.",
+        program=f".{look} {second_charge_text(tool)}",
     )
 
 

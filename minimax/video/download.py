@@ -8,18 +8,17 @@ from typing import Final
 
 from minimax import delivery
 from minimax.api.error_codes import INVALID_PARAMETER
-from minimax.errors import InputError, RefusedError, StorageError
+from minimax.errors import RefusedError, StorageError
 from minimax.files import media_types, outputs, paths
 from minimax.files import saved as saved_files
 from minimax.jobs.job import Jobs
-from minimax.ledger.records import Record
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 from minimax.tool_results import VideoFile
 from minimax.validation import check_id
 from minimax.video import apis
 
-__all__ = ["Report", "download_video", "find_saved_path", "save_by_itself"]
+__all__ = ["Report", "download_video", "save_by_itself"]
 
 Report = Callable[[float, float | None], Awaitable[None]]
 """Told while a download goes on: bytes so far, and of how many, if that is known."""
@@ -79,16 +78,6 @@ async def save_by_itself(runtime: Runtime, file_id: str) -> Path:
     return saved.path
 
 
-async def find_saved_path(task: Record | None) -> Path | None:
-    """Where the video of a job was saved, if the file is still there."""
-    if task is None or task.path is None:
-        return None
-    try:
-        return (await asyncio.to_thread(saved_files.describe, Path(task.path))).path
-    except InputError:
-        return None
-
-
 async def _prepare_download(
     runtime: Runtime, file_id: str, output_directory: str | None
 ) -> "VideoDownload":
@@ -108,7 +97,7 @@ async def _find_saved(
     saved = await asyncio.to_thread(download.find_saved)
     if saved is not None or not anywhere:
         return saved
-    path = await find_saved_path(await runtime.ledger.by_file(download.file_id))
+    path = await delivery.find_saved_path(await runtime.ledger.by_file(download.file_id))
     if path is None:
         return None
     found = await asyncio.to_thread(saved_files.describe, path)

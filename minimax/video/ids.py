@@ -1,6 +1,8 @@
 """Tells a task id from a file id by what the ledger knows; nothing is sent."""
 
 from minimax.errors import InputError
+from minimax.jobs.kinds import refuse_id_of_other_kind
+from minimax.ledger.records import Kind
 from minimax.runtime import Runtime
 from minimax.video.apis import H3
 
@@ -8,14 +10,14 @@ __all__ = ["refuse_file_id"]
 
 
 async def refuse_file_id(runtime: Runtime, ident: str) -> None:
-    """Refuse a file id where a task id is wanted.
+    """Refuse a file id where a task id of a video is wanted, and the ids of a long speech.
 
     Raises:
         InputError: With the job that the file belongs to, and the calls that take either.
     """
-    if await runtime.ledger.by_task(ident) is not None:
+    record = await refuse_id_of_other_kind(runtime, ident, field="task_id", kind=Kind.VIDEO)
+    if record is not None and record.task_id == ident:
         return
-    record = await runtime.ledger.by_file(ident)
     if record is not None:
         task_id = record.task_id
     elif H3.owns_file(ident):

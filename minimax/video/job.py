@@ -4,24 +4,25 @@ from pathlib import Path
 from typing import Final
 
 from minimax.api.client import MiniMaxClient
-from minimax.api.error_codes import INVALID_PARAMETER, advice_for
+from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.api.replies import StatusReply
+from minimax.delivery import find_saved_path
 from minimax.errors import RefusedError
+from minimax.jobs.asking import ask_or_wait, explain_failure, note_use
+from minimax.jobs.earlier_sandbox import explain_forgotten
 from minimax.jobs.follower import JobFollower
 from minimax.jobs.job import Job, Jobs
-from minimax.jobs.rhythm import FIRST_PAUSE_SECONDS
-from minimax.jobs.waiting import Report, wait_for_end
+from minimax.jobs.waiting import Report
 from minimax.ledger.records import Kind, Record
 from minimax.runtime import Runtime
-from minimax.safe_text import quote
 from minimax.time_budgets import SAVE_GRACE_SECONDS
 from minimax.tool_results import CancelledJob, VideoStatus
 from minimax.validation import check_id
 from minimax.video import apis, download
 from minimax.video.ids import refuse_file_id
-from minimax.video.next_steps import POLL_AFTER_SECONDS, next_step_after_status
+from minimax.video.next_steps import POLL_AFTER_SECONDS, next_step_after_status, next_step_in_list
 
-__all__ = ["VIDEO_JOBS", "Report", "cancel", "follow_accepted", "get_job", "query"]
+__all__ = ["VIDEO_JOBS", "Report", "cancel", "get_job", "query"]
 
 SAVED_LOOK_SECONDS: Final = 0.25
 """Between two looks whether a finished video has been saved."""
@@ -50,14 +51,12 @@ class VideoJobs:
         assert record.file_id is not None  # noqa: S101 - a completed job names its file
         return await download.save_by_itself(runtime, record.file_id)
 
+    def next_step_in_list(self, record: Record, status: str, path: Path | None) -> str:
+        """See `next_steps`."""
+        return next_step_in_list(status, record.task_id, record.file_id, path)
+
 
 VIDEO_JOBS: Final = VideoJobs()
-
-
-def follow_accepted(runtime: Runtime, task_id: str) -> None:
-    """Follow a job that MiniMax has just accepted; returns at once."""
-    follower = runtime.get_shared(JobFollower)
-    follower.follow(task_id, VIDEO_JOBS, first_ask_seconds=FIRST_PAUSE_SECONDS)
 
 
 async def query(
@@ -73,9 +72,7 @@ async def query(
     """
     job = await get_job(runtime, task_id)
     started = runtime.clock.now()
-    reply = await (wait_for_end(job, wait_seconds, report) if wait_seconds > 0 else job.refresh())
-    if job.is_in_ledger and not reply.is_final:
-        runtime.get_shared(JobFollower).follow(job.task_id, VIDEO_JOBS)
+    reply = await ask_or_wait(runtime, job, wait_seconds=wait_seconds, report=report)
     elapsed = runtime.clock.now() - started
     path = None
     if reply.job_status == "completed":
@@ -111,20 +108,20 @@ async def get_job(runtime: Runtime, task_id: str) -> Job:
     """The job that a caller names; whoever has its id has had the answer that told it.
 
     Raises:
-        InputError: `task_id` cannot be one, or is a file id.
+        InputError: `task_id` cannot be one, or is an id of something else.
     """
     job = runtime.get_shared(Jobs).get(check_id(task_id, "task_id"), VIDEO_JOBS)
     if not job.is_in_ledger:
         await refuse_file_id(runtime, job.task_id)
-    await runtime.deliveries.note_use(job.task_id)
-    await job.note_use()
+    await note_use(runtime, job)
     return job
 
 
 async def _cancel(runtime: Runtime, job: Job) -> None:
     """Cancel it through the API that knows it, if it is queued at this very moment."""
     client = await runtime.client()
-    reply = await job.refresh()
+    async with explain_forgotten(runtime, job.task_id):
+        reply = await job.refresh()
     if not job.api or reply.is_final:
         raise RefusedError(
             f"The job {job.task_id} has ended, so there is nothing to cancel.",
@@ -147,7 +144,7 @@ async def _find_path(runtime: Runtime, job: Job, *, within_seconds: float) -> Pa
     follower = runtime.get_shared(JobFollower)
     started = runtime.clock.now()
     while True:
-        path = await download.find_saved_path(await runtime.ledger.by_task(job.task_id))
+        path = await find_saved_path(await runtime.ledger.by_task(job.task_id))
         waited = runtime.clock.now() - started
         if path is not None or waited >= within_seconds or not follower.is_following(job.task_id):
             return path
@@ -175,7 +172,7 @@ def _status_result(
         path=None if path is None else str(path),
         video_width=reply.video_width or None,
         video_height=reply.video_height or None,
-        error=_failure_text(reply) if failed else None,
+        error=explain_failure(reply) if failed else None,
         error_code=code if failed else None,
         elapsed_seconds=round(elapsed_seconds),
         poll_after_seconds=None if failed or completed else POLL_AFTER_SECONDS,
@@ -183,15 +180,3 @@ def _status_result(
             next_step_after_status(status, task_id, reply.file_id, path)
         ),
     )
-
-
-def _failure_text(reply: StatusReply) -> str:
-    advice = advice_for(reply.base_resp.status_code)
-    if advice is not None:
-        return f"{advice.meaning} {advice.remedy}"
-    status = reply.status.lower()
-    if status in ("expired", "cancelled"):
-        return f"MiniMax says that the job is {status}."
-    words = reply.base_resp.status_msg
-    unexplained = not words or words == "success"
-    return "MiniMax gave no reason." if unexplained else f"MiniMax says {quote(words)}."

@@ -1,9 +1,13 @@
-"""Lists the paid video jobs: those in the ledger, and those that MiniMax lists."""
+"""Lists the paid jobs: those in the ledger, and the videos that MiniMax lists."""
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+from minimax.delivery import find_saved_path
+from minimax.jobs.earlier_sandbox import FORGOTTEN
+from minimax.jobs.job import JobType
 from minimax.ledger.records import Kind, Record, State
 from minimax.runtime import Runtime
 from minimax.safe_text import shorten
@@ -14,7 +18,6 @@ from minimax.tool_results import (
 )
 from minimax.video import apis
 from minimax.video.apis import RemoteJob
-from minimax.video.download import find_saved_path
 from minimax.video.next_steps import next_step_in_list
 
 __all__ = ["describe_job", "list_jobs"]
@@ -24,18 +27,27 @@ SHOWN_PROMPT: Final = 200
 
 
 async def list_jobs(
-    runtime: Runtime, *, limit: int, status: str | None = None, remote: bool = False
+    runtime: Runtime,
+    job_types: Sequence[JobType],
+    *,
+    limit: int,
+    status: str | None = None,
+    remote: bool = False,
 ) -> TaskList:
     """What was bought from this machine, newest first.
 
     Args:
         runtime: What the calls share.
+        job_types: What can be bought as a job.
         limit: How many.
         status: Only these.
         remote: Also what MiniMax itself lists, bought from elsewhere.
     """
-    jobs = await runtime.ledger.newest(limit, kinds=[Kind.VIDEO], status=status)
-    tasks = [_ledger_task(job, await find_saved_path(job)) for job in jobs]
+    types = {job_type.kind: job_type for job_type in job_types}
+    jobs = await runtime.ledger.newest(limit, kinds=list(types), status=status)
+    tasks = [
+        _ledger_task(runtime, job, types[job.kind], await find_saved_path(job)) for job in jobs
+    ]
     if remote:
         found = [_remote_task(one) for one in await _remote_jobs(runtime)]
         tasks += [task for task in found if status in (None, task["status"])]
@@ -59,6 +71,7 @@ async def _remote_jobs(runtime: Runtime) -> list[RemoteJob]:
 def _remote_task(one: RemoteJob) -> ListedTask:
     status, file_id = one.reply.job_status, one.reply.file_id or None
     return ListedTask(
+        kind=Kind.VIDEO.value,
         task_id=one.task_id,
         status=status,
         model=one.model,
@@ -71,15 +84,24 @@ def _remote_task(one: RemoteJob) -> ListedTask:
     )
 
 
-async def describe_job(runtime: Runtime, task_id: str) -> ListedTask | None:
+async def describe_job(
+    runtime: Runtime, job_types: Sequence[JobType], task_id: str
+) -> ListedTask | None:
     """One job as a list shows it; None where it was not bought from this machine."""
     job = await runtime.ledger.by_task(task_id)
-    return None if job is None else _ledger_task(job, await find_saved_path(job))
+    if job is None:
+        return None
+    [job_type] = [one for one in job_types if one.kind is job.kind]
+    return _ledger_task(runtime, job, job_type, await find_saved_path(job))
 
 
-def _ledger_task(job: Record, path: Path | None) -> ListedTask:
+def _ledger_task(runtime: Runtime, job: Record, job_type: JobType, path: Path | None) -> ListedTask:
     status = _status_to_show(job)
+    next_step = job_type.next_step_in_list(job, status, path)
+    if path is None and runtime.is_of_earlier_sandbox(job.created_at):
+        next_step = FORGOTTEN
     return ListedTask(
+        kind=job.kind.value,
         task_id=job.task_id,
         status=status,
         model=job.model,
@@ -88,7 +110,7 @@ def _ledger_task(job: Record, path: Path | None) -> ListedTask:
         file_id=job.file_id,
         path=None if path is None else str(path),
         answered=job.received_at is not None,
-        next_step=next_step_in_list(status, job.task_id, job.file_id, path),
+        next_step=next_step,
     )
 
 

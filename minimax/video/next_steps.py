@@ -25,7 +25,7 @@ def next_step_after_status(
     if status == "failed":
         return (
             "This job has ended without a video; asking again changes nothing. Tell the person "
-            "why, and generate anew only with their agreement: a new job costs again."
+            "why, and generate again only with their agreement: a new job costs again."
         )
     return (
         f"Still under way, which is normal. Call {waiting_call(task_id)} again. Do not call "

@@ -9,21 +9,21 @@ from typing import Any, Final
 
 from minimax.api import policies
 from minimax.api.json_body import describe_body
-from minimax.audience import pick_text
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, RefusedError, UnansweredError
+from minimax.jobs.asking import follow_accepted
 from minimax.ledger.records import Kind, Purchase, Record, State, would_buy
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import Accepted, Bought, PaidRequest, buy_once
 from minimax.spending.wording import (
     doubt_note,
     estimate_text,
-    second_charge_text,
+    not_again_text,
     still_in_doubt_error,
 )
 from minimax.tool_results import SubmittedVideo
 from minimax.video import apis
 from minimax.video.apis import VideoApi
-from minimax.video.job import follow_accepted
+from minimax.video.job import VIDEO_JOBS
 from minimax.video.next_steps import POLL_AFTER_SECONDS, waiting_call
 
 __all__ = ["JobRequest", "buy_job", "fingerprint_body", "make_purchase", "would_buy_job"]
@@ -159,13 +159,13 @@ async def buy_job(
         second_charge_agreed=second_charge_agreed,
         within_seconds=within_seconds,
     )
-    follow_accepted(runtime, str(bought.task_id))
+    follow_accepted(runtime, str(bought.task_id), VIDEO_JOBS)
     return _result_of_purchase(runtime, wanted, bought, None if bought.reused else twin)
 
 
 async def _deliver(runtime: Runtime, accepted: Accepted) -> Mapping[str, Any]:
     """A video's result is its task id; its job is followed even if nobody waits for the answer."""
-    follow_accepted(runtime, str(accepted.task_id))
+    follow_accepted(runtime, str(accepted.task_id), VIDEO_JOBS)
     return {}
 
 
@@ -229,18 +229,9 @@ def _doubt_error(tool: str, error: MiniMaxError, probable: str | None) -> MaybeC
     return MaybeChargedError.after(
         error,
         "The video request was sent and no usable answer came back: MiniMax may have accepted and "
-        f"charged it. It was not sent again{_doubt_text(tool, probable)}",
+        f"charged it. It was not sent again"
+        f"{not_again_text(tool, 'this video', look=_look_text(probable))}",
         task_id=probable,
-    )
-
-
-def _doubt_text(tool: str, probable: str | None) -> str:
-    look = _look_text(probable)
-    return pick_text(
-        chat=f", and must not be: do not call {tool} again for this video.{look} Tell the person, "
-        "who can look at the usage page of the MiniMax platform. Only if they agree that it may "
-        "be paid for twice, call again with allow_second_charge=true.",
-        program=f".{look} {second_charge_text(tool)}",
     )
 
 

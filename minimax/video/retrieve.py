@@ -2,7 +2,10 @@
 
 from minimax.api.error_codes import INVALID_PARAMETER, UNKNOWN_ERROR
 from minimax.errors import InputError, RefusedError
+from minimax.jobs.earlier_sandbox import explain_forgotten
 from minimax.jobs.job import Job
+from minimax.jobs.kinds import refuse_id_of_other_kind
+from minimax.ledger.records import Kind
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import remaining_seconds
 from minimax.tool_results import JobStatus, VideoFile
@@ -29,11 +32,29 @@ async def retrieve(
     such a file, and if there is none for such a job.
 
     Raises:
-        InputError: `ident` cannot be an id, or its job has no video yet.
+        InputError: `ident` cannot be an id, is one of a long speech, or its job has no video yet.
         RefusedError: MiniMax knows neither such a file nor such a job.
         MiniMaxError: MiniMax could not be asked, or the download failed.
     """
     checked = check_id(ident, "file_id")
+    async with explain_forgotten(runtime, checked):
+        return await _retrieve(
+            runtime,
+            checked,
+            output_directory=output_directory,
+            within_seconds=within_seconds,
+            report=report,
+        )
+
+
+async def _retrieve(
+    runtime: Runtime,
+    checked: str,
+    *,
+    output_directory: str | None,
+    within_seconds: float | None,
+    report: Report | None,
+) -> VideoFile:
     started = runtime.clock.now()
 
     async def download(file_id: str) -> VideoFile:
@@ -45,6 +66,7 @@ async def retrieve(
             report=report,
         )
 
+    await refuse_id_of_other_kind(runtime, checked, field="file_id", kind=Kind.VIDEO)
     known = await _find_known_file(runtime, checked)
     if known is not None:
         return await download(known)

@@ -17,6 +17,7 @@ from minimax.errors import InputError, RefusedError
 from minimax.files import inputs
 from minimax.files.requirements import BASE_VIDEO
 from minimax.files.source import LocalFile
+from minimax.jobs.earlier_sandbox import explain_forgotten
 from minimax.jobs.job import Jobs
 from minimax.ledger.records import Record
 from minimax.runtime import Runtime
@@ -75,7 +76,8 @@ async def find_source(runtime: Runtime, task_id: str) -> Source:
         return await _ask_for_source(runtime, task_id)
     _check_kind(task_id, model=record.model, resolution=record.resolution)
     if record.status != "completed":
-        reply = await runtime.get_shared(Jobs).get(task_id, VIDEO_JOBS).refresh()
+        async with explain_forgotten(runtime, task_id):
+            reply = await runtime.get_shared(Jobs).get(task_id, VIDEO_JOBS).refresh()
         _check_finished(task_id, reply.job_status)
     return Source(
         task_id=task_id,

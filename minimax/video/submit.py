@@ -9,17 +9,17 @@ from minimax.api.error_codes import name_known_models
 from minimax.catalog import VIDEO_MODELS
 from minimax.errors import RefusedError
 from minimax.files.inputs import Input
+from minimax.jobs.uploads import UploadUse, upload_files
 from minimax.ledger.records import Purchase
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import remaining_seconds
 from minimax.spending.consent import Quote, quote_purchase
 from minimax.spending.wording import estimate_text
 from minimax.tool_results import SubmittedVideo
-from minimax.video.apis.base import GENERATION
+from minimax.video.apis.base import GENERATION, INPUT_PURPOSE
 from minimax.video.prepare import PreparedVideo, prepare
 from minimax.video.purchase import JobRequest, buy_job, make_purchase, would_buy_job
 from minimax.video.request import VideoRequest
-from minimax.video.uploads import upload_files
 
 __all__ = ["quote", "submit"]
 
@@ -123,7 +123,11 @@ async def _upload(
         return again.api.to_upload(again.body)
 
     file_ids = await upload_files(
-        runtime, open_large_files, key=key, tool=TOOL, within_seconds=within_seconds
+        runtime,
+        open_large_files,
+        use=UploadUse(INPUT_PURPOSE, "video", TOOL),
+        key=key,
+        within_seconds=within_seconds,
     )
     body = await asyncio.to_thread(video.api.with_uploads, video.body, file_ids)
     return replace(video, body=dict(body))

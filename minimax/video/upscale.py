@@ -14,6 +14,7 @@ from minimax.api.error_codes import INVALID_PARAMETER, advice_for
 from minimax.catalog import REGENERATED_MODEL, REGENERATED_TO
 from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError
 from minimax.files.inputs import Input
+from minimax.jobs.uploads import UploadUse, upload_files
 from minimax.ledger.records import Purchase
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import remaining_seconds
@@ -22,11 +23,10 @@ from minimax.spending.wording import estimate_text
 from minimax.tool_results import SubmittedVideo
 from minimax.validation import check_id
 from minimax.video.apis import H3
-from minimax.video.apis.base import REGENERATION
+from minimax.video.apis.base import INPUT_PURPOSE, REGENERATION
 from minimax.video.job import get_job
 from minimax.video.purchase import JobRequest, buy_job, make_purchase, would_buy_job
 from minimax.video.source import NotSendableError, Source, find_source, prepare_base
-from minimax.video.uploads import upload_files
 
 __all__ = ["quote", "upscale"]
 
@@ -172,7 +172,7 @@ class _Buying:
             self._runtime,
             partial(_open_large_files, source),
             key=purchase.fingerprint,
-            tool=TOOL,
+            use=UploadUse(INPUT_PURPOSE, "video", TOOL),
             within_seconds=self._left_seconds(),
         )
         return dict(await asyncio.to_thread(H3.with_uploads, body, file_ids))

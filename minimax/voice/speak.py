@@ -9,46 +9,23 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from minimax import delivery
-from minimax.api.error_codes import name_known_models
+from minimax.api.error_codes import NO_SUCH_VOICE, name_known_models
 from minimax.api.json_body import drop_none
 from minimax.api.replies import SpeechReply
-from minimax.catalog import (
-    CLONE_PRICE_USD,
-    DEFAULT_SPEECH_MODEL,
-    DEFAULT_VOICE,
-    DESIGN_PRICE_USD,
-    PRICES_AS_OF,
-    SPEECH_PRICES_USD_PER_MILLION,
-)
-from minimax.errors import InputError, MiniMaxError, Outcome, RefusedError, StorageError
+from minimax.catalog import DEFAULT_VOICE, SPEECH_PRICES_USD_PER_MILLION
+from minimax.errors import InputError, Outcome, RefusedError, StorageError
 from minimax.files import paths
 from minimax.files.outputs import SavedFile
 from minimax.ledger.records import Kind
-from minimax.limits import (
-    BITRATES,
-    CHANNELS,
-    EMOTIONS,
-    PITCH,
-    SAMPLE_RATES,
-    SPEECH_CHARACTERS,
-    SPEECH_FORMATS,
-    SPEED,
-    SUBTITLE_LEVELS,
-    UNSUITED_EMOTIONS,
-    VOLUME,
-)
+from minimax.limits import SPEECH_CHARACTERS, SUBTITLE_LEVELS
 from minimax.runtime import Runtime
 from minimax.spending.billed_result import BilledRequest, buy_result, keep_link, quote_result
 from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_speech
 from minimax.tool_results import Speech
-from minimax.validation import check_choice, check_range, is_http_url
-from minimax.voice.speech_options import (
-    MixedVoice,
-    Modification,
-    check_pronunciation,
-    parse_voice_mix,
-)
+from minimax.validation import check_choice, is_http_url
+from minimax.voice.first_uses import KnownVoices, first_use_text
+from minimax.voice.speech_options import RAW_TYPES, MixedVoice, SpeechOptions, parse_voice_mix
 from minimax.voice.subtitles import save_subtitles
 
 __all__ = ["SpeechRequest", "quote", "speak"]
@@ -57,31 +34,13 @@ NEAR_EMPTY_MS: Final = 500
 NEAR_EMPTY_FROM_CHARACTERS: Final = 20
 """A text of this length takes longer to say than a near-empty clip lasts."""
 
-RAW_TYPES: Final = {"pcm": "audio/pcm", "pcmu_raw": "audio/basic"}
-
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechRequest:
+class SpeechRequest(SpeechOptions):
     """What a caller may say about a synthesis; None is "not given"."""
 
     text: str
-    voice_id: str | None = None
-    model: str = DEFAULT_SPEECH_MODEL
-    speed: float | None = None
-    vol: float | None = None
-    pitch: int | None = None
-    emotion: str | None = None
-    language_boost: str | None = None
-    pronunciation: Sequence[str] = ()
     voice_mix: Sequence[str] = ()
-    effect: str | None = None
-    intensity: int | None = None
-    timbre: int | None = None
-    modify_pitch: int | None = None
-    format: str = "mp3"
-    sample_rate: int | None = None
-    bitrate: int | None = None
-    channel: int | None = None
     subtitles: str = ""
     output_directory: str | None = None
 
@@ -94,16 +53,6 @@ class SpeechRequest:
     def voice_ids(self) -> list[str]:
         """Every voice that is heard."""
         return [voice.voice_id for voice in self.mix] or [self.voice_id or DEFAULT_VOICE]
-
-    @property
-    def modification(self) -> Modification:
-        """What is changed about the sound."""
-        return Modification(
-            effect=self.effect,
-            intensity=self.intensity,
-            timbre=self.timbre,
-            pitch=self.modify_pitch,
-        )
 
 
 async def speak(
@@ -149,7 +98,7 @@ async def _prepare(runtime: Runtime, request: SpeechRequest) -> BilledRequest:
     folder = await asyncio.to_thread(
         paths.resolve_output_folder, request.output_directory, settings=runtime.settings
     )
-    first_uses = await runtime.get_shared(_KnownVoices).find_first_uses(request.voice_ids)
+    first_uses = await runtime.get_shared(KnownVoices).find_first_uses(request.voice_ids)
     return BilledRequest(
         kind=Kind.SPEECH,
         tool="text_to_audio",
@@ -171,34 +120,12 @@ def _check(request: SpeechRequest) -> None:
     if len(request.text) >= SPEECH_CHARACTERS:
         raise InputError(
             f"text has {len(request.text)} characters; MiniMax takes less than "
-            f"{SPEECH_CHARACTERS}. Split it at the end of a sentence and call once per part."
+            f"{SPEECH_CHARACTERS} here. Give it to long_text_to_audio, which takes more."
         )
-    check_range("speed", request.speed, SPEED)
-    check_range("vol", request.vol, VOLUME, above_least=True)
-    check_range("pitch", request.pitch, PITCH)
-    check_choice("format", request.format, SPEECH_FORMATS)
-    check_choice("sample_rate", request.sample_rate, SAMPLE_RATES)
-    check_choice("bitrate", request.bitrate, BITRATES)
-    check_choice("channel", request.channel, CHANNELS)
     check_choice("subtitles", request.subtitles or None, SUBTITLE_LEVELS)
-    _check_emotion(request)
-    if request.bitrate is not None and request.format != "mp3":
-        raise InputError("bitrate is for the format mp3 only. Leave it out.")
     if request.mix and request.voice_id is not None:
         raise InputError("voice_id and voice_mix exclude each other: give one of them.")
-    check_pronunciation(request.pronunciation)
-    request.modification.check(request.format)
-
-
-def _check_emotion(request: SpeechRequest) -> None:
-    check_choice("emotion", request.emotion, EMOTIONS)
-    for family, unsuited in UNSUITED_EMOTIONS.items():
-        if request.model.startswith(family) and request.emotion in unsuited:
-            fitting = ", ".join(e for e in EMOTIONS if e not in unsuited)
-            raise InputError(
-                f"emotion {request.emotion} is not for {request.model}. It takes: {fitting}; or "
-                "leave emotion out and let the model decide."
-            )
+    request.check_options()
 
 
 # --- making ------------------------------------------------------------------------------------
@@ -209,9 +136,22 @@ async def _send(runtime: Runtime, request: SpeechRequest) -> SpeechReply:
     try:
         reply = await client.speak(_body(request))
     except RefusedError as refusal:
+        if refusal.code == NO_SUCH_VOICE and runtime.settings.sandbox:
+            raise _forgotten_voice_error(refusal) from None
         raise name_known_models(refusal, request.model, SPEECH_PRICES_USD_PER_MILLION) from None
-    runtime.get_shared(_KnownVoices).note_speech(request.voice_ids)
+    runtime.get_shared(KnownVoices).note_speech(request.voice_ids)
     return reply
+
+
+def _forgotten_voice_error(refusal: RefusedError) -> RefusedError:
+    error = RefusedError.after(
+        refusal,
+        "The sandbox has no such voice. It forgets cloned and designed voices when the server "
+        "ends: if this one is of an earlier run, make it again, which costs nothing. list_voices "
+        "names those that it has.",
+    )
+    error.after_unknown = refusal.after_unknown
+    return error
 
 
 def _without_audio(reply: dict[str, Any]) -> dict[str, Any]:
@@ -224,14 +164,11 @@ def _body(request: SpeechRequest) -> dict[str, Any]:
     return {
         "model": request.model,
         "text": request.text,
-        "voice_setting": drop_none(
-            # MiniMax wants it to be there, and empty, where voices are mixed.
-            voice_id="" if request.mix else request.voice_ids[0],
-            speed=request.speed,
-            vol=request.vol,
-            pitch=request.pitch,
-            emotion=request.emotion,
-        ),
+        # MiniMax wants the voice to be there, and empty, where voices are mixed.
+        "voice_setting": {
+            "voice_id": "" if request.mix else request.voice_ids[0],
+            **request.manner,
+        },
         "audio_setting": drop_none(
             format=request.format,
             sample_rate=request.sample_rate,
@@ -239,49 +176,13 @@ def _body(request: SpeechRequest) -> dict[str, Any]:
             channel=request.channel,
         ),
         "output_format": "url",
-        **drop_none(language_boost=request.language_boost),
-        **_options(request),
+        **request.further_fields,
+        **drop_none(
+            timbre_weights=[voice.fields for voice in request.mix] or None,
+            subtitle_enable=bool(request.subtitles) or None,
+            subtitle_type="word" if request.subtitles == "word" else None,
+        ),
     }
-
-
-def _options(request: SpeechRequest) -> dict[str, Any]:
-    """The parts of the body that only some requests have."""
-    tone = list(request.pronunciation)
-    return drop_none(
-        timbre_weights=[voice.fields for voice in request.mix] or None,
-        pronunciation_dict={"tone": tone} if tone else None,
-        voice_modify=request.modification.fields or None,
-        subtitle_enable=bool(request.subtitles) or None,
-        subtitle_type="word" if request.subtitles == "word" else None,
-    )
-
-
-class _KnownVoices:
-    """Voices that are known to have spoken, so that nothing falls due for them any more."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._spoken = {DEFAULT_VOICE}
-
-    async def find_first_uses(self, voice_ids: Sequence[str]) -> list[str]:
-        """The voices that have not spoken yet.
-
-        MiniMax lists a made voice only from its first use on; one free call tells.
-        """
-        if self._spoken.issuperset(voice_ids):
-            return []
-        client = await self._runtime.client()
-        try:
-            found = await client.list_voices("all")
-        except MiniMaxError:
-            return []  # the speech itself will say what is wrong
-        groups = (*found.system_voice, *found.voice_cloning, *found.voice_generation)
-        self._spoken |= {voice.voice_id for voice in groups}
-        return [voice_id for voice_id in voice_ids if voice_id not in self._spoken]
-
-    def note_speech(self, voice_ids: Sequence[str]) -> None:
-        """These voices have spoken."""
-        self._spoken.update(voice_ids)
 
 
 # --- saving and saying -------------------------------------------------------------------------
@@ -308,7 +209,7 @@ async def _make_result(
         "subtitle_path": str(subtitles.path) if subtitles else None,
         "next_step": runtime.write_next_step(
             _next_step(sound)
-            + _fee_text(first_uses, sandbox=runtime.settings.sandbox)
+            + first_use_text(first_uses, sandbox=runtime.settings.sandbox)
             + _near_empty_text(request, reply)
             + delivery.saving_failed_text(problem, link="audio_url")
         ),
@@ -316,7 +217,7 @@ async def _make_result(
 
 
 def _name_of(request: SpeechRequest, reply: SpeechReply) -> str:
-    """A name from what was made; the same speech made twice gets a number behind it."""
+    """A name from what was made; the same speech made twice gets a number after it."""
     return sha256(repr((request, reply.extra_info)).encode()).hexdigest()[:12]
 
 
@@ -346,24 +247,6 @@ def _next_step(sound: SavedFile | None) -> str:
     return f"The speech is saved. Tell the person where: {sound.path}"
 
 
-def _fee_text(first_uses: Sequence[str], *, sandbox: bool) -> str:
-    if not first_uses or sandbox:
-        return ""
-    prices = (
-        f"${CLONE_PRICE_USD:.2f} for a clone or ${DESIGN_PRICE_USD:.2f} for a designed voice "
-        f"(list price, {PRICES_AS_OF})"
-    )
-    if len(first_uses) == 1:
-        return (
-            f" This voice has spoken for the first time: MiniMax now charges its fee, {prices}, "
-            "and keeps it from now on."
-        )
-    return (
-        f" {len(first_uses)} voices have spoken for the first time: MiniMax now charges a fee for "
-        f"each, {prices}, and keeps them from now on."
-    )
-
-
 def _near_empty_text(request: SpeechRequest, reply: SpeechReply) -> str:
     length_ms = reply.extra_info.audio_length
     long_text = len(request.text) >= NEAR_EMPTY_FROM_CHARACTERS
@@ -371,5 +254,5 @@ def _near_empty_text(request: SpeechRequest, reply: SpeechReply) -> str:
         return ""
     return (
         f" But it lasts only {length_ms / 1000:.1f} seconds, far too short for this text: MiniMax "
-        "sometimes delivers a nearly empty clip. Listen to it; making it anew is charged again."
+        "sometimes delivers a nearly empty clip. Listen to it; making it again is charged again."
     )

@@ -1,4 +1,4 @@
-"""Options of speech beyond a single voice: mixes, pronunciation, and changes of the sound."""
+"""How a text is spoken: the options that short and long speech share, and mixes of voices."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,18 +6,38 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from minimax.api.json_body import drop_none
+from minimax.catalog import DEFAULT_SPEECH_MODEL
 from minimax.errors import InputError
 from minimax.limits import (
+    BITRATES,
+    CHANNELS,
+    EMOTIONS,
     MIX_WEIGHT,
     MIXED_VOICES,
     MODIFICATION,
     MODIFICATION_FORMATS,
+    PITCH,
+    SAMPLE_RATES,
     SOUND_EFFECTS,
+    SPEECH_FORMATS,
+    SPEED,
+    UNSUITED_EMOTIONS,
+    VOLUME,
 )
 from minimax.safe_text import shorten
 from minimax.validation import check_choice, check_range
 
-__all__ = ["MixedVoice", "Modification", "check_pronunciation", "parse_voice_mix"]
+__all__ = [
+    "RAW_TYPES",
+    "MixedVoice",
+    "Modification",
+    "SpeechOptions",
+    "check_pronunciation",
+    "parse_voice_mix",
+]
+
+RAW_TYPES: Final = {"pcm": "audio/pcm", "pcmu_raw": "audio/basic"}
+"""Formats whose content proves nothing by itself."""
 
 SHOWN_CHARACTERS: Final = 80
 """Of an entry in a message."""
@@ -57,6 +77,85 @@ class Modification:
             intensity=self.intensity or None,
             timbre=self.timbre or None,
             sound_effects=self.effect,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechOptions:
+    """What short and long speech have in common; None is "not given"."""
+
+    voice_id: str | None = None
+    model: str = DEFAULT_SPEECH_MODEL
+    speed: float | None = None
+    vol: float | None = None
+    pitch: int | None = None
+    emotion: str | None = None
+    language_boost: str | None = None
+    pronunciation: Sequence[str] = ()
+    effect: str | None = None
+    intensity: int | None = None
+    timbre: int | None = None
+    modify_pitch: int | None = None
+    format: str = "mp3"
+    sample_rate: int | None = None
+    bitrate: int | None = None
+    channel: int | None = None
+
+    @property
+    def modification(self) -> Modification:
+        """What is changed about the sound."""
+        return Modification(
+            effect=self.effect,
+            intensity=self.intensity,
+            timbre=self.timbre,
+            pitch=self.modify_pitch,
+        )
+
+    def check_options(self, *, sample_rates: Sequence[int] = SAMPLE_RATES) -> None:
+        """Refuse what MiniMax would refuse; the messages name the tool's arguments.
+
+        Args:
+            sample_rates: In Hz, that go with this audio format.
+
+        Raises:
+            InputError: An option is not allowed, or not together with another one.
+        """
+        check_range("speed", self.speed, SPEED)
+        check_range("vol", self.vol, VOLUME, above_least=True)
+        check_range("pitch", self.pitch, PITCH)
+        check_choice("format", self.format, SPEECH_FORMATS)
+        check_choice("sample_rate", self.sample_rate, sample_rates)
+        check_choice("bitrate", self.bitrate, BITRATES)
+        check_choice("channel", self.channel, CHANNELS)
+        self._check_emotion()
+        if self.bitrate is not None and self.format != "mp3":
+            raise InputError("bitrate is for the format mp3 only. Leave it out.")
+        check_pronunciation(self.pronunciation)
+        self.modification.check(self.format)
+
+    def _check_emotion(self) -> None:
+        check_choice("emotion", self.emotion, EMOTIONS)
+        for family, unsuited in UNSUITED_EMOTIONS.items():
+            if self.model.startswith(family) and self.emotion in unsuited:
+                fitting = ", ".join(e for e in EMOTIONS if e not in unsuited)
+                raise InputError(
+                    f"emotion {self.emotion} is not for {self.model}. It takes: {fitting}; or "
+                    "leave emotion out and let the model decide."
+                )
+
+    @property
+    def manner(self) -> dict[str, Any]:
+        """Speed, loudness, pitch and emotion, as `voice_setting` takes them."""
+        return drop_none(speed=self.speed, vol=self.vol, pitch=self.pitch, emotion=self.emotion)
+
+    @property
+    def further_fields(self) -> dict[str, Any]:
+        """The parts of a body that only some requests have."""
+        tone = list(self.pronunciation)
+        return drop_none(
+            language_boost=self.language_boost,
+            pronunciation_dict={"tone": tone} if tone else None,
+            voice_modify=self.modification.fields or None,
         )
 
 

@@ -14,9 +14,12 @@ from minimax.files.outputs import SavedFile
 from minimax.runtime import Runtime
 from minimax.safe_text import keep_one_line
 
-__all__ = []
+__all__ = ["read_subtitles", "save_subtitles", "srt_text"]
 
 LARGEST_SUBTITLES_BYTES: Final = 5 * 1024 * 1024
+
+MOST_VALUES: Final = 1_000_000
+"""Of the subtitles of a million characters: some 30,000 sentences with a dozen values each."""
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 async def save_subtitles(
     runtime: Runtime, reply: SpeechReply, stem: str, folder: Path
 ) -> SavedFile | None:
+    """Save the subtitles that a speech links to; None where there are none or that fails."""
     url = reply.data.subtitle_file
     if not url or runtime.settings.resource_mode == "url":
         return None
@@ -49,6 +53,19 @@ async def _srt(runtime: Runtime, url: str) -> str:
         return bytes(data)
 
     return srt_text(parse_json(await retry.run(policies.DOWNLOAD, download, clock=runtime.clock)))
+
+
+def read_subtitles(data: bytes) -> str | None:
+    """SubRip text of MiniMax's subtitles as they come in a file; None where it is something else.
+
+    What is wrong with them must not hide a speech that is paid for.
+    """
+    try:
+        items = parse_json(data, most_values=MOST_VALUES, most_wide_bytes=len(data))
+        return srt_text(items) if isinstance(items, list) else None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        log.warning("The subtitles could not be read (%s).", type(error).__name__)
+        return None
 
 
 class _Cue(NamedTuple):

@@ -13,7 +13,7 @@ from minimax.api.error_codes import SYSTEM_ERROR
 from minimax.api.replies import TranscribedPart, TranscriptReply
 from minimax.catalog import TRANSCRIPTION_MODEL
 from minimax.errors import InputError, MiniMaxError
-from minimax.files import inputs, probe
+from minimax.files import inputs
 from minimax.files.requirements import TRANSCRIBED_AUDIO
 from minimax.files.safe_fetch import DEADLINE_SECONDS as FETCH_SECONDS
 from minimax.files.source import DataUri, Source, Url, parse_source
@@ -153,29 +153,17 @@ def _open(source: Source, opened: ExitStack, *, sandbox: bool) -> _Recording:
     file = opened.enter_context(
         inputs.open_input(source, field="audio", requirements=TRANSCRIBED_AUDIO)
     )
-    return _Recording(file, file.digest(), _measure(file))
+    _check_length(file)
+    return _Recording(file, file.digest(), file.seconds)
 
 
-def _measure(file: inputs.Input) -> float | None:
-    """The length of a recording in seconds; None where its file does not say.
-
-    Raises:
-        InputError: It is too long, or has no sound.
-    """
-    file.seek(0)
-    sound = probe.audio_seconds(file, size=file.size, media_type=file.media_type)
-    if sound is None:
+def _check_length(file: inputs.Input) -> None:
+    if file.seconds is not None and file.seconds > TRANSCRIBED_SECONDS:
         raise InputError(
-            "audio: no sound can be found in this file. Save it again as mp3, m4a or wav. Nothing "
-            "was sent."
-        )
-    if sound.seconds is not None and sound.seconds > TRANSCRIBED_SECONDS:
-        raise InputError(
-            f"audio: the recording is {sound.seconds:.0f} seconds long, and MiniMax takes "
+            f"audio: the recording is {file.seconds:.0f} seconds long, and MiniMax takes "
             f"{TRANSCRIBED_SECONDS} at most. Nothing was sent. To cut it into parts, run: "
             "ffmpeg -i in.mp3 -f segment -segment_time 480 -c copy part%d.mp3"
         )
-    return sound.seconds
 
 
 async def _send(
@@ -185,25 +173,21 @@ async def _send(
     language: str | None,
     with_segments: bool,
 ) -> TranscriptReply:
-    # A local file is closed here as well, with its memory: this job is kept until it is collected.
-    with await _fetch(content) if isinstance(content, Url) else content as file:
+    with ExitStack() as fetched:
+        if isinstance(content, Url):
+            content = fetched.enter_context(await _fetch(content))
+            _check_length(content)
         return await (await runtime.client()).transcribe(
-            file,
-            name=file.name,
-            media_type=file.media_type,
+            content,
+            name=content.name,
+            media_type=content.media_type,
             language=language,
             brief=not with_segments,
         )
 
 
 async def _fetch(link: Url) -> inputs.Input:
-    file = await inputs.open_url(link.text, field="audio", requirements=TRANSCRIBED_AUDIO)
-    try:
-        await asyncio.to_thread(_measure, file)
-    except BaseException:
-        file.close()
-        raise
-    return file
+    return await inputs.open_url(link.text, field="audio", requirements=TRANSCRIBED_AUDIO)
 
 
 async def _make_result(runtime: Runtime, content: Mapping[str, Any]) -> Mapping[str, Any]:

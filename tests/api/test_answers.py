@@ -292,6 +292,18 @@ async def test_sound_may_be_larger_than_other_answers(
     assert voice["preview_path"]
 
 
+@pytest.mark.parametrize("words", ["", " \u200b"], ids=["none", "invisible"])
+@pytest.mark.parametrize("code", [2061, 1039, 999_999], ids=["plan", "tokens", "unknown"])
+async def test_a_refusal_without_words_quotes_none(
+    code: int, words: str, settings: Settings, time: VirtualTime
+) -> None:
+    async with serve_raw(refuse(code, words)) as api, use_runtime(settings, api, time):
+        with pytest.raises(MiniMaxError) as caught:
+            await minimax_server.list_voices()
+    assert "MiniMax says" not in str(caught.value)
+    assert "''" not in str(caught.value)
+
+
 async def test_no_compression_is_asked_for(settings: Settings, time: VirtualTime) -> None:
     async with serve_raw(ok()) as api, use_runtime(settings, api, time):
         await minimax_server.list_voices()

@@ -684,7 +684,7 @@ TALKATIVE = {
 
 
 async def test_neither_key_nor_signature_gets_out_of_a_failure(settings: Settings) -> None:
-    link = f"http://127.0.0.1:1/film.mp4?{SIGNATURE}"
+    link = f"http://127.0.0.1:1/video.mp4?{SIGNATURE}"
     async with serve_raw(*TALKATIVE.values(), ok(file={"download_url": link})) as api:
         env = {
             "MINIMAX_API_HOST": api.url,

@@ -1,4 +1,4 @@
-"""What stands in for MiniMax, in a process of its own: the sandbox, and two stubs of one answer.
+"""What replaces MiniMax, in a process of its own: the sandbox, and two stubs of one answer.
 
 It says on stdout where they listen and ends with its stdin. The stubs answer every question with
 "still processing", so that a measured time is the caller's and hardly theirs.

@@ -35,7 +35,7 @@ KEPT_ALIVE: Final = 20
 
 
 async def warm_up(bench: Bench) -> None:
-    """One life of each server, so that the bytecode of all that is measured lies there."""
+    """One life of each server, so that the bytecode of all that is measured is there."""
     async with AsyncExitStack() as stack:
         servers = await _started(stack, bench, bench.api.quick)
         for name in bench.products:

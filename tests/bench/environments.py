@@ -11,7 +11,7 @@ from tests.bench.rows import Row
 from tests.support.host import ROOT
 
 OFFICIAL: Final = "minimax-mcp==0.0.19"
-"""The official server, as it stands on PyPI."""
+"""The official server, as it is on PyPI."""
 PACKAGES: Final = 42
 INSTALLED_MB: Final = 70
 LONGEST_SECONDS: Final = 120
@@ -118,4 +118,4 @@ def _uv(*arguments: str, cwd: Path) -> None:
         raise NotToBeHad(f"uv took longer than {LONGEST_SECONDS} s") from None
     except subprocess.CalledProcessError as error:
         sys.stderr.write(error.stderr)
-        raise NotToBeHad("uv could not install it (its words stand above)") from None
+        raise NotToBeHad("uv could not install it (its words are above)") from None

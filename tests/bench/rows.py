@@ -1,7 +1,7 @@
 """What the table is made of: rows, and how two things are compared fairly.
 
 They are measured in turns: ours, the bare one, the official one, and again. Times are compared
-within a turn and the median of the turns' ratios stands, so that what else the machine does at a
+within a turn and the median of the turns' ratios counts, so that what else the machine does at a
 moment touches all sides alike.
 """
 

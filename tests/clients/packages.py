@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,22 +70,26 @@ def npm_program(box: Path, name: str, binary: str) -> list[str]:
     return [program("node"), str(root / file)]
 
 
-def python_with(requirement: str) -> Path:
-    """The Python of an environment in which only this requirement is installed."""
+def python_with(requirement: str, *others: str) -> Path:
+    """The Python of an environment in which only these requirements are installed."""
     release = f"{sys.version_info.major}.{sys.version_info.minor}"
-    box = CACHE / f"{requirement.replace('==', '-')}-python-{release}"
+    name = re.sub(r"[^\w.-]+", "-", requirement.replace("==", "-"))
+    if others:
+        name += f"-{hashlib.sha256(' '.join(others).encode()).hexdigest()[:12]}"
+    box = CACHE / f"{name}-python-{release}"
     python = Path("Scripts" if os.name == "nt" else "bin") / Path(sys.executable).name
     if not box.is_dir():
         with tempfile.TemporaryDirectory(dir=_made(CACHE)) as folder:
             made = Path(folder) / "environment"
             _install([uv(), "venv", "--python", sys.executable, "--relocatable", str(made)], CACHE)
-            _install([uv(), "pip", "install", "--python", str(made / python), requirement], CACHE)
+            to = ["--python", str(made / python)]
+            _install([uv(), "pip", "install", *to, requirement, *others], CACHE)
             _keep(made, box)
     return box / python
 
 
 def uv() -> str:
-    """Where uv lies; `uv run` says so itself."""
+    """Where uv is; `uv run` says so itself."""
     return ENVIRONMENT.get("UV") or program("uv")
 
 
@@ -107,7 +112,7 @@ def ran(
 
 
 def program(name: str) -> str:
-    """Where a program of this machine lies."""
+    """Where a program of this machine is."""
     found = shutil.which(name, path=ENVIRONMENT.get("PATH"))
     if found is None:
         raise Unavailable(f"{name} is not installed")

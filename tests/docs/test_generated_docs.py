@@ -303,5 +303,6 @@ def test_the_learning_path_says_how_long_it_takes() -> None:
 
 
 def test_the_index_leads_to_every_guide() -> None:
-    linked = set(re.findall(r"\]\((\w+\.md)\)", INDEX.read_text(encoding="utf-8")))
-    assert linked == {path.name for path in DOCS.glob("*.md")} - {INDEX.name}
+    linked = set(re.findall(r"\]\(((?:hosts/)?\w+\.md)\)", INDEX.read_text(encoding="utf-8")))
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert linked == pages - {INDEX.name}

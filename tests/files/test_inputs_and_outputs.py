@@ -130,11 +130,11 @@ def test_a_data_uri_beyond_the_limit_is_refused_before_it_is_decoded(settings: S
         pytest.param("a.wav", samples.wav(8), "8.0 seconds", id="too-short"),
         pytest.param("a.wav", samples.wav(301), "301.0 seconds", id="too-long"),
         pytest.param("a.mp3", b"OggS" + b"\x00" * 100, "Ogg audio", id="ogg"),
-        pytest.param("a.mp3", b"fLaC" + b"\x00" * 100, "ffmpeg -i in.flac", id="flac"),
+        pytest.param("a.mp3", b"fLaC" + b"\x00" * 100, "FLAC audio", id="flac"),
         pytest.param("a.m4a", b"\xff\xf1" + b"\x00" * 100, "raw AAC", id="adts"),
         pytest.param("a.m4a", samples.mp4(), "no sound", id="no-sound-in-it"),
         pytest.param("a.wav", b"RIFF\x00\x00\x00\x00WAVE", "no sound", id="empty-wav"),
-        pytest.param("a.wav", b"", "its content is none of these", id="empty"),
+        pytest.param("a.wav", b"", "file is empty. Is it still in the cloud", id="empty"),
         pytest.param("a.mp3", b"ID3" + b"secret" * 99, "no sound", id="only-called-mp3"),
     ],
 )
@@ -287,13 +287,13 @@ def outside(tmp_path: Path) -> Path:
         pytest.param(lambda home, out: "/nowhere/at/all.wav", id="missing-outside"),
     ],
 )
-def test_what_lies_outside_is_refused_alike_whether_it_exists_or_not(
+def test_what_is_outside_is_refused_alike_whether_it_exists_or_not(
     make: object, outside: Path, settings: Settings, home: Path
 ) -> None:
     with address_chat(), pytest.raises(InputError, match="MINIMAX_MCP_INPUT_PATHS") as caught:
         audio(make(home, outside), settings)  # type: ignore[operator]
     assert "canary" not in str(caught.value)
-    assert "ask the person where the file lies" in str(caught.value)
+    assert "ask the person where it is here" in str(caught.value)
 
 
 def test_a_sibling_with_the_same_prefix_is_outside(settings: Settings, home: Path) -> None:
@@ -357,8 +357,8 @@ def test_cloud_drives_below_library_are_open(place: str, settings: Settings, hom
 def test_a_folder_a_fifo_and_a_socket_are_no_recordings(settings: Settings, home: Path) -> None:
     os.mkfifo(home / "fifo")
     (home / "folder").mkdir()
-    for name in ("fifo", "folder"):
-        with pytest.raises(InputError, match="regular file"):
+    for name, said in (("fifo", "not a regular file"), ("folder", "folder is a folder")):
+        with pytest.raises(InputError, match=said):
             audio(home / name, settings)
 
 
@@ -416,7 +416,7 @@ def test_a_file_without_a_size_is_not_read_since_it_may_wait_for_its_content(
 
     path = put(home / "a.wav", b"")
     monkeypatch.setattr(inputs, "open_without_links", Waiting)
-    with pytest.raises(InputError, match="its content is none of these"):
+    with pytest.raises(InputError, match="the file is empty"):
         audio(path, settings)
 
 
@@ -427,9 +427,10 @@ def test_a_broken_file_url_is_refused_in_words(text: str, settings: Settings) ->
 
 
 def test_a_file_that_is_not_there_is_asked_for(settings: Settings, home: Path) -> None:
-    asked = "ask the person where the file lies on this computer"
-    with address_chat(), pytest.raises(InputError, match=asked):
+    asked = "ask the person where it is here"
+    with address_chat(), pytest.raises(InputError, match=asked) as caught:
         audio(home / "missing.wav", settings)
+    assert f"no such file on this computer: {home / 'missing.wav'}" in str(caught.value)
 
 
 @posix_only
@@ -660,6 +661,7 @@ async def test_trouble_while_writing_is_said_and_leaves_nothing(
     monkeypatch.setattr(outputs, "write_all", trouble)
     with pytest.raises(StorageError, match=said) as caught:
         await save(out, samples.mp4())
+    assert f"Saving in {out} failed: " in str(caught.value)
     assert "MINIMAX_MCP_BASE_PATH" in str(caught.value)
     assert "raw library text" not in str(caught.value)
     assert names(out) == []
@@ -748,9 +750,9 @@ async def test_a_complete_file_is_found_again_and_a_cut_one_is_not(out: Path) ->
     assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) == saved
     os.truncate(saved.path, 50)
     assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) is None
-    anew = await save(out, samples.mp4())
-    assert anew.path.name == "video-1-2.mp4"
-    assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) == anew
+    again = await save(out, samples.mp4())
+    assert again.path.name == "video-1-2.mp4"
+    assert outputs.find_saved("video-1", types=media_types.VIDEO_TYPES, folder=out) == again
 
 
 @posix_only
@@ -783,8 +785,9 @@ def test_no_id_makes_a_file_name_that_leaves_the_folder(ident: str) -> None:
 def test_an_output_folder_outside_the_base_path_is_refused(
     given_text: str, settings: Settings
 ) -> None:
-    with pytest.raises(InputError, match="MINIMAX_MCP_BASE_PATH"):
+    with pytest.raises(InputError, match="copy the file from there") as caught:
         paths.resolve_output_folder(given_text, settings=settings)
+    assert f"{settings.base_path} (set with MINIMAX_MCP_BASE_PATH)" in str(caught.value)
 
 
 def test_an_output_folder_inside_is_taken_relative_or_absolute(settings: Settings) -> None:

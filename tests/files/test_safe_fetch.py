@@ -1319,7 +1319,7 @@ async def test_a_listener_that_never_speaks_tls_ends_with_the_idle_time(
 
 
 async def test_the_deadline_covers_the_work_of_the_caller(tls: Tls) -> None:
-    """A full disk or a slow reader must not keep the connection for ever."""
+    """A full disk or a slow reader must not keep the connection without end."""
     async with serving(tls, reply(b"RIFF")) as site:
         with error_text(StorageError, "took longer than 0.2 seconds"):
             async with fetch(

@@ -1,7 +1,8 @@
 """Servers that follow jobs in simulated time, on a sandbox that lives in the same time."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any
 
@@ -12,16 +13,18 @@ from minimax import runtime
 from minimax.jobs.follower import JobFollower
 from minimax.ledger.base import Ledger
 from minimax.ledger.records import Record
-from minimax.ledger.sqlite import SqliteLedger
+from minimax.ledger.sqlite import FILE_NAME, SqliteLedger
 from minimax.runtime import Runtime
 from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
-from minimax.tool_results import VideoStatus
+from minimax.tool_results import LongAudioStatus, VideoStatus
 from minimax.video.job import VIDEO_JOBS
+from minimax.voice.long_speech_job import LONG_SPEECH_JOBS
 from tests.support.killable import SimulatedOwner
 from tests.support.simulated_time import Jitter, SimulatedSandboxClock, SimulatedTime
 
 QUERY = "/v1/query/video_generation"
+QUERY_SPEECH = "/v1/query/t2a_async_query_v2"
 
 
 class Server:
@@ -47,8 +50,17 @@ class Server:
         with runtime.use(self.running):
             return await minimax_server.query_video_generation(task_id, wait_seconds=wait_seconds)
 
+    async def speak(self, text: str = "Once upon a time.", **arguments: Any) -> str:
+        with runtime.use(self.running):
+            speech = await minimax_server.long_text_to_audio(text, **arguments)
+        return str(speech["task_id"])
+
+    async def query_speech(self, task_id: str, wait_seconds: float = 45) -> LongAudioStatus:
+        with runtime.use(self.running):
+            return await minimax_server.query_long_audio(task_id, wait_seconds=wait_seconds)
+
     async def take_up(self) -> None:
-        await self.running.get_shared(JobFollower).take_up(VIDEO_JOBS)
+        await self.running.get_shared(JobFollower).take_up(VIDEO_JOBS, LONG_SPEECH_JOBS)
 
     async def row(self, task_id: str) -> Record:
         found = await self.running.ledger.by_task(task_id)
@@ -56,14 +68,23 @@ class Server:
         return found
 
     async def until_saved(self, task_id: str, *, within_seconds: float = 1000) -> str:
-        """Let time pass until the video is saved."""
+        """Let time pass until the result is saved."""
         end = self._world.time.now + within_seconds
         while self._world.time.now < end:
             path = (await self.row(task_id)).path
             if path is not None:
                 return path
             await self._world.time.sleep(0.5)
-        raise AssertionError("the video was not saved")
+        raise AssertionError("the result was not saved")
+
+    async def age(self, seconds: float) -> None:
+        """Let all jobs of the ledger be that old."""
+        file = self._world.settings.state_dir / FILE_NAME
+        with closing(sqlite3.connect(file)) as db, db:
+            db.execute(
+                "UPDATE jobs SET created_at = created_at - ?, boot_seconds = boot_seconds - ?",
+                (seconds, seconds),
+            )
 
     async def kill(self) -> None:
         """It does nothing any more, and nothing of it is put in order."""
@@ -88,7 +109,7 @@ class World:
 
     @property
     def asks(self) -> int:
-        return self.sandbox.count(f"GET {QUERY}")
+        return self.sandbox.count(f"GET {QUERY}") + self.sandbox.count(f"GET {QUERY_SPEECH}")
 
     @property
     def downloads(self) -> int:

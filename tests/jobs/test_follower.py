@@ -362,23 +362,13 @@ async def test_a_video_whose_follower_was_killed_before_it_was_saved_is_saved_by
 # --- after a restart ---------------------------------------------------------------------------
 
 
-async def age(server: Server, seconds: float) -> None:
-    """Let all jobs of the ledger be that old."""
-    file = server.running.settings.state_dir / "ledger.db"
-    with closing(sqlite3.connect(file)) as db, db:
-        db.execute(
-            "UPDATE jobs SET created_at = created_at - ?, boot_seconds = boot_seconds - ?",
-            (seconds, seconds),
-        )
-
-
 async def restart(world: World, count: int, *, age_seconds: float = 0) -> Server:
     """Buy so many jobs, kill the server that bought them, and start another."""
     one = world.start()
     for number in range(count):
         await one.generate(f"dog {number}")
     await one.kill()
-    await age(one, age_seconds)
+    await one.age(age_seconds)
     return world.start()
 
 
@@ -476,7 +466,7 @@ async def test_how_long_a_job_took_is_not_known_where_nobody_watched_its_end(
         task_id = await one.generate()
         await one.kill()
         await world.time.run(world.time.sleep(600))
-        await age(one, 600)
+        await one.age(600)
         other = world.start()
         await other.take_up()
         await world.time.run(other.until_saved(task_id))

@@ -68,7 +68,7 @@ class ManualClock:
         self.wall += seconds
 
     def reboot(self, *, seconds: float = 60.0) -> None:
-        """The machine starts anew, which takes that long; all processes are gone by that."""
+        """The machine boots again, which takes that long; all processes are gone by that."""
         self.wall += seconds
         self.boot_seconds = 1.0
         self.boots += 1

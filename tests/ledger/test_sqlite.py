@@ -90,7 +90,7 @@ async def test_a_ledger_that_is_deleted_while_in_use_comes_back_private(
 
 
 @DELETIONS
-@pytest.mark.parametrize("recreated", [False, True], ids=["absent", "made-anew-by-another"])
+@pytest.mark.parametrize("recreated", [False, True], ids=["absent", "recreated-by-another"])
 async def test_rows_of_a_deleted_ledger_are_written_again_and_never_over_other_rows(
     delete: Delete, recreated: bool, store: SqliteStore
 ) -> None:

@@ -2,7 +2,7 @@
 
     uv run python -m tests.player.screenshots
 
-writes them into docs/images. With a folder behind it, a picture of every state goes there instead.
+writes them into docs/images. With a folder after it, a picture of every state goes there instead.
 """
 
 import asyncio

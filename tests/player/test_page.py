@@ -81,7 +81,7 @@ async def media(player: Player) -> dict[str, Any]:
 
 
 A_LATER_TIMER = "() => new Promise((done) => setTimeout(done, 100))"
-"""Fires behind every pause between two questions that the page had begun before."""
+"""Fires after every pause between two questions that the page had begun before."""
 FOX = {"prompt": "A red fox runs through fresh snow"}
 SPEECH = {"text": "Hello. This is the sandbox's voice.", "subtitles": True}
 
@@ -171,7 +171,7 @@ async def test_an_old_job_is_shown_and_the_model_is_not_told_again(
         async with host.player(job, input=FOX, capabilities=in_words) as player:
             await player.until_state("ready")
             assert (await media(player))["readyState"] == 4
-            await player.click("Full screen")  # comes behind what would have been told
+            await player.click("Full screen")  # comes after what would have been told
             await player.until_host("() => window.seen.modes.length > 0")
             assert (await player.seen())["told"] == []
 

@@ -316,7 +316,7 @@ async def test_a_video_saved_elsewhere_is_read_by_its_job_only(
 
 
 def test_the_names_of_saved_files_are_known_here(folder: Path) -> None:
-    """What `file_stem` makes of any id, and the number behind a name that was taken."""
+    """What `file_stem` makes of any id, and the number after a name that was taken."""
     for ident in ("123", "a-b_c", "odd/../id", "x" * 300):
         for extension in ("mp4", "srt"):
             name = f"{outputs.file_stem('video', ident)}-2.{extension}"

@@ -26,7 +26,7 @@ HEAVY = "x" * (4 * HEAVY_CHARACTERS)
 
 
 class Server:
-    """What stands behind the limits: calls that end when the test lets them, and their work."""
+    """What the limits protect: calls that end when the test lets them, and their work."""
 
     def __init__(self) -> None:
         self.work: list[asyncio.Task[Any]] = []

@@ -81,7 +81,7 @@ async def answer(served: Host, written: bytes) -> dict[str, Any]:
 
 
 async def error_codes_of(served: Host, written: bytes, **params: Any) -> list[tuple[Any, Any]]:
-    """Id and error code of what a frame is answered with; a request behind it must work."""
+    """Id and error code of what a frame is answered with; a request after it must work."""
     before = len(served.lines)
     served.write(written)
     assert (await served.answer("tools/list", params))["result"]["tools"]

@@ -637,12 +637,16 @@ ROWS: Final = (
                 "test_a_download_is_left_when_it_is_too_large",
                 *("unannounced", "in-chunks"),
             ),
-            Edit(LINKS, "if received > LARGEST_VIDEO_BYTES:", "if False:"),
+            Edit(LINKS, "if received > (most_bytes or LARGEST_VIDEO_BYTES):", "if False:"),
         ),
         Mutation(
             "reads what announces too much",
             name_tests(IN_LINKS, "test_what_announces_too_much_is_not_read"),
-            Edit(LINKS, "if (content_length(response) or 0) > LARGEST_VIDEO_BYTES:", "if False:"),
+            Edit(
+                LINKS,
+                "if (content_length(response) or 0) > (most_bytes or LARGEST_VIDEO_BYTES):",
+                "if False:",
+            ),
         ),
     ),
     Row(
@@ -806,9 +810,9 @@ ROWS: Final = (
             Edit(
                 INPUTS,
                 "    return _check_or_close("
-                "file, name=name, field=field, requirements=requirements)\n",
+                "file, name=name, field=field, requirements=requirements, origin=origin)\n",
                 "    opened = _check_or_close("
-                "file, name=name, field=field, requirements=requirements)\n"
+                "file, name=name, field=field, requirements=requirements, origin=origin)\n"
                 "    opened.path = source.path\n"
                 "    return opened\n",
             ),

@@ -239,13 +239,13 @@ KNOWN: Final[Mapping[Outcome, str]] = MappingProxyType(
 )
 ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "UPLOAD": "uploading a recording, an image or a video",
-        "STATUS": "asking how a Hailuo or 01-series job stands",
+        "UPLOAD": "uploading a recording, an image, a video or a text",
+        "STATUS": "asking how a Hailuo or 01-series job, or a long speech, stands",
         "STATUS_V2": "asking how a MiniMax-H3 job stands",
         "LOOK_UP": "looking up voices, files and lists",
         "CLONE": "cloning without a preview",
         "CLONE_WITH_PREVIEW": "cloning with a preview, which is billed",
-        "SUBMIT": "requesting a video",
+        "SUBMIT": "requesting a video or a long speech",
         "REGENERATE": "requesting a video again in 2K",
         "MAKE": "speech, designed voices, images",
         "TRANSCRIBE": "transcribing a recording",
@@ -253,6 +253,7 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
         "DELETE_FILE": "deleting an uploaded recording",
         "CANCEL": "cancelling a video job",
         "DOWNLOAD": "downloading a file that was made",
+        "DOWNLOAD_LONG_SPEECH": "downloading a long speech",
     }
 )
 POLICY_NAMES: Final[Mapping[str, str]] = MappingProxyType(

@@ -77,7 +77,13 @@ async def host(
 
 def count_paid(sandbox: Sandbox) -> int:
     paid = (
-        *("/v1/video_generation", "/v1/t2a_v2", "/v1/image_generation", "/v1/voice_design"),
+        *(
+            "/v1/video_generation",
+            "/v1/t2a_v2",
+            "/v1/t2a_async_v2",
+            "/v1/image_generation",
+            "/v1/voice_design",
+        ),
         "/v2/video_regeneration",
         "/v1/speech_to_text",
     )
@@ -94,6 +100,21 @@ async def test_the_price_is_shown_and_a_yes_buys_once(
     [question] = person.questions
     assert "A video (MiniMax-Hailuo-2.3, 768P, 6 s): it costs $0.28" in question
     assert job["task_id"]
+    assert count_paid(sandbox) == 1
+
+
+@BOTH_ERAS
+async def test_a_long_speech_shows_its_price_and_is_free_to_estimate(
+    settings: Settings, sandbox: Sandbox, mode: Mode
+) -> None:
+    person = Person(GO_ON)
+    words = {"text": "Hello. " * 1000}
+    async with host(settings, sandbox, mode, person) as client:
+        await call(client, "long_text_to_audio", **words, dry_run=True)
+        assert person.questions == []
+        await call(client, "long_text_to_audio", **words)
+    [question] = person.questions
+    assert "Speech of 7,000 characters (speech-2.8-hd): it costs $0.70" in question
     assert count_paid(sandbox) == 1
 
 

@@ -460,6 +460,7 @@ async def test_a_cancellation_takes_back_what_a_later_request_had_shown(
 USES = {
     "generate_video": ("query_video_generation", {"task_id": "task_id"}, {}),
     "upscale_video": ("query_video_generation", {"task_id": "task_id"}, {}),
+    "long_text_to_audio": ("query_long_audio", {"task_id": "task_id"}, {}),
     "voice_design": ("text_to_audio", {"voice_id": "voice_id"}, {"text": "It is me."}),
     "voice_clone": ("text_to_audio", {"voice_id": "voice_id"}, {"text": "It is me."}),
 }

@@ -53,6 +53,8 @@ async def test_results_of_paid_tools_say_that_nothing_is_charged(
         design = await call(client, "voice_design", prompt="A sailor", preview_text="Ahoy.")
         others = [
             await call(client, "text_to_audio", text="Good day.", voice_id=voice["voice_id"]),
+            await call(client, "long_text_to_audio", text="Good day."),
+            await call(client, "long_text_to_audio", text="Good day.", dry_run=True),
             await call(client, "text_to_image", prompt="a fox"),
             await call(client, "generate_video", prompt="a fox"),
             await call(client, "generate_video", prompt="a fox", dry_run=True),

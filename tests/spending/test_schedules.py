@@ -180,12 +180,15 @@ def check_promises(
 
 
 TRIED = [pytest.param(tool, False, id=name) for name, tool in PAID_TOOLS.items()]
-FOLLOWED = pytest.param(PAID_TOOLS["generate_video"], True, id="generate_video-followed")
+FOLLOWED = [
+    pytest.param(PAID_TOOLS[name], True, id=f"{name}-followed")
+    for name in ("generate_video", "long_text_to_audio-long")
+]
 
 
 @try_schedules(15)
 @given(intents=st.lists(INTENTS, min_size=1, max_size=4))
-@pytest.mark.parametrize(("tool", "auto_save"), [*TRIED, FOLLOWED])
+@pytest.mark.parametrize(("tool", "auto_save"), [*TRIED, *FOLLOWED])
 def test_no_schedule_buys_more_than_was_wanted_without_a_word_or_loses_what_was_bought(
     tool: PaidTool,
     auto_save: bool,

@@ -115,7 +115,9 @@ async def test_in_the_sandbox_nothing_was_spent_and_the_sums_are_what_it_would_h
     async with Client(minimax_server.make_server(lambda: at)) as client:
         await call(client, "generate_video", prompt="a fox")
         status = await call(client, "account_status")
-    assert status["next_step"].startswith("Sandbox: Spent: $0.00; ")
+    assert status["next_step"].startswith(
+        "Sandbox (every file is a sample, nothing is charged): Spent: $0.00; "
+    )
     assert "would have been $0.28" in status["next_step"]
     assert status["region"] == "sandbox"
 

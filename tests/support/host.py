@@ -119,7 +119,7 @@ async def host(
     """Start the server with these arguments; killed if the test leaves it running.
 
     Args:
-        arguments: What stands behind `minimax_server.py`.
+        arguments: What comes after `minimax_server.py`.
         env: Added to the environment.
         script: Another program instead.
         code: Python code instead.

@@ -62,7 +62,7 @@ def most_voices(count: int = 10_000) -> Behaviour:
 
 
 def sound(mebibytes: int = 23, *, ending: str = "") -> Behaviour:
-    """Speech as hex, as long as it may be; `ending` stands behind it."""
+    """Speech as hex, as long as it may be; `ending` comes after it."""
     audio = "494433" + "00" * (mebibytes * MIB // 2)
     return reply(json.dumps({"data": {"audio": audio + ending}, **DONE}).encode())
 

@@ -8,7 +8,8 @@ from tests.support.host import ROOT
 
 README = ROOT / "README.md"
 POLLING = ROOT / "docs" / "POLLING_BEGINNERS_GUIDE.md"
-DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
+HOST_PAGES = sorted((ROOT / "docs" / "hosts").glob("*.md"))
+DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @dataclass(frozen=True)

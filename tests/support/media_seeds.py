@@ -49,7 +49,7 @@ def exif(rotation: int) -> bytes:
 def jpeg(
     width: int = 400, height: int = 500, *, rotation: int = 1, before_size: bytes = b""
 ) -> bytes:
-    """An image without content; `before_size` stands before the segment that holds its size."""
+    """An image without content; `before_size` comes before the segment that holds its size."""
     frame = struct.pack(">BHHB", 8, height, width, 1) + b"\x01\x11\x00"
     jfif = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
     head = b"\xff\xd8" + segment(0xE0, jfif) + segment(0xE1, exif(rotation))
@@ -76,7 +76,7 @@ def clip(
     movie_seconds: float | None = None,
     rest: bytes = b"",
 ) -> bytes:
-    """The index of a video, and `rest` behind it; `movie_seconds` is what its header claims."""
+    """The index of a video, and `rest` after it; `movie_seconds` is what its header claims."""
     picture = bytes(16) + struct.pack(">HH", width, height) + bytes(50)
     tracks = [track(b"vide", codec, picture, seconds, samples=round(seconds * rate))]
     if sound is not None:

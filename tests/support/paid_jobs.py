@@ -68,7 +68,7 @@ async def open_server(
 
 
 async def buy(server: Runtime, **arguments: Any) -> SubmittedVideo:
-    """Call the tool at one of several servers in this loop; WISH unless told otherwise."""
+    """Call the tool at one of several servers in this loop; the VIDEO if no arguments are given."""
     with runtime.use(server):
         return await minimax_server.generate_video(**{**VIDEO, **arguments})
 
@@ -89,7 +89,7 @@ async def cancel_call(call: Awaitable[Any], *, once: Callable[[], object]) -> No
 
 
 def rows(settings: Settings) -> list[dict[str, Any]]:
-    """The ledger as it lies on disk, oldest first."""
+    """The ledger as it is on disk, oldest first."""
     file = settings.state_dir / FILE_NAME
     if not file.exists():
         return []
@@ -235,6 +235,24 @@ PAID_TOOLS = {
         {"text": "Hello " * 166 + "all."},
         "text",
         True,
+    ),
+    "long_text_to_audio": PaidTool(
+        "long_text_to_audio",
+        "/v1/t2a_async_v2",
+        "long_speech",
+        0.0011,
+        {"text": "Hello there"},
+        "text",
+        False,
+    ),
+    "long_text_to_audio-long": PaidTool(
+        "long_text_to_audio",
+        "/v1/t2a_async_v2",
+        "long_speech",
+        0.1,
+        {"text": "Hello " * 166 + "all."},
+        "text",
+        False,
     ),
     "text_to_image": PaidTool(
         "text_to_image",

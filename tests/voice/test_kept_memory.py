@@ -25,7 +25,7 @@ CONTENT_BYTES = 8 * MIB
 
 
 def data_uri(content: bytes) -> str:
-    """The content, with tags behind it that make it large."""
+    """The content, with tags after it that make it large."""
     tags = b"LIST" + CONTENT_BYTES.to_bytes(4, "little") + bytes(CONTENT_BYTES)
     return "data:;base64," + base64.b64encode(content + tags).decode()
 

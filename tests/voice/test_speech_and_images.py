@@ -96,7 +96,7 @@ async def test_emotion_is_sent_only_when_given(settings: Settings, time: Virtual
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param({"text": "x" * 10_000}, "Split it", id="too-long"),
+        pytest.param({"text": "x" * 10_000}, "long_text_to_audio", id="too-long"),
         pytest.param({"emotion": "bored"}, "emotion must be one of", id="unknown-emotion"),
         pytest.param({"emotion": "whisper"}, "not for speech-2.8-hd", id="whisper-on-2.8"),
         pytest.param({"format": "ogg"}, "format must be one of", id="format"),
@@ -237,9 +237,9 @@ async def test_speech_that_cannot_be_saved_is_still_handed_over_as_a_link(
         spoken = await minimax_server.text_to_audio("Hello.")
     assert spoken["path"] is None
     assert str(spoken["audio_url"]).startswith("http")
-    assert "could not be saved" in spoken["next_step"]
-    assert "audio_url still leads to it" in spoken["next_step"]
-    assert "Making it anew is charged again" in spoken["next_step"]
+    assert f"Saving in {settings.base_path} failed: " in spoken["next_step"]
+    assert "audio_url still works for a while" in spoken["next_step"]
+    assert "Making it again is charged again" in spoken["next_step"]
 
 
 async def test_speech_without_a_link_that_cannot_be_saved_says_that_it_is_charged(
@@ -247,7 +247,7 @@ async def test_speech_without_a_link_that_cannot_be_saved_says_that_it_is_charge
 ) -> None:
     put(settings.base_path, b"a file where the folder should be")
     async with serve_raw(ok(data={"audio": "ff" * 900})) as api, use_runtime(settings, api, time):
-        with pytest.raises(StorageError, match=r"is charged.*Making it anew is charged again"):
+        with pytest.raises(StorageError, match=r"is charged.*Making it again is charged again"):
             await minimax_server.text_to_audio("Hello.", "English_Graceful_Lady")
 
 
@@ -298,6 +298,33 @@ async def test_in_url_mode_speech_and_images_are_links(
     assert len(images["image_urls"]) == 2
     assert designed["preview_path"] is None
     assert not settings.base_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("n", "mode", "said"),
+    [
+        (1, "url", "Give the person the link; it works for about a day."),
+        (2, "url", "Give the person the 2 links; they work for about a day."),
+        (1, "local", "The image is saved; tell the person where."),
+        (2, "local", "2 images are saved; tell the person where."),
+    ],
+)
+async def test_one_image_is_spoken_of_as_one(
+    n: int, mode: Any, said: str, settings: Settings, sandbox: Sandbox
+) -> None:
+    async with connected(replace(settings, resource_mode=mode), sandbox) as client:
+        images = await call(client, "text_to_image", prompt="a cat", n=n)
+    assert said in images["next_step"]
+
+
+async def test_images_that_cannot_be_saved_are_handed_over_as_links(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    put(settings.base_path, b"a file where the folder should be")
+    async with connected(settings, sandbox) as client:
+        images = await call(client, "text_to_image", prompt="a cat", n=2)
+    assert f" Saving in {settings.base_path} failed: " in images["next_step"]
+    assert "image_urls still work for a while." in images["next_step"]
 
 
 # --- voices ------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from minimax.files.requirements import MIB
 from minimax.sandbox import Fault, Sandbox
 from minimax.sandbox.media import samples as media
 from minimax.settings import Settings
+from minimax.voice.transcribe import TranscriptionRequest, quote
 from tests.support import media_seeds, samples
 from tests.support.in_process import call, connected, failure, use_runtime
 from tests.support.paid_jobs import LECTURE, TALK, put_recordings, rows
@@ -338,12 +339,12 @@ def sparse(path: Path, size: int) -> Path:
         ),
         pytest.param(
             lambda home: samples.put(home / "image.wav", samples.png()),
-            "takes a recording as flac, m4a, mp3, ogg, opus, wav",
+            "takes recordings as flac, m4a, mp3, ogg, opus, wav",
             id="image",
         ),
         pytest.param(
             lambda home: samples.put(home / "a.mp3", b"ID3" + bytes(500)),
-            "no sound can be found",
+            "no sound can be found in this file. Save it again as mp3, m4a, wav, flac, opus or ogg",
             id="no-sound",
         ),
         pytest.param(lambda home: home / "none.mp3", "no such file", id="no-file"),
@@ -414,6 +415,37 @@ async def test_a_length_that_is_not_known_counts_as_the_longest(
             with pytest.raises(SpendingLimitError, match=r"this would cost \$0\.0528"):
                 await minimax_server.transcribe_audio(audio)
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("ask_above_usd", "price_usd"),
+    [
+        pytest.param(0.05, 0.0507, id="dearer"),
+        pytest.param(0.0525, None, id="cheaper-and-the-longest-not"),
+        pytest.param(0.06, None, id="the-longest-is-cheaper"),
+    ],
+)
+async def test_a_person_is_asked_about_the_price_of_this_recording(
+    ask_above_usd: float,
+    price_usd: float | None,
+    settings: Settings,
+    sandbox: Sandbox,
+    lecture: str,
+    time: VirtualTime,
+) -> None:
+    request = TranscriptionRequest(audio=lecture)
+    asking = replace(settings, ask_above_usd=ask_above_usd)
+    async with use_runtime(asking, sandbox, time) as runtime:
+        quoted = await quote(runtime, request)
+    assert (quoted and round(quoted.price_usd or 0, 4)) == price_usd
+
+
+async def test_a_recording_that_is_cheap_in_any_case_is_not_read_for_its_price(
+    settings: Settings, sandbox: Sandbox, home: Path, time: VirtualTime
+) -> None:
+    request = TranscriptionRequest(audio=str(home / "none.wav"))
+    async with use_runtime(settings, sandbox, time) as runtime:
+        assert await quote(runtime, request) is None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""The files endpoints: uploads, and the generated videos."""
+"""The files endpoints: uploads, and what was generated."""
 
+import math
 import os
 import shutil
 import tempfile
@@ -79,7 +80,7 @@ def _remove_file(name: str) -> None:
 
 @dataclass(frozen=True)
 class File:
-    """One file of the account; a generated video has a `link`, an upload has a `blob`."""
+    """One file of the account; a generated one has a `link`, an upload has a `blob`."""
 
     id: int
     name: str
@@ -89,6 +90,7 @@ class File:
     content: Content
     link: StoreLink | None = None
     blob: Blob | None = None
+    kept_until: float = math.inf
 
     @property
     def suffix(self) -> str:
@@ -133,6 +135,20 @@ class Files(BoundedDict[int, File]):
         name = "output_aigc.mp4"
         return self._add(name, "video_generation", 0, link=link, content=content)
 
+    def add_speech(self, file_id: int, link: StoreLink, content: Content, *, kept: float) -> File:
+        """Add the result of a long speech, which is kept until the time `kept`."""
+        self[file_id] = File(
+            file_id,
+            f"{file_id}.tar",
+            "t2a_async",
+            0,
+            int(self._clock.now()),
+            content,
+            link,
+            kept_until=kept,
+        )
+        return self[file_id]
+
     def list_by_purpose(self, query: Mapping[str, str]) -> dict[str, Any]:
         """GET /v1/files/list."""
         purpose = Params(query).read_choice("purpose", LIST_PURPOSES, required=True)
@@ -160,7 +176,8 @@ class Files(BoundedDict[int, File]):
     def find(self, file_id: int, *, purpose: str | None = None) -> File:
         """Return the file; refuse an unknown id, or one of another purpose."""
         file = self.get(file_id)
-        if file is None or purpose not in {None, file.purpose}:
+        is_over = file is not None and self._clock.now() >= file.kept_until
+        if file is None or is_over or purpose not in {None, file.purpose}:
             raise invalid_params("file_id not exist")
         return file
 

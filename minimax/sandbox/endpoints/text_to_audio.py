@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from minimax.sandbox.api_errors import INVISIBLE_CHARACTERS, Refusal, invalid_params
@@ -75,7 +76,7 @@ class TextToAudio:
         """POST /v1/t2a_v2, without streaming."""
         params = Params(body)
         model, text = _read_model_and_text(params)
-        sample = _read_speech_sample(params, model)
+        sample = read_speech_sample(params, model)
         as_url = params.read_choice("output_format", ("hex", "url"), default="hex") == "url"
         voice_ids = _read_voice_ids(params)
         self._voices.use(voice_ids)
@@ -94,8 +95,7 @@ class TextToAudio:
         return {"demo_audio": link, "extra_info": _describe_audio(sample, text)}
 
     def _charge(self, text: str, *, model: str, item_id: str) -> None:
-        price_usd = USD_PER_CHARACTER[model.rsplit("-", 1)[-1]]
-        self._bill.charge("speech", count_characters(text) * price_usd, item_id=item_id)
+        self._bill.charge("speech", compute_price_usd(text, model=model), item_id=item_id)
 
     def _encode_audio(self, sample: SpeechSample, *, as_url: bool) -> Any:
         if not as_url:
@@ -103,7 +103,7 @@ class TextToAudio:
         return self._store.add(sample.content, name=f"speech.{sample.suffix}")
 
     def _add_subtitles(self, text: str, sample: SpeechSample, *, by_word: bool) -> Any:
-        subtitles = _time_sentences(text, sample.length_ms)
+        subtitles = time_sentences(text, sample.length_ms)
         for subtitle in subtitles:
             subtitle["timestamped_words"] = _time_words(subtitle) if by_word else None
         data = json.dumps(subtitles, ensure_ascii=False).encode()
@@ -113,6 +113,11 @@ class TextToAudio:
 def count_characters(text: str) -> int:
     """Count the billed characters: a Chinese character counts twice, any other once."""
     return sum(2 if "\u4e00" <= char <= "\u9fff" else 1 for char in text)
+
+
+def compute_price_usd(text: str, *, model: str) -> float:
+    """Return the list price of saying `text`."""
+    return count_characters(text) * USD_PER_CHARACTER[model.rsplit("-", 1)[-1]]
 
 
 def read_model(params: Params) -> str:
@@ -133,21 +138,38 @@ def check_language(params: Params, *, model: str = "") -> None:
 def _read_model_and_text(params: Params) -> tuple[str, str]:
     model = read_model(params)
     text = params.read_text("text", required=True, max_length=MAX_TEXT_CHARACTERS)
+    check_visible(text)
     if params.read_flag("stream"):
         raise params.make_refusal("stream", "is not supported by the sandbox")
     check_language(params, model=model)
     params.read_choice("subtitle_type", SUBTITLE_TYPES)
-    if _compute_invisible_share(text) > MAX_INVISIBLE_SHARE:
-        raise Refusal(INVISIBLE_CHARACTERS)
     return model, text
 
 
-def _read_speech_sample(params: Params, model: str) -> SpeechSample:
+def check_visible(text: str) -> None:
+    """Refuse a text of which more than a tenth is invisible (1042)."""
+    if _compute_invisible_share(text) > MAX_INVISIBLE_SHARE:
+        raise Refusal(INVISIBLE_CHARACTERS)
+
+
+def read_speech_sample(
+    params: Params,
+    model: str,
+    *,
+    rate_field: str = "sample_rate",
+    rates_hz: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    default_channels: int = 1,
+) -> SpeechSample:
+    """Check how a text is to be spoken, and return the sample in the requested format.
+
+    `rates_hz` are the sample rates of the formats that do not have the usual ones.
+    """
     _check_voice_setting(params.read_object("voice_setting"), model)
     audio = params.read_object("audio_setting")
     audio_format = audio.read_choice("format", samples.SPEECH_FORMATS, default="mp3")
-    rate_hz = _read_one_of(audio, "sample_rate", SAMPLE_RATES_HZ, default=32000)
-    channels = _read_one_of(audio, "channel", CHANNELS, default=1)
+    rates = rates_hz.get(audio_format, SAMPLE_RATES_HZ)
+    rate_hz = _read_one_of(audio, rate_field, rates, default=32000)
+    channels = _read_one_of(audio, "channel", CHANNELS, default=default_channels)
     _read_one_of(audio, "bitrate", BITRATES, default=128000)
     _check_voice_modify(params, audio_format)
     _check_pronunciations(params.read_object("pronunciation_dict"))
@@ -162,7 +184,8 @@ def _check_voice_setting(voice: Params, model: str) -> None:
     emotion = voice.read_choice("emotion", EMOTIONS)
     if emotion == "whisper" and model.startswith("speech-2.8"):
         raise voice.make_refusal("emotion", f"whisper is not supported by {model}")
-    voice.read_flag("text_normalization")
+    for name in ("text_normalization", "english_normalization"):
+        voice.read_flag(name)
     voice.read_flag("latex_read")
 
 
@@ -221,7 +244,7 @@ def _describe_audio(sample: SpeechSample, text: str) -> dict[str, Any]:
     }
 
 
-def _time_sentences(text: str, length_ms: int) -> list[dict[str, Any]]:
+def time_sentences(text: str, length_ms: int) -> list[dict[str, Any]]:
     """Split `text` into sentences, each with a share of the audio in proportion to its length."""
     sentences = [part for part in _SENTENCES.finditer(text) if part[0].strip()]
     spans = [_strip_span(part) for part in sentences] or [(0, len(text))]

@@ -25,7 +25,7 @@ REGENERATED_MODEL: Final = "MiniMax-H3"
 REGENERATED_FROM, REGENERATED_TO = "768P", "2K"
 REGENERATION_PRICE_USD: Final = 0.05  # per second, also of each reference video
 REGENERATION_IMAGE_PRICE_USD: Final = 0.025
-LINKED_BASE_SECONDS: Final = 5  # the sandbox's own: a base video behind a web URL is not fetched
+LINKED_BASE_SECONDS: Final = 5  # the sandbox's own: a base video given by a web URL is not fetched
 
 # The page sizes of the list are not documented; these are the sandbox's own.
 DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS = 10, 100
@@ -83,7 +83,7 @@ class VideoRequestV2:
 
     @property
     def price_usd(self) -> float:
-        """The list price; a reference video behind a web URL is not fetched, nor charged."""
+        """The list price; a reference video given by a web URL is not fetched, nor charged."""
         model = MODELS[self.model]
         paid_images = max(0, self.content.images - model.free_images)
         video_usd = self.duration_seconds * model.prices_usd[self.resolution]

@@ -59,7 +59,7 @@ _UPLOAD: Final = re.compile(r"mm_file://(?P<file_id>[0-9]+)")
 class RequestContent:
     """A valid content: the prompt, the number of files per role, and the clips among them.
 
-    A clip behind a web URL is None, as the sandbox never fetches it.
+    A clip given by a web URL is None, as the sandbox never fetches it.
     """
 
     prompt: str
@@ -156,7 +156,7 @@ class ContentReader:
         return clip
 
     def _measure(self, item: Params, item_type: str) -> Clip | None:
-        """Return the clip of an item; None for one behind a web URL."""
+        """Return the clip of an item; None for one given by a web URL."""
         name, url = f"{item_type}.url", _read_url(item, item_type)
         if is_web_url(url):
             return None

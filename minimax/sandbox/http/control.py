@@ -25,7 +25,8 @@ Point a client's base URL here; any API key is good.
 
 What is posted to /sandbox/ needs Content-Type: application/json.
 
-A video's prompt may hold [refuse input], [block output] or [fail]; an image's [block one].
+A video's prompt, like the text of a long speech, may hold [refuse input], [block output] or [fail];
+an image's [block one].
 """
 
 _NUMBER: Final = (int, float)
@@ -93,17 +94,21 @@ def _describe_state(sandbox: Sandbox) -> dict[str, Any]:
         "now": sandbox.clock.now(),
         "bill": [dataclasses.asdict(charge) for charge in sandbox.bill],
         "counts": sandbox.counts,
-        "tasks": [*_describe_tasks(sandbox.videos), *_describe_tasks(sandbox.videos_v2)],
+        "tasks": [
+            *_describe_tasks(sandbox.videos),
+            *_describe_tasks(sandbox.videos_v2),
+            *_describe_tasks(sandbox.long_speeches),
+        ],
         "voices": [voice.to_json() for voice in sandbox.voices.values()],
         "files": [file.to_json() for file in sandbox.files.values()],
         "faults_due": len(sandbox.faults),
     }
 
 
-def _describe_tasks(videos: Any) -> list[dict[str, Any]]:
+def _describe_tasks(tasks: Any) -> list[dict[str, Any]]:
     return [
-        {"task_id": task.id, "model": task.model, "status": videos.get_status(task)}
-        for task in videos.values()
+        {"task_id": task.id, "model": task.model, "status": tasks.get_status(task)}
+        for task in tasks.values()
     ]
 
 

@@ -73,6 +73,12 @@ def _build_v1_routes(sandbox: Sandbox) -> list[Route]:
         ("GET", "/v1/token_plan/remains", _pass_query(lambda _: describe_quota(sandbox.clock))),
         ("GET", "/account/query_balance", _pass_query(lambda _: describe_balance(sandbox.bill))),
         ("POST", "/v1/t2a_v2", _make_speech_endpoint(sandbox)),
+        ("POST", "/v1/t2a_async_v2", _pass_json(sandbox.long_speeches.create)),
+        (
+            "GET",
+            "/v1/query/t2a_async_query_v2",
+            _pass_query(sandbox.long_speeches.query),
+        ),
         ("POST", SPEECH_TO_TEXT_PATH, _make_transcript_endpoint(sandbox)),
         ("POST", "/v1/image_generation", _pass_json(sandbox.images.create)),
         ("POST", "/v1/video_generation", _pass_json(sandbox.videos.create)),

@@ -12,12 +12,22 @@ from minimax.files.inputs import Input
 from minimax.files.requirements import MediaRequirements
 from minimax.video.request import VideoRequest
 
-__all__ = ["GENERATION", "REGENERATION", "Media", "MediaSource", "RemoteJob", "VideoApi"]
+__all__ = [
+    "GENERATION",
+    "INPUT_PURPOSE",
+    "REGENERATION",
+    "Media",
+    "MediaSource",
+    "RemoteJob",
+    "VideoApi",
+]
 
 GENERATION: Final = "generation"
 REGENERATION: Final = "regeneration"
 """What MiniMax's list calls a video that is made from a prompt, and one that is made in 2K from
 another one (`task_type`)."""
+INPUT_PURPOSE: Final = "video_generation_input"
+"""What files are uploaded for."""
 
 MediaSource = str | Input
 """A link that MiniMax fetches itself, or an opened file."""

@@ -1,7 +1,7 @@
 """MiniMax-H3 models: `/v2/video_generation`.
 
 There is no file id: a finished task holds a link that expires. `file_id` is therefore a handle of
-ours, made from the task id, and every link is asked for anew.
+ours, made from the task id, and every link is requested again.
 """
 
 import re

@@ -1,10 +1,10 @@
-"""Uploads files first that do not fit into a request; uploads are free."""
+"""Uploads what does not go into a paid request itself; uploads are free."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import Final
+from typing import NamedTuple
 
 from minimax.api.client import MiniMaxClient
 from minimax.errors import MiniMaxError, Outcome, UnansweredError
@@ -12,20 +12,32 @@ from minimax.files.inputs import Input
 from minimax.runtime import Runtime
 from minimax.runtime.background import StillRunning
 
-__all__ = ["OpenFiles", "upload_files"]
-
-PURPOSE: Final = "video_generation_input"
+__all__ = ["OpenFiles", "UploadUse", "upload_files"]
 
 OpenFiles = Callable[[ExitStack], list[Input]]
 """Opens and checks the files, in a thread; what is closed at the end goes into its argument."""
+
+
+class UploadUse(NamedTuple):
+    """What files are uploaded for.
+
+    Attributes:
+        purpose: As MiniMax calls it.
+        noun: What is made from them, for what a caller is told.
+        tool: The MCP tool, likewise.
+    """
+
+    purpose: str
+    noun: str
+    tool: str
 
 
 async def upload_files(
     runtime: Runtime,
     open_files: OpenFiles,
     *,
+    use: UploadUse,
     key: str,
-    tool: str,
     within_seconds: float | None,
 ) -> dict[str, str]:
     """File ids by the digest of what was uploaded.
@@ -34,8 +46,8 @@ async def upload_files(
         runtime: What the calls share.
         open_files: Opens them once more: the uploads may outlive the call that started them, whose
             files are closed at its end, and calls that join bring files of their own.
+        use: What they are uploaded for.
         key: The same for identical requests; they share the uploads.
-        tool: The MCP tool, for what a caller is told.
         within_seconds: Answer after this long at the latest; the uploads go on.
 
     Raises:
@@ -43,22 +55,22 @@ async def upload_files(
         MiniMaxError: MiniMax refused one or could not be reached; nothing was bought.
     """
     work = runtime.work_key("uploads", key)
-    runtime.background.start(work, partial(_upload_all, runtime, open_files))
+    runtime.background.start(work, partial(_upload_all, runtime, open_files, use))
     try:
         file_ids: dict[str, str] = await runtime.background.join(
             work, within_seconds=within_seconds
         )
     except StillRunning:
         raise UnansweredError(
-            "The files are still on their way to MiniMax; that goes on by itself. No video has "
-            f"been requested yet. Call {tool} again with exactly the same arguments: that "
-            "joins it.",
+            "The files are still on their way to MiniMax; that goes on by itself. No "
+            f"{use.noun} has been requested yet. Call {use.tool} again with exactly the same "
+            "arguments: that joins it.",
             outcome=Outcome.NOT_SENT,
         ) from None
     return file_ids
 
 
-async def _upload_all(runtime: Runtime, open_files: OpenFiles) -> dict[str, str]:
+async def _upload_all(runtime: Runtime, open_files: OpenFiles, use: UploadUse) -> dict[str, str]:
     file_ids: dict[str, str] = {}
     with ExitStack() as opened:
         files = await asyncio.to_thread(open_files, opened)
@@ -66,20 +78,20 @@ async def _upload_all(runtime: Runtime, open_files: OpenFiles) -> dict[str, str]
         for file in files:
             digest = await asyncio.to_thread(file.digest)
             if digest not in file_ids:
-                file_ids[digest] = await _upload(client, file)
+                file_ids[digest] = await _upload(client, file, use)
     return file_ids
 
 
-async def _upload(client: MiniMaxClient, file: Input) -> str:
+async def _upload(client: MiniMaxClient, file: Input, use: UploadUse) -> str:
     try:
         return await client.upload_file(
-            file, name=file.name, media_type=file.media_type, purpose=PURPOSE
+            file, name=file.name, media_type=file.media_type, purpose=use.purpose
         )
     except MiniMaxError as error:
         if error.outcome is not Outcome.UNKNOWN:
             raise
         raise UnansweredError.after(
             error,
-            "A file could not be uploaded to MiniMax, so no video was requested and nothing was "
-            "charged. Call again; if it happens again, give a smaller file.",
+            f"A file could not be uploaded to MiniMax, so no {use.noun} was requested and nothing "
+            "was charged. Call again; if it happens again, give a smaller file.",
         ) from None

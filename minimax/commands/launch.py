@@ -1,0 +1,73 @@
+"""How a host starts this very server: its command and arguments, with absolute paths."""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Launch", "find_launch", "is_in_cache", "starts_this_server"]
+
+PACKAGE: Final = "minimax-server"
+SCRIPTS: Final = (PACKAGE, f"{PACKAGE}.exe")
+SERVER_FILE: Final = "minimax_server.py"
+CACHE_TAG: Final = "CACHEDIR.TAG"
+"""Marks folders that may be emptied at any time (bford.info/cachedir); uv and pip put it there."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A command and its arguments."""
+
+    command: str
+    args: tuple[str, ...]
+
+    def with_sandbox(self) -> "Launch":
+        """The same on the built-in MiniMax."""
+        return Launch(self.command, (*self.args, "--sandbox"))
+
+
+def find_launch(server_file: Path) -> Launch:
+    """How hosts start the server.
+
+    Args:
+        server_file: The file of the server that is running: `minimax_server.py` in a folder of the
+            project, or the module of an installed copy.
+    """
+    folder = server_file.parent
+    if (folder / "pyproject.toml").exists():
+        return Launch(_find_uv(), ("run", "--directory", str(folder), server_file.name))
+    script = _find_script()
+    return Launch(str(script), ()) if script else Launch(sys.executable, (str(server_file),))
+
+
+def is_in_cache(launch: Launch) -> bool:
+    """Whether the command is in a folder that may be emptied, as that of `uvx` is."""
+    return any((parent / CACHE_TAG).exists() for parent in Path(launch.command).parents)
+
+
+def starts_this_server(command: object, args: object) -> bool:
+    """Whether a command of a host's configuration starts this server, from whatever folder."""
+    words = [command, *args] if isinstance(args, list) else [command]
+    names = {Path(word.replace("\\", "/")).name for word in words if isinstance(word, str)}
+    return bool(names & {SERVER_FILE, *SCRIPTS})
+
+
+def _find_uv() -> str:
+    """The full path of uv; what uv starts is told it, also where it is not on the PATH."""
+    named = os.environ.get("UV")
+    return named if named and Path(named).exists() else shutil.which("uv") or "uv"
+
+
+def _find_script() -> Path | None:
+    """The script that the installer of this package wrote."""
+    try:
+        files = metadata.files(PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if file.name in SCRIPTS:
+            return Path(os.path.abspath(str(file.locate())))  # noqa: PTH100 - keeps links
+    return None

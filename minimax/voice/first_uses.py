@@ -1,0 +1,56 @@
+"""Voices that speak for the first time: MiniMax charges a fee for a made voice then."""
+
+from collections.abc import Sequence
+
+from minimax.catalog import CLONE_PRICE_USD, DEFAULT_VOICE, DESIGN_PRICE_USD, PRICES_AS_OF
+from minimax.errors import MiniMaxError
+from minimax.runtime import Runtime
+
+__all__ = ["KnownVoices", "first_use_text"]
+
+
+class KnownVoices:
+    """Voices that are known to have spoken, so that nothing falls due for them any more."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._spoken = {DEFAULT_VOICE}
+
+    async def find_first_uses(self, voice_ids: Sequence[str]) -> list[str]:
+        """The voices that have not spoken yet.
+
+        MiniMax lists a made voice only from its first use on; one free call tells.
+        """
+        if self._spoken.issuperset(voice_ids):
+            return []
+        client = await self._runtime.client()
+        try:
+            found = await client.list_voices("all")
+        except MiniMaxError:
+            return []  # the speech itself will say what is wrong
+        groups = (*found.system_voice, *found.voice_cloning, *found.voice_generation)
+        self._spoken |= {voice.voice_id for voice in groups}
+        return [voice_id for voice_id in voice_ids if voice_id not in self._spoken]
+
+    def note_speech(self, voice_ids: Sequence[str]) -> None:
+        """These voices have spoken."""
+        self._spoken.update(voice_ids)
+
+
+def first_use_text(first_uses: Sequence[str], *, sandbox: bool) -> str:
+    """What a result says about the fees of voices that have just spoken first; may be empty."""
+    if not first_uses or sandbox:
+        return ""
+    prices = (
+        f"${CLONE_PRICE_USD:.2f} for a clone or ${DESIGN_PRICE_USD:.2f} for a designed voice "
+        f"(list price, {PRICES_AS_OF})"
+    )
+    if len(first_uses) == 1:
+        return (
+            f" This voice has spoken for the first time: MiniMax now charges its fee, {prices}, "
+            "and keeps it from now on."
+        )
+    return (
+        f" {len(first_uses)} voices have spoken for the first time: MiniMax now charges a fee for "
+        f"each, {prices}, and keeps them from now on."
+    )
