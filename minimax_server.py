@@ -41,6 +41,7 @@ from pydantic import (
 )
 
 from minimax import __version__, logs, runtime
+from minimax.audience import address_chat
 from minimax.catalog import (
     DEFAULT_SPEECH_MODEL,
     SPEECH_PRICES_USD_PER_MILLION,
@@ -69,6 +70,7 @@ from minimax.protocol.strict_tool import Toolbox
 from minimax.protocol.updates import Updates
 from minimax.runtime import Backend, Call, Runtime
 from minimax.safe_text import shorten
+from minimax.scope import MiniMax
 from minimax.settings import Settings, own_command
 from minimax.time_budgets import (
     ANSWER_SECONDS,
@@ -104,6 +106,7 @@ if TYPE_CHECKING:
     from minimax.team.server import Parts
 
 __all__ = [
+    "MiniMax",
     "account_status",
     "cancel_video_generation",
     "delete_voice",
@@ -210,7 +213,7 @@ async def _use_runtime_of_server(
     ctx: ServerRequestContext[Runtime, Any], call_next: CallNext
 ) -> HandlerResult:
     """Give every request its server's runtime: some transports run it in the sender's context."""
-    with runtime.use(ctx.lifespan_context):
+    with runtime.use(ctx.lifespan_context), address_chat():
         return await call_next(ctx)
 
 
@@ -218,7 +221,9 @@ async def _use_runtime_of_server(
 async def _answer(ctx: Context[Any, Any], elapsed_seconds: float) -> AsyncIterator[None]:
     """Name the call that is answered, once it is written down which answers have arrived."""
     running = await runtime.current()
-    running.background.start_once("take up jobs", partial(_take_up_jobs, running))
+    with suppress(SettingsError):  # the call itself tells what is wrong
+        if running.settings.has_key:
+            running.background.start_once("take up jobs", partial(_take_up_jobs, running))
     running.deliveries.note_request()
     await running.deliveries.settle()
     with runtime.answer_call(Call(str(ctx.request_id), elapsed_seconds)):
@@ -1295,7 +1300,11 @@ async def _voice_ids() -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands; without one, serve MCP over stdio."""
-    options = _options(arguments)
+    with address_chat():
+        return _run(_options(arguments))
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.command == "demo":
         from minimax.commands import demo
 
@@ -1342,12 +1351,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     serve_http = commands.add_parser("serve-http", help="serve a team over HTTP (docs/TEAM.md)")
     serve_http.add_argument(
-        "--port",
-        type=int,
-        choices=range(LAST_PORT + 1),
-        metavar="N",
-        default=8000,
-        help="to listen on (default 8000)",
+        "--port", type=_port, metavar="N", default=8000, help="to listen on (default 8000)"
     )
     commands.add_parser("work", help="follow the paid jobs of a team")
     commands.add_parser("set-up", help="make the tables of a team's database")
@@ -1461,15 +1465,23 @@ class _HostWatcher:
 
 
 def _load_settings(*, sandboxed: bool) -> Callable[[], Settings]:
-    """Settings as they are now; one that cannot be used is an error of every call, not a crash."""
+    """Settings as they are now; one that cannot be used is an error of every call, not a crash.
+
+    What is missing or wrong is read again by the next call: a person may have edited `.env`.
+    """
+    load = partial(_load_and_configure_logs, sandboxed=sandboxed)
     try:
-        settings = Settings.from_env(sandbox=sandboxed)
+        load()
     except SettingsError as error:
         logs.configure("WARNING")
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - it is a sentence
-        return partial(Settings.from_env, sandbox=sandboxed)
+    return load
+
+
+def _load_and_configure_logs(*, sandboxed: bool) -> Settings:
+    settings = Settings.from_env(sandbox=sandboxed)
     logs.configure(settings.log_level, secret=settings.secret)
-    return lambda: settings
+    return settings
 
 
 @asynccontextmanager

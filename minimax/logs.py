@@ -2,12 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 from minimax.safe_text import KeyFilter, keep_one_line, redact
 
-__all__ = ["configure"]
+__all__ = ["configure", "hush_http"]
 
 CHATTY_LIBRARIES: Final = (
     "httpx",
@@ -20,6 +22,12 @@ CHATTY_LIBRARIES: Final = (
     "procrastinate",
 )
 """httpx logs whole URLs at INFO, signatures included; httpcore prints cookies at DEBUG."""
+
+HTTP_LOGGERS: Final = (
+    "httpx",
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+)
+"""Those that write while a request of ours is sent (httpx 0.28, httpcore 1)."""
 
 
 class _Redacting(logging.Formatter):
@@ -55,3 +63,27 @@ def configure(level: str, *, secret: str | None = None, more_secrets: Iterable[s
     root.setLevel(level)
     for name in CHATTY_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+# --- in programs of other people, which configure their own logs -------------------------------
+
+_sends_ours: ContextVar[bool] = ContextVar("minimax_sends_request", default=False)
+
+
+def _is_of_others(_: logging.LogRecord) -> bool:
+    return not _sends_ours.get()
+
+
+@contextmanager
+def hush_http() -> Iterator[None]:
+    """HTTP libraries log nothing about the requests in this block: links in them are signed.
+
+    Levels and handlers stay as the program has them, and so do the records of its own requests.
+    """
+    for name in HTTP_LOGGERS:
+        logging.getLogger(name).addFilter(_is_of_others)
+    token = _sends_ours.set(True)
+    try:
+        yield
+    finally:
+        _sends_ours.reset(token)

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from minimax.audience import pick_text
 from minimax.errors import SettingsError
 
 __all__ = [
@@ -61,7 +62,6 @@ _PLACEHOLDER: Final = re.compile(
 since it is shown."""
 _AROUND_KEY: Final = "\"'<>\u201c\u201d\u2018\u2019\u00ab\u00bb \u00a0"
 """What is copied along with a key: quotes of any kind, and a placeholder's brackets."""
-_RESTART: Final = "Then restart the host."
 SHORTEST_SECRET: Final = 16
 """Characters. MiniMax's keys are far longer; what is shorter (like `test`, for the sandbox) stands
 in innocent words as well, which must not be taken apart to hide it."""
@@ -108,6 +108,11 @@ class Settings:
     """One deployment serves many; whoever runs it sets the limits, and not the person."""
 
     @property
+    def has_key(self) -> bool:
+        """Whether calls can be made; the sandbox needs no key."""
+        return self.api_key is not None or self.sandbox
+
+    @property
     def secret(self) -> str | None:
         """The key as a text that must show up nowhere; None where it cannot be a real one."""
         key = self.api_key.get_secret_value() if self.api_key else ""
@@ -120,7 +125,7 @@ class Settings:
         sandbox: bool = False,
         environ: Mapping[str, str] | None = None,
         env_file: Path = ENV_FILE,
-        environ_place: str = IN_ENVIRONMENT,
+        environ_place: str | None = None,
         warn_if_shared: bool = True,
     ) -> "Settings":
         """Read the settings.
@@ -129,7 +134,7 @@ class Settings:
             sandbox: Serve the built-in MiniMax, with a ledger of its own.
             environ: The environment; the process's own when not given.
             env_file: The file whose values count where the environment has none.
-            environ_place: Where a person finds the environment, for messages.
+            environ_place: Where a key of `environ` was given, for messages.
             warn_if_shared: Warn of a file that other users can read.
 
         Raises:
@@ -137,7 +142,8 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         values = _merge_env(environ, env_file)
-        key_place = environ_place if environ.get("MINIMAX_API_KEY", "").strip() else IN_ENV_FILE
+        place = environ_place or pick_text(chat=IN_ENVIRONMENT, program="in the environment")
+        key_place = place if environ.get("MINIMAX_API_KEY", "").strip() else IN_ENV_FILE
         if warn_if_shared:
             _warn_if_shared(env_file)
         base_path = _folder("MINIMAX_MCP_BASE_PATH", values) or find_home() / "MiniMax"
@@ -178,6 +184,10 @@ def where_keys_go(place: str = "the env block of this server in the host's confi
         place: Where the environment of this server comes from.
     """
     return f"{place} or into {ENV_FILE_NAME}" if _is_project_folder() else place
+
+
+def _go_on() -> str:
+    return pick_text(chat="Then restart the host.", program="Then call again.")
 
 
 def _is_project_folder() -> bool:
@@ -226,13 +236,13 @@ def _api_key(values: Mapping[str, str], place: str) -> SecretStr | None:
     if _PLACEHOLDER.fullmatch(key):
         raise SettingsError(
             f'MINIMAX_API_KEY is still the placeholder "{key}" {place}. Put your key from '
-            f"{KEY_PAGE} there instead, then restart the host."
+            f"{KEY_PAGE} there instead. {_go_on()}"
         )
     if not _KEY.fullmatch(key):
         raise SettingsError(
             f"MINIMAX_API_KEY {place} has characters in it that no key has (a blank, a quote, a "
-            f"line break). Copy the key again from {KEY_PAGE}, whole and alone, put it there, then "
-            "restart the host."
+            f"line break). Copy the key again from {KEY_PAGE}, whole and alone, and put it there. "
+            f"{_go_on()}"
         )
     return SecretStr(key)
 
@@ -250,7 +260,7 @@ def _api_host(text: str | None) -> str | None:
         raise SettingsError(
             "MINIMAX_API_HOST is not one of MiniMax's API hosts. Use https://api.minimax.io "
             "(global keys) or https://api.minimaxi.com (mainland keys). The key is sent to "
-            f"MiniMax only, over https. {_RESTART}"
+            f"MiniMax only, over https. {_go_on()}"
         )
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
@@ -270,7 +280,7 @@ def _resource_mode(values: Mapping[str, str]) -> ResourceMode:
     mode = modes.get(values.get("MINIMAX_API_RESOURCE_MODE", "local").lower())
     if mode is None:
         raise SettingsError(
-            f"MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only). {_RESTART}"
+            f"MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only). {_go_on()}"
         )
     return mode
 
@@ -278,14 +288,14 @@ def _resource_mode(values: Mapping[str, str]) -> ResourceMode:
 def _switch(name: str, values: Mapping[str, str], *, default: bool) -> bool:
     switch = {"on": True, "off": False, "": default}.get(values.get(name, "").lower())
     if switch is None:
-        raise SettingsError(f"{name} must be on or off. {_RESTART}")
+        raise SettingsError(f"{name} must be on or off. {_go_on()}")
     return switch
 
 
 def _log_level(values: Mapping[str, str]) -> str:
     level = values.get("MINIMAX_LOG_LEVEL", "WARNING").upper()
     if level not in LOG_LEVELS:
-        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}. {_RESTART}")
+        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}. {_go_on()}")
     return level
 
 
@@ -301,7 +311,7 @@ def _dollars(values: Mapping[str, str], name: str, default: float) -> float | No
         amount = -1.0
     if not 0 <= amount < MOST_USD:
         raise SettingsError(
-            f"{name} must be an amount in US dollars such as {default:g}, 0, or off. {_RESTART}"
+            f"{name} must be an amount in US dollars such as {default:g}, 0, or off. {_go_on()}"
         )
     return amount
 
@@ -316,7 +326,7 @@ def _absolute(name: str, text: str) -> Path:
     path = find_home() if text == "~" else path
     if not path.is_absolute():
         raise SettingsError(
-            f"{name} must be an absolute folder, or one that begins with ~/. {_RESTART}"
+            f"{name} must be an absolute folder, or one that begins with ~/. {_go_on()}"
         )
     return path
 

@@ -16,6 +16,8 @@ from minimax.settings import Settings
 from tests.support.simulated_time import SimulatedTime
 from tests.support.virtual_time import VirtualTime
 
+pytest_plugins = ["minimax.testing.pytest_plugin"]
+
 KEY = "sk-api-canary-0123456789"
 """Looked for wherever a key must never show up."""
 

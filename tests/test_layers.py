@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minimax"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-WORDS = {"errors", "clock", "safe_text", "catalog", "limits", "tool_results", "time_budgets"}
+WORDS = {"errors", "audience", "clock", "safe_text", "catalog", "limits", "tool_results"}
+WORDS |= {"time_budgets"}
 BASE = WORDS | {"settings", "validation", "logs"}
 PILLARS = {"api", "files", "ledger"}
 SHARED = {"runtime", "spending", "delivery", "jobs"}
@@ -25,11 +26,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": BASE | PILLARS,
     **{name: BASE | PILLARS | {"runtime"} for name in ("spending", "delivery", "jobs")},
     **dict.fromkeys(("video", "voice", "image"), BASE | PILLARS | SHARED),
+    "scope": BASE | {"runtime"},
+    "testing": BASE | {"ledger", "runtime", "sandbox"},
     "player": BASE | {"files", "runtime"},
     "commands": BASE | {"api", "ledger", "sandbox"},
     **{name: set() for name in ("protocol", "sandbox")},
     "team": BASE | PILLARS | SHARED | {"protocol", "video", "voice", "image"},
-    "minimax_server": BASE | SHARED | {"video", "voice", "image", "team", *APART},
+    "minimax_server": BASE | SHARED | {"video", "voice", "image", "scope", "team", *APART},
 }
 """What each folder, and each module beside the folders, may import of ours.
 

@@ -32,6 +32,7 @@ from tests.clients.packages import (
     skipped_if_it_cannot_be_had,
     uv,
 )
+from tests.support.markdown import blocks
 from tests.test_project import in_a_checkout
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -267,10 +268,8 @@ def test_everything_that_builds_names_the_version_of_its_tools() -> None:
 
 async def serve(command: str, *arguments: str, cwd: Path, **env: str) -> tuple[list[str], str]:
     """Start a server as a host does; the tools that it lists, and its version."""
-    of_tests = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH"}
-    kept = {name: value for name, value in ENVIRONMENT.items() if name not in of_tests}
     server = StdioServerParameters(
-        command=command, args=list(arguments), env={**kept, **env}, cwd=cwd
+        command=command, args=list(arguments), env={**of_nobody(), **env}, cwd=cwd
     )
     with anyio.fail_after(STARTING_SECONDS):
         async with Client(server) as client:
@@ -338,21 +337,26 @@ async def main() -> None:
 """
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment into which the wheel and type checkers were installed."""
-    folder = tmp_path_factory.mktemp("installed")
-    wheel = build_wheel(folder)
+def make_environment(folder: Path, *packages: str) -> Path:
+    """The Python of a new environment with these packages."""
     python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     with skipped_if_it_cannot_be_had():
         for command in (
-            [uv(), "venv", "--python", sys.executable, str(folder / "venv")],
-            [uv(), "pip", "install", "--python", str(python), str(wheel), "mypy", "pyright"],
+            [uv(), "venv", "--seed", "--python", sys.executable, str(folder / "venv")],
+            [uv(), "pip", "install", "--python", str(python), *packages],
         ):
             done = ran(command, cwd=folder, env=ENVIRONMENT, limit_seconds=INSTALL_SECONDS)
             if done.returncode:
                 raise Unavailable(done.stderr)
     return python
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment into which the wheel and type checkers were installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    wheel = build_wheel(folder)
+    return make_environment(folder, str(wheel), "mypy", "pyright")
 
 
 CHECKERS = {
@@ -374,6 +378,57 @@ def test_an_installed_wheel_is_typed(checker: str, installed: Path, tmp_path: Pa
     marked = [n for n, line in enumerate(PROGRAM.splitlines(), 1) if line.endswith("# told")]
     assert complaints == set(marked), done.stdout
     assert "task_id" in done.stdout or "SubmittedVideo" in done.stdout
+
+
+LIBRARY_PROGRAM = """
+import asyncio
+
+from minimax.testing import IsolatedSandbox
+from minimax_server import MiniMax, list_voices
+
+with IsolatedSandbox():
+    print(asyncio.run(list_voices())["total"] > 0)
+"""
+
+
+def documented_command(name: str) -> list[str]:
+    """How the library page installs this folder, with this program."""
+    lines = [block.text for block in blocks("sh", documents=[ROOT / "docs" / "LIBRARY.md"])]
+    [line] = [line for line in lines if line.startswith(f"{name} ")]
+    return line.replace("/path/to/this/folder", str(ROOT)).split()
+
+
+@pytest.mark.clients
+def test_a_project_that_adds_this_folder_with_uv_can_use_it(tmp_path: Path) -> None:
+    python = f">={sys.version_info.major}.{sys.version_info.minor}"
+    project = f'[project]\nname = "mine"\nversion = "1"\nrequires-python = "{python}"\n'
+    (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
+    _, *arguments = documented_command("uv")
+    for command in (
+        [uv(), *arguments, "--python", sys.executable],
+        [uv(), "run", "python", "-c", LIBRARY_PROGRAM],
+    ):
+        done = ran(command, cwd=tmp_path, env=of_nobody(), limit_seconds=INSTALL_SECONDS)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.clients
+def test_pip_installs_this_folder(tmp_path: Path) -> None:
+    python = make_environment(tmp_path, "pip")
+    for command in (
+        [str(python), "-m", *documented_command("pip")],
+        [str(python), "-c", LIBRARY_PROGRAM],
+    ):
+        done = ran(command, cwd=tmp_path, env=of_nobody(), limit_seconds=INSTALL_SECONDS)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "True\n"
+
+
+def of_nobody() -> dict[str, str]:
+    """The environment without that of these tests."""
+    of_tests = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH"}
+    return {name: value for name, value in ENVIRONMENT.items() if name not in of_tests}
 
 
 @pytest.mark.clients

@@ -188,6 +188,15 @@ def test_no_log_line_holds_the_key(disguise: str, capsys: pytest.CaptureFixture[
     assert written.count("[key removed]") == 2
 
 
+def test_no_log_line_holds_any_of_several_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    others = ["password-of-a-database", "sk-api-carol-9876543210"]
+    with logging_to_stderr() as log:
+        logs.configure("INFO", secret=SHORT_KEY, more_secrets=others)
+        log.info("%s, %s and %s", SHORT_KEY, *others)
+    written = capsys.readouterr().err
+    assert not [secret for secret in (SHORT_KEY, *others) if secret in written]
+
+
 def test_a_log_line_holds_no_signed_link(capsys: pytest.CaptureFixture[str]) -> None:
     with logging_to_stderr() as log:
         log.info("see https://cdn.example/f.mp4?Signature=canary and so on")

@@ -3,14 +3,23 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from minimax.audience import address_chat
 from minimax.commands import check
 from minimax.errors import SettingsError
 from minimax.settings import Settings
 from tests.support.host import ROOT
+
+
+@pytest.fixture(autouse=True)
+def chat() -> Iterator[None]:
+    """The texts are those for a chat; `test_scope` has those for a program."""
+    with address_chat():
+        yield
 
 
 def load(tmp_path: Path, env: dict[str, str] | None = None, dotenv: str | None = None) -> Settings:
@@ -254,7 +263,7 @@ def test_a_key_that_is_none_is_named_with_its_place_and_what_to_do(
         load(tmp_path, {"MINIMAX_API_KEY": here}, f"MINIMAX_API_KEY={there}")
     assert place in str(caught.value)
     assert "platform.minimax.io > API keys" in str(caught.value)
-    assert "then restart the host" in str(caught.value)
+    assert "Then restart the host" in str(caught.value)
 
 
 def test_a_key_that_is_none_is_never_shown_unless_it_is_a_placeholder(tmp_path: Path) -> None:

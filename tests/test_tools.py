@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pydoc
 import re
 from contextlib import ExitStack
 from dataclasses import replace
@@ -796,3 +797,24 @@ async def test_the_wrong_key_names_the_other_host(settings: Settings, sandbox: S
         text = await failure(client, "generate_video", prompt="x")
     assert "MINIMAX_API_HOST=https://api.minimaxi.com" in text
     assert "2049" in text
+
+
+# --- what help() shows in Python ---------------------------------------------------------------
+
+
+async def test_help_shows_plain_types_and_what_each_argument_means() -> None:
+    for tool in minimax_server.toolbox.tools:
+        shown = pydoc.plain(pydoc.render_doc(getattr(minimax_server, tool.name)))
+        assert "Annotated" not in shown
+        assert "FieldInfo" not in shown
+        assert "ctx" not in shown
+        for name, field in tool.parameters["properties"].items():
+            assert f"{name}: {field['description']}" in shown
+        assert tool.description.partition("\n")[0] in shown
+        assert "Args:" not in tool.description
+
+
+async def test_help_says_what_may_be_left_out() -> None:
+    shown = pydoc.plain(pydoc.render_doc(minimax_server.list_video_tasks))
+    assert "limit: int = 20" in shown
+    assert "*, remote: bool = False" in shown

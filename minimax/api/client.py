@@ -64,6 +64,7 @@ from minimax.api.transport import (
     make_timeout,
     transport_error,
 )
+from minimax.audience import pick_text
 from minimax.catalog import TRANSCRIPTION_MODEL
 from minimax.clock import Clock
 from minimax.errors import (
@@ -148,6 +149,8 @@ class MiniMaxClient:
         )
         self._region_search = asyncio.Lock()
         self._notice: str | None = None
+        self.is_key_refused = False
+        """The last request ended with that."""
 
     @property
     def host(self) -> str:
@@ -362,6 +365,18 @@ class MiniMaxClient:
     ) -> ReplyT:
         self._require_key()
         try:
+            reply = await self._request_anywhere(endpoint, reply_type, content)
+        except KeyRefusedError:
+            self.is_key_refused = True
+            raise
+        self.is_key_refused = False
+        return reply
+
+    async def _request_anywhere(
+        self, endpoint: Endpoint, reply_type: type[ReplyT], content: Mapping[str, Any]
+    ) -> ReplyT:
+        """From the other region too, where this one does not know the key."""
+        try:
             return await self._request_from(endpoint, reply_type, content)
         except KeyRefusedError:
             if not await self._find_other_region():
@@ -434,9 +449,8 @@ class MiniMaxClient:
     def _require_key(self) -> None:
         if not self._settings.api_key and not self._settings.sandbox:
             raise SettingsError(
-                f"There is no MiniMax API key yet. Make one at {KEY_PAGE}, put it as "
-                f"MINIMAX_API_KEY into {where_keys_go()}, and restart the host. To try everything "
-                "without a key, start the server with --sandbox. Nothing was sent."
+                f"There is no MiniMax API key yet. Make one at {KEY_PAGE}{_key_advice()} Nothing "
+                "was sent."
             )
 
     def _key(self) -> str:
@@ -469,6 +483,15 @@ class MiniMaxClient:
         except (MiniMaxError, TimeoutError):
             return False
         return True
+
+
+def _key_advice() -> str:
+    return pick_text(
+        chat=f", put it as MINIMAX_API_KEY into {where_keys_go()}, and restart the host. To try "
+        "everything without a key, start the server with --sandbox.",
+        program=", set the environment variable MINIMAX_API_KEY or give api_key to MiniMax(), and "
+        "call again. To try everything without a key, use minimax.testing.",
+    )
 
 
 def explain_refused_key(host: str, code: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import httpx
 
+from minimax import logs
 from minimax.api.policies import Policy
 from minimax.errors import (
     MiniMaxError,
@@ -135,7 +136,8 @@ class _QueueingClient(httpx.AsyncClient):
         except TimeoutError:
             raise httpx.PoolTimeout("too many requests at once", request=request) from None
         try:
-            response = await super().send(request, stream=stream, **options)
+            with logs.hush_http():
+                response = await super().send(request, stream=stream, **options)
         except BaseException:
             self._free.release()
             raise

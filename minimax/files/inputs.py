@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
+from minimax.audience import pick_text
 from minimax.errors import InputError, MiniMaxError, StorageError
 from minimax.files import media_types, safe_fetch
 from minimax.files.descriptors import explain_write_error, open_without_links, write_all
@@ -260,8 +261,8 @@ def open_error(error: OSError, field: str) -> MiniMaxError:
     """Our error for a file that could not be opened."""
     if error.errno == errno.ENOENT:
         return InputError(
-            f"{field}: there is no such file on this computer. It was there a moment ago: ask the "
-            "person where it is now."
+            f"{field}: there is no such file on this computer. It was there a moment ago"
+            + pick_text(chat=": ask the person where it is now.", program=".")
         )
     if error.errno == errno.EPERM and sys.platform == "darwin":
         return InputError(

@@ -7,10 +7,12 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from minimax.audience import pick_text
 from minimax.errors import InputError
 from minimax.settings import Settings
 
 __all__ = [
+    "about_attached",
     "decode_file_url",
     "is_open",
     "is_url",
@@ -111,7 +113,8 @@ def resolve_output_folder(text: str | None, *, settings: Settings) -> Path:
         raise InputError(
             f"output_directory must be inside the folder for saved files, {settings.base_path} "
             "(set with MINIMAX_MCP_BASE_PATH). Leave it out, or give a folder name to be made in "
-            "there; the person can copy the file from there to any place."
+            "there"
+            + pick_text(chat="; the person can copy the file from there to any place.", program=".")
         )
     return path
 
@@ -196,6 +199,14 @@ def _outside(field: str, settings: Settings) -> InputError:
     return InputError(
         f"{field} cannot be used: it is not inside a folder that inputs may come from ({allowed}; "
         "set with MINIMAX_MCP_INPUT_PATHS). Copy the file into one of them."
-        f"{about_absent} A file that was attached to the chat is not on this computer: ask the "
-        "person where it is here."
+        f"{about_absent} {about_attached()}"
+    )
+
+
+def about_attached() -> str:
+    """What to say of a file that is not found; a chat may have taken it for itself."""
+    return pick_text(
+        chat="A file that was attached to the chat is not on this computer: ask the person where "
+        "it is here.",
+        program="Nothing was sent.",
     )

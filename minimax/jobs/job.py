@@ -62,7 +62,7 @@ class JobType(Protocol):
         ...
 
     def next_step_in_list(self, record: Record, status: str, saved_as: str | None) -> str:
-        """What can be done with a job, in a list; `path` is where its result lies already."""
+        """What can be done with one in a list; `saved_as` leads to its result, if it is saved."""
         ...
 
 
@@ -85,15 +85,18 @@ class Jobs:
         """Whether one of them has made this file."""
         return any(job.file_id == file_id for job in self._jobs.values())
 
-    def forget(self, kind: Kind, task_id: str) -> None:
+    def forget(self, task_id: str, job_type: JobType) -> None:
         """Let go of a job that nobody waits for; what became of it is in the ledger."""
-        job = self._jobs.get((kind, task_id))
+        self._forget((job_type.kind, task_id))
+
+    def _forget(self, key: tuple[Kind, str]) -> None:
+        job = self._jobs.get(key)
         if job is not None and not job.watchers:
-            del self._jobs[kind, task_id]
+            del self._jobs[key]
 
     def _forget_oldest(self) -> None:
-        for kind, task_id in list(self._jobs)[: max(0, len(self._jobs) - MOST_JOBS)]:
-            self.forget(kind, task_id)
+        for key in list(self._jobs)[: max(0, len(self._jobs) - MOST_JOBS)]:
+            self._forget(key)
 
     def _pace(self) -> float:
         """The shortest pause at which all jobs that are watched stay below the limit."""

@@ -19,6 +19,7 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, ToolAnnotations
 from pydantic import ConfigDict, PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
 
 from minimax.protocol.question import Answered, Ask, Hear, Question, can_ask
 
@@ -286,7 +287,33 @@ def _as_plain_coroutine(fn: AsyncFunction[P, R], tool: _StrictTool) -> AsyncFunc
         result: R = await tool.fn(**tool.check_arguments(arguments), **extra)
         return result
 
+    _describe_for_people(call, inspect.signature(fn, eval_str=True))
     return call
+
+
+def _describe_for_people(call: Callable[..., Any], signature: inspect.Signature) -> None:
+    """Let `help` show plain types, and in the docstring what each argument means."""
+    shown = [found for name, found in signature.parameters.items() if name != CONTEXT]
+    arguments = [
+        f"    {found.name}: {described}"
+        for found in shown
+        for described in [_description(found.annotation)]
+        if described
+    ]
+    plain = [found.replace(annotation=_plain_type(found.annotation)) for found in shown]
+    call.__signature__ = signature.replace(parameters=plain)  # type: ignore[attr-defined]
+    text = inspect.getdoc(call) or ""
+    call.__doc__ = "\n".join([text, "", "Args:", *arguments]) if arguments else text
+
+
+def _plain_type(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _description(annotation: Any) -> str | None:
+    metadata = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    found = [entry.description for entry in metadata if isinstance(entry, FieldInfo)]
+    return next(filter(None, found), None)
 
 
 def _with_plain_types(fn: Callable[..., Any]) -> Callable[..., Any]:

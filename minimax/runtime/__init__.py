@@ -1,16 +1,21 @@
 """What the calls of one server share, and work that outlives a call."""
 
+from minimax.runtime.background import is_unattended
 from minimax.runtime.per_loop import (
     Backend,
     Call,
     Runtime,
+    Surroundings,
     answer_call,
     current,
     current_call,
     current_purchase,
     host_runtime,
+    leave,
     run_with,
     sending,
+    surround,
+    swap,
     use,
 )
 
@@ -18,12 +23,17 @@ __all__ = [
     "Backend",
     "Call",
     "Runtime",
+    "Surroundings",
     "answer_call",
     "current",
     "current_call",
     "current_purchase",
     "host_runtime",
+    "is_unattended",
+    "leave",
     "run_with",
     "sending",
+    "surround",
+    "swap",
     "use",
 ]

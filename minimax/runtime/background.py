@@ -4,14 +4,14 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from contextvars import Context
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from minimax.errors import MiniMaxError, Outcome
 from minimax.time_budgets import PAID_GRACE_SECONDS, UNWIND_SECONDS
 
-__all__ = ["Background", "StillRunning"]
+__all__ = ["Background", "StillRunning", "is_unattended"]
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
 """A coroutine function; a callable object can expose progress to callers that join."""
@@ -24,6 +24,14 @@ MOST_UNCLAIMED: Final = 500
 """Results that nobody has joined and that are kept all the same; some 20 KB each, often less."""
 
 log = logging.getLogger(__name__)
+
+
+_is_unattended: ContextVar[bool] = ContextVar("minimax_is_unattended", default=False)
+
+
+def is_unattended() -> bool:
+    """Whether this is work that nobody waits for."""
+    return _is_unattended.get()
 
 
 class StillRunning(Exception):  # noqa: N818 - not an error: the work goes on
@@ -119,7 +127,9 @@ class Background:
         """
         if key in self._unattended:
             return
-        task = asyncio.create_task(work(), context=Context())
+        apart = Context()
+        apart.run(_is_unattended.set, True)  # noqa: FBT003 - the value itself
+        task = asyncio.create_task(work(), context=apart)
         self._unattended[key] = task
         task.add_done_callback(_log_failure)
         task.add_done_callback(lambda _: self._unattended.pop(key, None))

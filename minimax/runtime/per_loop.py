@@ -16,7 +16,7 @@ from contextlib import (
     contextmanager,
 )
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -38,13 +38,17 @@ __all__ = [
     "Backend",
     "Call",
     "Runtime",
+    "Surroundings",
     "answer_call",
     "current",
     "current_call",
     "current_purchase",
     "host_runtime",
+    "leave",
     "run_with",
     "sending",
+    "surround",
+    "swap",
     "use",
 ]
 
@@ -59,9 +63,10 @@ class Runtime:
     """Settings and connections; everything is made when it is first needed.
 
     Args:
-        load_settings: Called once, by the first call that needs them.
+        load_settings: Called when they are needed, until what it returns holds a key, and again
+            after that key was refused.
         backend: Something else than MiniMax to speak to.
-        clock: The time that retries and waits go by.
+        clock: The time that retries and waits go by; that of the surroundings when not given.
         host_listens: Whether an answer can still reach the host.
         open_ledger: Makes the ledger of a state folder; SQLite when not given.
     """
@@ -76,14 +81,15 @@ class Runtime:
         open_ledger: "Callable[[Path], Ledger] | None" = None,
     ) -> None:
         self.host_listens = host_listens
-        self.clock = clock or Clock()
+        self._surroundings = _surroundings[-1]
+        self.clock = clock or self._surroundings.clock or Clock()
         self.background = Background()
         self._load_settings = load_settings
         self._settings: Settings | None = None
         self._backend = backend
         self._client: MiniMaxClient | None = None
         self._opening = asyncio.Lock()
-        self._open_ledger = open_ledger or _open_sqlite
+        self._open_ledger = open_ledger or self._surroundings.open_ledger or _open_sqlite
         self._ledger: Ledger | None = None
         self._deliveries: Deliveries | None = None
         self._results: Results | None = None
@@ -93,32 +99,53 @@ class Runtime:
 
     @property
     def settings(self) -> Settings:
-        """The settings, read once.
+        """The settings, kept once they hold a key that MiniMax does not refuse.
 
         Raises:
             SettingsError: One of them cannot be used.
         """
         if self._settings is None:
-            self._settings = self._load_settings()
+            found = self._read_settings()
+            if not found.has_key:  # a notebook sets it later, a person edits `.env`
+                return found
+            self._settings = found
+        elif self._client is not None and self._client.is_key_refused:
+            self._replace_refused_key(self._settings)
         return self._settings
+
+    def _read_settings(self) -> Settings:
+        found, host = self._load_settings(), self._surroundings.api_host
+        return found if host is None else replace(found, api_host=host)
+
+    def _replace_refused_key(self, refused: Settings) -> None:
+        found = self._read_settings()
+        if found.has_key and found.api_key != refused.api_key:
+            self._settings, self._client = found, None
 
     async def client(self) -> "MiniMaxClient":
         """The API client, connected to the sandbox where that was asked for."""
         async with self._opening:
-            if self._client is None:
-                self._client = await self._open_client()
+            settings = self.settings
+            if self._client is not None:
+                return self._client
+            if self._backend is None and not settings.has_key:
+                return self._make_client(settings)  # opens nothing: every request is refused
+            self._client = await self._open_client(settings)
         return self._client
 
-    async def _open_client(self) -> "MiniMaxClient":
+    async def _open_client(self, settings: Settings) -> "MiniMaxClient":
+        if self._backend is not None:
+            host = await self._at_end.enter_async_context(self._backend())
+            settings = self._settings = replace(settings, api_host=host)
+        client = self._make_client(settings)
+        self._at_end.push_async_callback(client.aclose)
+        return client
+
+    def _make_client(self, settings: Settings) -> "MiniMaxClient":
         from minimax.api.client import MiniMaxClient
         from minimax.files.own_addresses import is_public_elsewhere
 
-        if self._backend is not None:
-            host = await self._at_end.enter_async_context(self._backend())
-            self._settings = replace(self.settings, api_host=host)
-        client = MiniMaxClient(self.settings, clock=self.clock, is_public=is_public_elsewhere)
-        self._at_end.push_async_callback(client.aclose)
-        return client
+        return MiniMaxClient(settings, clock=self.clock, is_public=is_public_elsewhere)
 
     @property
     def ledger(self) -> "Ledger":
@@ -203,7 +230,7 @@ def _open_sqlite(folder: Path) -> "Ledger":
 
 # --- the runtime of a call ---------------------------------------------------------------------
 
-_current: ContextVar[Runtime] = ContextVar("minimax_runtime")
+_current: ContextVar[Runtime | None] = ContextVar("minimax_runtime", default=None)
 _current_call: ContextVar["Call"] = ContextVar("minimax_call")
 _current_purchase: ContextVar[str] = ContextVar("minimax_purchase")
 
@@ -211,11 +238,28 @@ _current_purchase: ContextVar[str] = ContextVar("minimax_purchase")
 @contextmanager
 def use(runtime: Runtime) -> Iterator[Runtime]:
     """Make this the runtime of every call in this context, and of the tasks started in it."""
-    token = _current.set(runtime)
+    before = swap(runtime)
     try:
         yield runtime
     finally:
-        _current.reset(token)
+        swap(before)
+
+
+@contextmanager
+def leave() -> Iterator[None]:
+    """Let the calls in this context belong to no runtime, as in plain Python."""
+    before = swap(None)
+    try:
+        yield
+    finally:
+        swap(before)
+
+
+def swap(runtime: Runtime | None) -> Runtime | None:
+    """Make this the runtime of every call in this context; the one before."""
+    before = _current.get()
+    _current.set(runtime)
+    return before
 
 
 async def run_with(runtime: Runtime, work: Callable[[], Awaitable[T]]) -> T:
@@ -279,7 +323,7 @@ async def host_runtime(runtime: Runtime) -> AsyncIterator[Runtime]:
 
 async def current() -> Runtime:
     """The runtime of this call; in plain Python the first call in a loop opens it."""
-    found = _current.get(None)
+    found = _current.get()
     return await _current_in_plain_python() if found is None else found
 
 
@@ -292,29 +336,74 @@ class _PlainRuntime:
     keeper: AsyncGenerator[Runtime, None]
 
 
-_in_plain_python: WeakKeyDictionary[asyncio.AbstractEventLoop, _PlainRuntime] = WeakKeyDictionary()
-"""Where nobody called `use`: tasks started side by side share their loop and no context."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Surroundings:
+    """What runtimes are made with where they are not told otherwise, in every task and thread.
+
+    Attributes:
+        clock: The time that retries and waits go by.
+        open_ledger: Makes the ledger of a state folder.
+        api_host: Where all requests go, whatever the settings say.
+    """
+
+    clock: Clock | None = None
+    open_ledger: "Callable[[Path], Ledger] | None" = None
+    api_host: str | None = None
+    _plain: WeakKeyDictionary[asyncio.AbstractEventLoop, _PlainRuntime] = field(
+        default_factory=WeakKeyDictionary
+    )
+    """Where nobody called `use`: tasks started side by side share their loop and no context."""
+
+    async def plain_runtime(self) -> Runtime:
+        """The one of the running loop, which lives as long as the loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._plain:
+            keeper = self._keep_until_loop_ends(loop)
+            runtime = await anext(keeper)
+            # The loop itself holds the suspended generator only weakly.
+            self._plain[loop] = _PlainRuntime(runtime, keeper)
+        return self._plain[loop].runtime
+
+    async def _keep_until_loop_ends(
+        self, loop: asyncio.AbstractEventLoop
+    ) -> AsyncGenerator[Runtime, None]:
+        """Hold a runtime open until the loop ends.
+
+        A loop closes its suspended generators as its last act (`shutdown_asyncgens`, which
+        `asyncio.run` calls), and that closes the runtime: the caller need not.
+        """
+        runtime = Runtime(Settings.from_env)
+        try:
+            yield runtime
+        finally:
+            self._plain.pop(loop, None)
+            await runtime.aclose()
+
+    async def aclose(self) -> None:
+        """Close the plain runtime of the running loop before the loop ends."""
+        found = self._plain.get(asyncio.get_running_loop())
+        if found is not None:
+            await found.keeper.aclose()
+
+    @property
+    def loops(self) -> list[asyncio.AbstractEventLoop]:
+        """Those that have a plain runtime."""
+        return list(self._plain)
+
+
+_surroundings = [Surroundings()]
+"""The last one counts. Not a context variable: a test of a program must reach all its tasks."""
+
+
+@contextmanager
+def surround(by: Surroundings) -> Iterator[None]:
+    """Make runtimes with these, in the whole process, until the end of the block."""
+    _surroundings.append(by)
+    try:
+        yield
+    finally:
+        _surroundings.remove(by)
 
 
 async def _current_in_plain_python() -> Runtime:
-    loop = asyncio.get_running_loop()
-    if loop not in _in_plain_python:
-        keeper = _keep_until_loop_ends(loop)
-        runtime = await anext(keeper)
-        # The loop itself holds the suspended generator only weakly.
-        _in_plain_python[loop] = _PlainRuntime(runtime, keeper)
-    return _in_plain_python[loop].runtime
-
-
-async def _keep_until_loop_ends(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[Runtime, None]:
-    """Hold a runtime open until the loop ends.
-
-    A loop closes its suspended generators as its last act (`shutdown_asyncgens`, which
-    `asyncio.run` calls), and that closes the runtime: the caller need not.
-    """
-    runtime = Runtime(Settings.from_env)
-    try:
-        yield runtime
-    finally:
-        _in_plain_python.pop(loop, None)
-        await runtime.aclose()
+    return await _surroundings[-1].plain_runtime()

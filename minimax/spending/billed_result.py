@@ -15,7 +15,13 @@ from minimax.ledger.records import CHEAP_USD, Kind, Purchase, Record
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import Accepted, PaidRequest, buy_once
 from minimax.spending.consent import Quote, quote_purchase
-from minimax.spending.wording import doubt_note, estimate_text, show_usd, still_in_doubt_error
+from minimax.spending.wording import (
+    doubt_note,
+    estimate_text,
+    second_charge_text,
+    show_usd,
+    still_in_doubt_error,
+)
 from minimax.validation import is_http_url
 
 __all__ = ["BilledRequest", "buy_result", "keep_link", "quote_result"]
@@ -167,7 +173,7 @@ def _doubt_error(request: BilledRequest, error: MiniMaxError) -> MaybeChargedErr
     again = (
         f"Calling again makes it again, for {show_usd(price or 0)} at most."
         if cheap
-        else f"Ask the person before calling {request.tool} again with allow_second_charge=true."
+        else second_charge_text(request.tool)
     )
     return MaybeChargedError.after(
         error,

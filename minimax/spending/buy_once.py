@@ -362,7 +362,7 @@ async def _wait_for_other_process(runtime: Runtime, wanted: PaidRequest, record:
     if now is None or now.state is State.UNKNOWN:
         raise wanted.refused_error(now or record)
     raise UnansweredError(
-        "An identical request of another chat was refused by MiniMax; nothing was charged. "
+        "An identical request of another process was refused by MiniMax; nothing was charged. "
         "Call again to see why.",
         outcome=Outcome.REJECTED,
     )

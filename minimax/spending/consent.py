@@ -43,14 +43,14 @@ class Consent:
     """What the person has agreed to while this server runs."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._settings = runtime.settings
+        self._runtime = runtime
         self._agreed_up_to_usd = 0.0
         self._is_host_mute = False
         """The host says that it can ask, and a question was never answered."""
 
     def must_ask(self, quote: Quote) -> bool:
         """Whether this price is to be put before the person."""
-        above_usd = self._settings.ask_above_usd
+        above_usd = self._runtime.settings.ask_above_usd
         if above_usd is None or self._is_host_mute:
             return False
         agreed = quote.counted_usd <= self._agreed_up_to_usd
@@ -62,7 +62,7 @@ class Consent:
             price = "MiniMax names no list price for it"
         else:
             price = f"it costs {show_usd(quote.price_usd)} by MiniMax's list prices"
-        sandbox = "Sandbox: nothing is charged here. " if self._settings.sandbox else ""
+        sandbox = "Sandbox: nothing is charged here. " if self._runtime.settings.sandbox else ""
         return f"{sandbox}{quote.what}: {price}. May it be bought?"
 
     def hear(self, answer: BaseModel | None, quote: Quote, *, in_time: bool) -> None:

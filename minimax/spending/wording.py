@@ -2,6 +2,7 @@
 
 import datetime
 
+from minimax.audience import pick_text
 from minimax.catalog import PRICES_AS_OF
 from minimax.errors import MaybeChargedError, Outcome, SpendingLimitError
 from minimax.ledger.records import Beginning, Purchase, Record
@@ -11,6 +12,8 @@ __all__ = [
     "doubt_note",
     "estimate_text",
     "limit_error",
+    "not_again_text",
+    "second_charge_text",
     "show_usd",
     "still_in_doubt_error",
     "unused_voice_text",
@@ -75,8 +78,11 @@ def _limit_error(
         )
     if not limit_usd:
         return SpendingLimitError(
-            "Nothing was sent: MINIMAX_MCP_DAILY_LIMIT_USD is 0, so nothing may be bought. Only "
-            "the person can change that setting, in the host's configuration."
+            "Nothing was sent: MINIMAX_MCP_DAILY_LIMIT_USD is 0, so nothing may be bought."
+            + pick_text(
+                chat=" Only the person can change that setting, in the host's configuration.",
+                program=" daily_limit_usd of MiniMax() changes that as well.",
+            )
         )
     spending = beginning.spending
     if not spending.is_known:
@@ -101,9 +107,11 @@ def _limit_error(
 def _who_raises_limit(*, team: bool) -> str:
     if team:
         return "Only whoever runs this server can raise the limit."
-    return (
-        "Only the person can raise the limit: MINIMAX_MCP_DAILY_LIMIT_USD in the host's "
-        "configuration."
+    return pick_text(
+        chat="Only the person can raise the limit: MINIMAX_MCP_DAILY_LIMIT_USD in the host's "
+        "configuration.",
+        program="The limit is set with MINIMAX_MCP_DAILY_LIMIT_USD, or daily_limit_usd of "
+        "MiniMax().",
     )
 
 
@@ -118,12 +126,36 @@ def still_in_doubt_error(record: Record, *, what: str, look: str = "") -> MaybeC
     when = datetime.datetime.fromtimestamp(record.created_at, datetime.UTC)
     return MaybeChargedError(
         f"An identical request of {when:%Y-%m-%d %H:%M} UTC ended in doubt: MiniMax may have "
-        f"accepted and charged it, so it is not sent again.{look} Ask the "
-        "person, who can look at the usage page of the MiniMax platform. Only if they agree in "
-        f"this chat that it may be paid for twice, call {what} again with "
-        "allow_second_charge=true.",
+        f"accepted and charged it, so it is not sent again.{look} {second_charge_text(what)}",
         outcome=Outcome.UNKNOWN,
         task_id=record.task_id,
+    )
+
+
+def not_again_text(tool: str, what: str, *, look: str = "") -> str:
+    """Goes on after "It was not sent again", about a request that has just ended in doubt.
+
+    Args:
+        tool: As it is called.
+        what: The request, like "this video".
+        look: Where its result can probably be found.
+    """
+    return pick_text(
+        chat=f", and must not be: do not call {tool} again for {what}.{look} Tell the person, who "
+        "can look at the usage page of the MiniMax platform. Only if they agree that it may be "
+        "paid for twice, call again with allow_second_charge=true.",
+        program=f".{look} {second_charge_text(tool)}",
+    )
+
+
+def second_charge_text(tool: str) -> str:
+    """Who decides whether a request in doubt may be paid for twice, and how it is sent then."""
+    return pick_text(
+        chat="Ask the person, who can look at the usage page of the MiniMax platform. Only if "
+        f"they agree in this chat that it may be paid for twice, call {tool} again with "
+        "allow_second_charge=true.",
+        program="The usage page of the MiniMax platform tells whether it was charged. "
+        f"{tool}(..., allow_second_charge=True) sends it again, and may be paid for twice.",
     )
 
 

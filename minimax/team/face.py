@@ -90,11 +90,13 @@ _SAVED_WHERE: Final = """\
 Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax); overwrites nothing, and
 downloads nothing twice. A long download goes on by itself (downloading): call again with the
 same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link for about an hour."""
-_SAVED_SOUND: Final = """\
-completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is a link."""
 _STORED_WHERE: Final = """\
 A video that is not stored yet is stored first, which goes on by itself (downloading): call again
 with the same arguments."""
+_LONG_SAVED_WHERE: Final = """\
+completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is a link."""
+_LONG_STORED_WHERE: Final = """\
+completed: audio_url and subtitle_url (.srt) are links to it."""
 WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "voice_clone": (
         (
@@ -116,23 +118,14 @@ WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ),
         (_SAVED_WHERE, _STORED_WHERE),
     ),
-    "long_text_to_audio": (
-        (
-            "Sound and subtitles are saved by themselves.",
-            "Sound and subtitles are stored by themselves.",
-        ),
-        (
-            "Instead of text: path of a .txt (UTF-8)",
-            "Instead of text: an upload_id of a .txt (UTF-8)",
-        ),
-    ),
-    "query_long_audio": (
-        (_SAVED_SOUND, "completed: audio_url and subtitle_url (.srt) are links to it."),
-    ),
     "list_video_tasks": (
         ("bought from this computer", "bought by this account"),
         ("and the saved path", "and its link"),
     ),
+    "long_text_to_audio": (
+        ("Instead of text: path of a .txt", "Instead of text: upload_id of a text"),
+    ),
+    "query_long_audio": ((_LONG_SAVED_WHERE, _LONG_STORED_WHERE),),
     "text_to_audio": (("and save the sound; billed", "and give a link to it; billed"),),
     "voice_design": (("and save a preview of it", "and give a link to a preview of it"),),
     "text_to_image": (
@@ -355,7 +348,9 @@ async def _take_in_link(field: str, link: str) -> str:
 
 async def _fetch(here: AccountRuntime, field: str, name: str, missing: str) -> str:
     [folder] = here.settings.input_paths
-    file = folder / here.account / hashlib.sha256(name.encode()).hexdigest()[:32]
+    suffix = ".txt" if field == "text_file" else ""
+    stem = hashlib.sha256(name.encode()).hexdigest()[:32]
+    file = folder / here.account / f"{stem}{suffix}"
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_old(file.parent)

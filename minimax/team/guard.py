@@ -183,6 +183,15 @@ class TeamClient(MiniMaxClient):
             await self._require_voice(voice_id)
         return await super().speak(body)
 
+    async def submit_long_speech(self, body: Mapping[str, Any]) -> str:  # noqa: D102
+        for voice_id in sorted(_voice_ids(body)):
+            await self._require_voice(voice_id)
+        return await super().submit_long_speech(body)
+
+    async def query_long_speech(self, task_id: str) -> StatusReply:  # noqa: D102
+        await self._require_job("task_id", task_id)
+        return await super().query_long_speech(task_id)
+
     async def _require_voice(self, voice_id: str) -> None:
         if self._belongings is None or await self._belongings.owns(VOICE, voice_id):
             return

@@ -31,7 +31,7 @@ from minimax.ledger.records import (
     would_buy,
 )
 from minimax.spending.wording import show_usd
-from minimax.team.database import Connection, Database, Row, unreachable_error
+from minimax.team.database import BROKEN, Connection, Database, Row, unreachable_error
 from minimax.team.sender import ALIVE, Sender
 from minimax.team.telemetry import Telemetry
 from minimax.tool_results import JobStatus
@@ -551,9 +551,9 @@ class PostgresLedger:
                 db,
                 "status IN ('queued', 'processing') AND final_reply IS NULL"
                 " AND created_at > minimax_now() - %(kept)s",
-                kept=KEPT_SECONDS[Kind.VIDEO],
+                kept=max(KEPT_SECONDS.values()),
             )
-            return len(rows)
+            return sum(self._record(row).is_kept for row in rows)
 
         return await self._write(look)
 
@@ -741,8 +741,23 @@ async def accept_row(
         (key,),
     )
     if queued and on_accepted is not None:
-        await on_accepted(db, key)
+        await _queue(db, key, on_accepted)
     return row
+
+
+async def _queue(db: Connection, key: str, on_accepted: OnAccepted) -> None:
+    """Queue a job; whatever is wrong with the queue, the acceptance stays written down."""
+    try:
+        async with db.transaction():
+            await on_accepted(db, key)
+    except BROKEN:
+        raise
+    except Exception:
+        log.exception("A paid job could not be queued; it is followed when somebody asks about it.")
+        await db.execute(
+            "UPDATE minimax_purchases SET follower = NULL WHERE key = %s AND follower = %s",
+            (key, QUEUE),
+        )
 
 
 def _doubts(rows: Sequence[Row]) -> list[str]:

@@ -87,8 +87,8 @@ class AccountRuntime(Runtime):
             self._deliveries = NetworkDeliveries(lambda: self.ledger)
         return self._deliveries
 
-    async def _open_client(self) -> TeamClient:
-        return self._team.open_client(self.settings, self.member)
+    async def _open_client(self, settings: Settings) -> TeamClient:
+        return self._team.open_client(settings, self.member)
 
 
 def _settings_of(settings: TeamSettings, member: Member) -> Settings:

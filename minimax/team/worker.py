@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final
 
 from minimax.errors import MiniMaxError, SettingsError
@@ -18,12 +19,12 @@ from minimax.voice.long_speech_job import LONG_SPEECH_JOBS
 
 __all__ = ["follow_job", "work"]
 
-JOB_TYPES: Final[Mapping[str, JobType]] = {
-    job_type.kind.value: job_type for job_type in (VIDEO_JOBS, LONG_SPEECH_JOBS)
-}
-"""By what the ledger calls them."""
-
 log = logging.getLogger(__name__)
+
+JOB_TYPES: Final[Mapping[str, JobType]] = MappingProxyType(
+    {job_type.kind.value: job_type for job_type in (VIDEO_JOBS, LONG_SPEECH_JOBS)}
+)
+"""By the kind of a row; a kind of a later version is left to later workers."""
 
 
 async def work(team: Team, *, stop: asyncio.Event) -> None:
@@ -54,7 +55,8 @@ async def follow_job(team: Team, key: str) -> None:
         MiniMaxError: MiniMax or the store refuse at the moment; it is tried again later.
     """
     row = await _read_row(team, key)
-    if row is None or row["path"] is not None:
+    job_type = None if row is None else JOB_TYPES.get(row["kind"])
+    if row is None or job_type is None or row["path"] is not None:
         return
     try:
         member = team.accounts.member(row["tenant"])
@@ -62,17 +64,17 @@ async def follow_job(team: Team, key: str) -> None:
         log.warning("The account of the job %s is gone; it is followed no more.", row["task_id"])
         return
     runtime = team.runtime_of(member, follows=True)
-    task_id, job_type = str(row["task_id"]), JOB_TYPES[row["kind"]]
+    task_id = str(row["task_id"])
     with team.telemetry.tracer.start_as_current_span("minimax.follow"):
         await runtime.get_shared(JobFollower).follow_to_end(task_id, job_type)
-    runtime.get_shared(Jobs).forget(job_type.kind, task_id)
+    runtime.get_shared(Jobs).forget(task_id, job_type)
     await free_place(team.database, task_id)
 
 
 async def _read_row(team: Team, key: str) -> Row | None:
     async def read(db: Connection) -> Row | None:
         found = await db.execute(
-            "SELECT tenant, task_id, path, kind FROM minimax_purchases"
+            "SELECT tenant, kind, task_id, path FROM minimax_purchases"
             " WHERE key = %s AND task_id IS NOT NULL",
             (key,),
         )

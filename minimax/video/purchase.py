@@ -14,7 +14,12 @@ from minimax.jobs.asking import follow_accepted
 from minimax.ledger.records import Kind, Purchase, Record, State, would_buy
 from minimax.runtime import Runtime
 from minimax.spending.buy_once import Accepted, Bought, PaidRequest, buy_once
-from minimax.spending.wording import doubt_note, estimate_text, still_in_doubt_error
+from minimax.spending.wording import (
+    doubt_note,
+    estimate_text,
+    not_again_text,
+    still_in_doubt_error,
+)
 from minimax.tool_results import SubmittedVideo
 from minimax.video import apis
 from minimax.video.apis import VideoApi
@@ -224,10 +229,8 @@ def _doubt_error(tool: str, error: MiniMaxError, probable: str | None) -> MaybeC
     return MaybeChargedError.after(
         error,
         "The video request was sent and no usable answer came back: MiniMax may have accepted and "
-        f"charged it. It was not sent again, and must not be: do not call {tool} again for "
-        f"this video.{_look_text(probable)} Tell the person, who can look at the usage page of the "
-        "MiniMax platform. Only if they agree that it may be paid for twice, call again with "
-        "allow_second_charge=true.",
+        f"charged it. It was not sent again"
+        f"{not_again_text(tool, 'this video', look=_look_text(probable))}",
         task_id=probable,
     )
 

@@ -36,7 +36,12 @@ from minimax.settings import Settings
 from minimax.spending.buy_once import Accepted, Bought, PaidRequest, buy_once, remaining_seconds
 from minimax.spending.consent import Quote, quote_purchase
 from minimax.spending.estimates import count_characters, estimate_speech
-from minimax.spending.wording import doubt_note, estimate_text, still_in_doubt_error
+from minimax.spending.wording import (
+    doubt_note,
+    estimate_text,
+    not_again_text,
+    still_in_doubt_error,
+)
 from minimax.tool_results import SubmittedSpeech
 from minimax.validation import check_length
 from minimax.voice.first_uses import KnownVoices, first_use_text
@@ -342,9 +347,7 @@ def _doubt_error(error: MiniMaxError, _: str | None) -> MaybeChargedError:
     return MaybeChargedError.after(
         error,
         "The long speech was asked for and no usable answer came back: MiniMax may have accepted "
-        f"and charged it. It was not sent again, and must not be: do not call {TOOL} again for "
-        "this text. Tell the person, who can look at the usage page of the MiniMax platform. Only "
-        "if they agree that it may be paid for twice, call again with allow_second_charge=true.",
+        f"and charged it. It was not sent again{not_again_text(TOOL, 'this text')}",
     )
 
 

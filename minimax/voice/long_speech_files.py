@@ -17,6 +17,7 @@ from minimax import delivery
 from minimax.api import policies
 from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.api.signed_links import LARGEST_SPEECH_BYTES
+from minimax.audience import pick_text
 from minimax.errors import RefusedError, StorageError
 from minimax.files import media_types, outputs
 from minimax.files.archives import BLOCK_BYTES, ByteStream, TarMember, is_tar, read_members
@@ -120,7 +121,8 @@ def _gone_error(refusal: RefusedError) -> RefusedError:
     return RefusedError.after(
         refusal,
         "MiniMax does not have the sound of this job, or has it no more: it keeps it for about "
-        "nine hours. Making it again is charged again, so ask the person first.",
+        "nine hours. Making it again is charged again"
+        + pick_text(chat=", so ask the person first.", program="."),
     )
 
 

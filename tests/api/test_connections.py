@@ -6,7 +6,9 @@ import httpx
 import pytest
 
 from minimax.api import transport
+from minimax.api.client import MiniMaxClient
 from minimax.api.transport import ConnectionPools
+from minimax.settings import Settings
 from tests.support.raw_server import RawServer, hang, ok, reply, serve_raw
 
 pytestmark = pytest.mark.anyio
@@ -86,4 +88,26 @@ async def test_a_request_that_gets_no_place_was_not_sent(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await pools.aclose()
+
+
+async def test_what_one_answer_sets_as_a_cookie_travels_with_no_other_request(
+    pools: ConnectionPools,
+) -> None:
+    """One server may hold the keys of several accounts."""
+    sets = reply({}, headers={"Set-Cookie": "session=alice; Path=/"})
+    async with serve_raw(sets, ok()) as server:
+        for _ in range(2):
+            await get(pools, server)
+        await pools.aclose()
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
+async def test_a_client_leaves_connections_open_that_others_use_as_well(
+    pools: ConnectionPools, settings: Settings
+) -> None:
+    async with serve_raw(ok(), ok()) as server:
+        await get(pools, server)
+        await MiniMaxClient(settings, pools=pools).aclose()
+        assert (await get(pools, server)).status_code == 200
         await pools.aclose()

@@ -22,6 +22,7 @@ import minimax_server
 from minimax import catalog
 from minimax.clock import Clock
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
+from minimax.scope import GivenSettings
 from minimax.settings import Settings
 from tests.conftest import KEY
 from tests.support import samples
@@ -34,6 +35,14 @@ TEAM = ROOT / "docs" / "TEAM.md"
 
 
 PYTHON = blocks("python")
+LIBRARY = ROOT / "docs" / "LIBRARY.md"
+IN_FILES = {
+    "app = FastAPI": "service.py",
+    "pytest_plugins": "conftest.py",
+    "def test_": "test_service.py",
+}
+"""Pieces of a project, by what they hold, and the file that each is."""
+PROGRAMS = [block for block in PYTHON if not any(mark in block.text for mark in IN_FILES)]
 JSON = blocks("json")
 
 
@@ -44,7 +53,7 @@ JSON = blocks("json")
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A sandbox in a thread of its own that the settings point at; sleeping moves its clock."""
     stages = VideoStages(preparing_seconds=5, queueing_seconds=5, processing_seconds=50)
-    made, sleep = Sandbox(keys={KEY}, stages=stages), asyncio.sleep
+    made, sleep = Sandbox(keys={KEY, "key-of-anna", "key-of-ben"}, stages=stages), asyncio.sleep
 
     async def skip(seconds: float) -> None:
         made.clock.advance(seconds)
@@ -55,6 +64,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
         "minimax.runtime.per_loop.Clock", lambda: Clock(now=made.clock.now, sleep=skip)
     )
     monkeypatch.setattr("minimax.settings.read_env_file", lambda *_: {})
+    monkeypatch.setattr("getpass.getpass", lambda _: KEY)
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(made)) as url,
@@ -111,7 +121,8 @@ def test_the_types_of_every_program_fit(tmp_path: Path) -> None:
     folder, cache = tmp_path / "programs", tmp_path / "cache"
     folder.mkdir()
     for block in PYTHON:
-        name = f"{block.document.stem.lower()}_line_{block.line}.py"
+        in_file = [name for mark, name in IN_FILES.items() if mark in block.text]
+        name, *_ = [*in_file, f"{block.document.stem.lower()}_line_{block.line}.py"]
         is_whole = "asyncio.run(" in block.text
         (folder / name).write_text(block.text if is_whole else PROMPT + block.text, "utf-8")
     options = ["--strict", "--disable-error-code=top-level-await", f"--cache-dir={cache}"]
@@ -130,7 +141,7 @@ def printed_files(text: str) -> list[Path]:
     return [Path(path) for path in re.findall(r"\S*[/\\]MiniMax[/\\]\S+", text)]
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=str)
+@pytest.mark.parametrize("block", PROGRAMS, ids=str)
 def test_every_program_runs_as_written(
     block: Block, names: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +150,29 @@ def test_every_program_runs_as_written(
     assert printed
     assert "None" not in printed
     assert all(path.is_file() for path in printed_files(printed))
+
+
+def test_the_service_and_its_test_run_as_written(tmp_path: Path) -> None:
+    for mark, name in IN_FILES.items():
+        text = program(LIBRARY, mark).text
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist"],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_the_library_page_names_every_setting_that_code_can_give() -> None:
+    names = [code_spans(name)[0] for name, _ in rows(LIBRARY, "argument")]
+    assert names == list(GivenSettings.__annotations__)
+    variables = [code_spans(variable)[0] for _, variable in rows(LIBRARY, "argument")]
+    assert set(variables) <= settings_read()
 
 
 def program(document: Path, mark: str) -> Block:
@@ -476,7 +510,13 @@ def headings(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["docs/INDEX.md", "docs/VOICE_CLONE_USAGE.md", "docs/POLLING_BEGINNERS_GUIDE.md"]
+    "name",
+    [
+        "docs/INDEX.md",
+        "docs/LIBRARY.md",
+        "docs/VOICE_CLONE_USAGE.md",
+        "docs/POLLING_BEGINNERS_GUIDE.md",
+    ],
 )
 def test_a_guide_is_linked_from_the_readme(name: str) -> None:
     assert f"]({name})" in README.read_text(encoding="utf-8")

@@ -177,7 +177,7 @@ def imports_of_the_map() -> Iterator[tuple[set[str], set[str]]]:
     """
     lines: list[set[str]] = []
     for number, parts, allowed in rows(SUMMARY, "line"):
-        found = re.match(r"lines? (\d)(?: (?:and|to) (\d))?", allowed)
+        found = re.match(r"lines? (\d+)(?: (?:and|to) (\d+))?", allowed)
         named = range(int(found[1]) - 1, int(found[2] or found[1])) if found else ()
         assert int(number) == len(lines) + 1
         lines.append(set(code_spans(parts)))

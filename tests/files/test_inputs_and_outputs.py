@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from minimax.audience import address_chat
 from minimax.errors import InputError, MiniMaxError, StorageError
 from minimax.files import inputs, media_types, outputs, paths, safe_fetch
 from minimax.files.inputs import Input
@@ -289,7 +290,7 @@ def outside(tmp_path: Path) -> Path:
 def test_what_is_outside_is_refused_alike_whether_it_exists_or_not(
     make: object, outside: Path, settings: Settings, home: Path
 ) -> None:
-    with pytest.raises(InputError, match="MINIMAX_MCP_INPUT_PATHS") as caught:
+    with address_chat(), pytest.raises(InputError, match="MINIMAX_MCP_INPUT_PATHS") as caught:
         audio(make(home, outside), settings)  # type: ignore[operator]
     assert "canary" not in str(caught.value)
     assert "ask the person where it is here" in str(caught.value)
@@ -426,7 +427,8 @@ def test_a_broken_file_url_is_refused_in_words(text: str, settings: Settings) ->
 
 
 def test_a_file_that_is_not_there_is_asked_for(settings: Settings, home: Path) -> None:
-    with pytest.raises(InputError, match="ask the person where it is here") as caught:
+    asked = "ask the person where it is here"
+    with address_chat(), pytest.raises(InputError, match=asked) as caught:
         audio(home / "missing.wav", settings)
     assert f"no such file on this computer: {home / 'missing.wav'}" in str(caught.value)
 

@@ -130,6 +130,7 @@ FOLLOW_FOLDERS: Final = Edit(DESCRIPTORS, '    | getattr(os, "O_NOFOLLOW", 0)\n'
 FOLLOW_FILES: Final = Edit(DESCRIPTORS, "os.O_RDONLY | os.O_NOFOLLOW | ", "os.O_RDONLY | ")
 """Links are followed where a file is opened; the other one: where a folder on the way is."""
 LOG_EVERYTHING: Final = Edit(LOGS, ".setLevel(logging.WARNING)", ".setLevel(logging.DEBUG)")
+NOTHING_HUSHED: Final = Edit(LOGS, "return not _sends_ours.get()", "return True")
 NOTHING_REDACTED: Final = Edit(
     LOGS,
     """        text = redact(super().format(record))
@@ -913,6 +914,7 @@ ROWS: Final = (
             "logs whatever the libraries log",
             name_tests(IN_FAULTS, SECRETS),
             NOTHING_REDACTED,
+            NOTHING_HUSHED,
             LOG_EVERYTHING,
         ),
         Mutation(

@@ -268,7 +268,8 @@ POLICY_NAMES: Final[Mapping[str, str]] = MappingProxyType(
 REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "MiniMaxError": "Catch it to catch all of them.",
-        "SettingsError": "Correct the setting that the text names, then restart the host.",
+        "SettingsError": "Correct the setting that the text names, then restart the host, or, "
+        "in Python and for a key, call again.",
         "InputError": "Correct the argument or the file that the text names, then call again.",
         "SpendingLimitError": "Wait until there is room, or raise the setting that the text names.",
         "DeclinedError": "Nothing was sent. Ask the person before you call again.",
@@ -289,8 +290,8 @@ def errors_page() -> str:
             "# When something goes wrong\n",
             paragraph(
                 f"{ORIGIN} Over MCP a failure is an error result whose text says what happened "
-                "and what to do next. In Python it is an exception of `minimax.errors` with the "
-                "same text."
+                "and what to do next. In Python it is an exception of `minimax.errors`, whose text "
+                "says the same to a program."
             ),
             "## The exceptions\n",
             table(

@@ -264,7 +264,7 @@ async def test_an_identical_call_after_a_doubt_is_refused_and_says_how_to_go_on(
         with pytest.raises(MaybeChargedError, match="may have accepted and charged it"):
             await buy(running)
         for _ in range(2):
-            with pytest.raises(MaybeChargedError, match="allow_second_charge=true") as caught:
+            with pytest.raises(MaybeChargedError, match="allow_second_charge=True") as caught:
                 await buy(running)
             assert f"{real_time.gmtime().tm_year}-" in str(caught.value)
     assert states(settings) == ["unknown"]

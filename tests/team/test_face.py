@@ -26,7 +26,7 @@ from tests.team.deployment import (
 
 pytestmark = pytest.mark.anyio
 
-JOBS = {"generate_video", "long_text_to_audio", "upscale_video"}
+JOBS = {"generate_video", "upscale_video", "long_text_to_audio"}
 MADE = {name: tool for name, tool in SHORT_TOOLS.items() if name not in JOBS}
 
 

@@ -20,6 +20,7 @@ from minimax.errors import SettingsError
 from minimax.sandbox import Fault
 from minimax.team.accounts import Accounts
 from tests.conftest import KEY
+from tests.spending.test_consent import GO_ON, STOP, Person
 from tests.support.paid_jobs import SUBMIT, wait_until
 from tests.team.deployment import (
     ALICE,
@@ -322,6 +323,24 @@ async def test_both_eras_are_served_at_one_address_without_sessions(replica: Rep
         async with connect(replica, ALICE, mode=mode) as client:
             tools = (await client.list_tools()).tools
             assert "create_upload" in {tool.name for tool in tools}
+
+
+async def test_a_price_is_put_before_the_person_whatever_replica_hears_the_answer(
+    deployment: Deployment,
+) -> None:
+    base = replace(deployment.settings.base, ask_above_usd=0.1)
+    replica = await deployment.start_replica(base=base)
+    person = Person(GO_ON)
+    async with connect(replica, ALICE, mode="2026-07-28", elicitation_callback=person) as client:
+        result = await client.call_tool("generate_video", VIDEO)
+    assert not result.is_error
+    [question] = person.questions
+    assert "$0.28" in question
+    person = Person(STOP)
+    async with connect(replica, DAVE, mode="2026-07-28", elicitation_callback=person) as client:
+        result = await client.call_tool("generate_video", VIDEO)
+    assert result.is_error
+    assert deployment.sandbox.count_charges("video") == 1
 
 
 async def test_a_doubled_call_and_its_repetition_at_another_replica_buy_one_video(

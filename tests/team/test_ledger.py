@@ -347,6 +347,20 @@ async def test_an_accepted_job_is_queued_in_the_transaction_that_writes_it_down(
     assert len(queued) == 2
 
 
+async def test_a_queue_that_takes_nothing_does_not_lose_the_acceptance(
+    store: PostgresStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(db: Any, key: str) -> None:
+        await db.execute("SELECT * FROM a_queue_that_is_not_there")
+
+    ledger = await store.open(on_accepted=refuse, follows=False)
+    await buy_accepted(ledger, make_purchase())
+    record = await ledger.by_task("task-1")
+    assert record is not None
+    assert (record.state, record.follower) == (State.ACCEPTED, None)
+    assert "could not be queued" in caplog.text
+
+
 async def test_replicas_leave_a_queued_job_to_workers_unless_none_takes_it_up(
     store: PostgresStore,
 ) -> None:

@@ -66,6 +66,21 @@ async def test_a_worker_stores_what_nobody_asks_about_under_the_jobs_name(
     assert row["path"] in listed["video_url"]
 
 
+async def test_a_long_speech_of_an_uploaded_text_is_followed_and_stored_likewise(
+    deployment: Deployment, replica: Replica, database: Database
+) -> None:
+    upload = "2" * 32
+    text = b"Good evening, and welcome to the story. " * 20
+    obstore.put(deployment.store._store, f"alice/uploads/{upload}", text)
+    async with deployment.run_worker():
+        speech = await call(replica, ALICE, "long_text_to_audio", text_file=f"upload-{upload}")
+        [row] = await wait_until_stored(database)
+    status = await call(replica, ALICE, "query_long_audio", task_id=speech["task_id"])
+    assert status["status"] == "completed"
+    assert row["path"] in status["audio_url"]
+    assert "path" not in status
+
+
 async def test_a_job_that_was_accepted_while_no_worker_ran_is_followed_by_the_next(
     deployment: Deployment, replica: Replica, database: Database
 ) -> None:

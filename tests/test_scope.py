@@ -1,0 +1,249 @@
+"""Settings given in code: several accounts in one event loop, each with its own key and ledger."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from minimax import runtime
+from minimax.errors import RefusedError, SettingsError
+from minimax.sandbox import Fault, Sandbox, VideoStages, serve
+from minimax.scope import GivenSettings
+from minimax.testing import IsolatedSandbox
+from minimax_server import (
+    MiniMax,
+    account_status,
+    generate_video,
+    list_video_tasks,
+    list_voices,
+    query_video_generation,
+    retrieve_video_file,
+    text_to_audio,
+)
+from tests.support.paid_jobs import wait_until
+
+pytestmark = pytest.mark.anyio
+
+ANNA, BEN = "sk-api-anna-0123456789", "sk-api-ben-0123456789"
+OF_ENVIRONMENT = "sk-api-environment-01234"
+AT_ONCE = VideoStages(preparing_seconds=0, queueing_seconds=0, processing_seconds=0)
+
+
+@pytest.fixture
+async def sandbox(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
+    made = Sandbox(keys={ANNA, BEN, OF_ENVIRONMENT}, stages=AT_ONCE)
+    monkeypatch.setattr("minimax.settings.read_env_file", lambda *_: {})
+    async with serve(made) as url:
+        monkeypatch.setenv("MINIMAX_API_HOST", url)
+        monkeypatch.setenv("MINIMAX_API_KEY", OF_ENVIRONMENT)
+        yield made
+
+
+def keys_used(sandbox: Sandbox) -> list[str]:
+    return [
+        request.headers["authorization"].removeprefix("Bearer ") for request in sandbox.requests
+    ]
+
+
+# --- whose key ---------------------------------------------------------------------------------
+
+
+async def test_the_tools_use_the_key_of_the_block_that_they_are_called_in(sandbox: Sandbox) -> None:
+    await list_voices()
+    async with MiniMax(api_key=ANNA):
+        await list_voices()
+        async with MiniMax(api_key=SecretStr(BEN)):
+            await list_voices()
+        await list_voices()
+    await list_voices()
+    assert keys_used(sandbox) == [OF_ENVIRONMENT, ANNA, BEN, ANNA, OF_ENVIRONMENT]
+
+
+async def test_accounts_side_by_side_never_use_each_others_key(sandbox: Sandbox) -> None:
+    accounts = {key: MiniMax(api_key=key, auto_save=False) for key in (ANNA, BEN)}
+
+    async def request(key: str, number: int) -> str:
+        async with accounts[key]:
+            await asyncio.sleep(0)
+            video = await generate_video(f"{key} {number}")
+            status = await query_video_generation(str(video["task_id"]))
+            return str(status["file_id"])
+
+    async with AsyncExitStack() as stack:
+        for account in accounts.values():
+            await stack.enter_async_context(account)
+        calls = [request(key, number) for number in range(5) for key in accounts]
+        files = await asyncio.gather(*calls)
+        assert len(set(files)) == 10
+        for key, account in accounts.items():
+            async with account:
+                listed = (await list_video_tasks())["tasks"]
+                assert {str(task["prompt"]).split()[0] for task in listed} == {key}
+                assert len(listed) == 5
+    assert {key: keys_used(sandbox).count(key) for key in accounts} == {ANNA: 10, BEN: 10}
+
+
+async def test_tasks_that_are_started_in_a_block_belong_to_its_account(sandbox: Sandbox) -> None:
+    async with MiniMax(api_key=ANNA):
+        inside = asyncio.create_task(list_voices())
+        await inside
+    assert keys_used(sandbox) == [ANNA]
+
+
+@pytest.mark.parametrize("empty", ["", " ", None], ids=["no text", "a blank", "None"])
+async def test_an_empty_key_is_refused_instead_of_using_that_of_the_environment(empty: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^api_key is empty"):
+        MiniMax(api_key=empty)
+
+
+async def test_a_wrong_value_is_named_as_it_was_given(sandbox: Sandbox) -> None:
+    async with MiniMax(api_key="paste your key here"):
+        with pytest.raises(SettingsError, match=r"^api_key is still the placeholder"):
+            await list_voices()
+
+
+async def test_an_unknown_setting_is_a_type_error_that_names_the_known_ones() -> None:
+    unknown: Any = {"key": ANNA}
+    with pytest.raises(TypeError, match=r"takes no 'key'\. It takes: api_key, "):
+        MiniMax(**unknown)
+
+
+# --- what is given beats the environment -------------------------------------------------------
+
+GIVEN: dict[str, tuple[str, Any, Any]] = {
+    "api_host": ("https://api.minimax.io", "http://127.0.0.1:1", "http://127.0.0.1:1"),
+    "base_path": ("/elsewhere", Path("/here"), Path("/here").resolve()),
+    "input_paths": ("/elsewhere", ["/here", "/there"], None),
+    "resource_mode": ("local", "url", "url"),
+    "video_model": ("MiniMax-Hailuo-02", "MiniMax-H3", "MiniMax-H3"),
+    "auto_save": ("on", False, False),
+    "daily_limit_usd": ("7", None, None),
+}
+VARIABLES = {
+    "api_host": "MINIMAX_API_HOST",
+    "base_path": "MINIMAX_MCP_BASE_PATH",
+    "input_paths": "MINIMAX_MCP_INPUT_PATHS",
+    "resource_mode": "MINIMAX_API_RESOURCE_MODE",
+    "video_model": "MINIMAX_VIDEO_MODEL",
+    "auto_save": "MINIMAX_MCP_AUTO_SAVE",
+    "daily_limit_usd": "MINIMAX_MCP_DAILY_LIMIT_USD",
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+async def test_what_is_given_in_code_beats_the_environment(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_environment, given, wanted = GIVEN[name]
+    monkeypatch.setenv(VARIABLES[name], in_environment)
+    if name == "input_paths":
+        wanted = tuple(Path(folder).resolve() for folder in given)
+    several: Any = {name: given}
+    async with MiniMax(**several):
+        assert getattr((await runtime.current()).settings, name) == wanted
+
+
+def test_every_setting_that_can_be_given_is_tried_here() -> None:
+    assert set(GivenSettings.__annotations__) == {*GIVEN, "api_key", "state_dir"}
+
+
+async def test_what_is_not_given_comes_from_the_environment(sandbox: Sandbox) -> None:
+    async with MiniMax(resource_mode="url"):
+        video = await generate_video("a dog")
+        status = await query_video_generation(str(video["task_id"]))
+        fetched = await retrieve_video_file(str(status["file_id"]))
+    assert fetched["path"] is None
+    assert set(keys_used(sandbox)) == {OF_ENVIRONMENT}
+
+
+# --- the ledger --------------------------------------------------------------------------------
+
+
+async def test_one_account_gets_nothing_that_another_one_bought(sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault("/v1/t2a_v2", when="after", reset=True))
+    sandbox.faults.add(Fault("/v1/video_generation", when="after", reset=True))
+    async with MiniMax(api_key=ANNA):
+        results = await asyncio.gather(
+            text_to_audio("Good day " * 120), generate_video("a dog"), return_exceptions=True
+        )
+        assert all(isinstance(result, Exception) for result in results)
+    async with MiniMax(api_key=BEN):
+        assert not (await generate_video("a dog"))["reused"]
+        assert not (await text_to_audio("Good day " * 120))["reused"]
+        assert [task["status"] for task in (await list_video_tasks())["tasks"]] == ["queued"]
+    assert sandbox.count_charges("video") == 2
+
+
+async def test_each_account_has_the_daily_limit_for_itself(sandbox: Sandbox) -> None:
+    for key in (ANNA, BEN):
+        async with MiniMax(api_key=key, daily_limit_usd=0.50):
+            await generate_video("a dog")
+            left_usd = (await account_status())["left_of_limit_usd"]
+            assert left_usd == pytest.approx(0.50 - 0.28)
+
+
+async def test_objects_of_one_account_share_its_ledger_also_after_the_key_was_replaced(
+    sandbox: Sandbox, home: Path
+) -> None:
+    folder = home / "ledgers"
+    async with MiniMax(api_key=ANNA, account="anna", state_dir=folder):
+        await generate_video("a dog")
+    async with (
+        MiniMax(api_key=BEN, account="anna", state_dir=folder),
+        MiniMax(api_key=BEN, account="anna", state_dir=folder),
+    ):
+        assert len((await list_video_tasks())["tasks"]) == 1
+    async with MiniMax(api_key=BEN, state_dir=folder):
+        assert (await list_video_tasks())["tasks"] == []
+
+
+# --- opening and closing -----------------------------------------------------------------------
+
+
+async def test_connections_stay_open_until_the_last_block_is_left(sandbox: Sandbox) -> None:
+    anna = MiniMax(api_key=ANNA)
+    async with anna:
+        outer = await runtime.current()
+        async with anna:
+            await list_voices()
+            assert await runtime.current() is outer
+        await list_voices()
+        assert await runtime.current() is outer
+    async with anna:
+        await list_voices()
+        assert await runtime.current() is not outer
+    assert len(keys_used(sandbox)) == 3
+
+
+async def test_a_video_is_saved_by_itself_while_the_object_is_open(
+    sandbox: Sandbox, home: Path
+) -> None:
+    anna = MiniMax(api_key=ANNA, base_path=home / "anna")
+    async with anna:
+        async with anna:
+            await generate_video("a dog")
+        await wait_until(lambda: list((home / "anna").glob("video-*.mp4")))
+
+
+async def test_an_error_leaves_the_block_and_is_not_swallowed(sandbox: Sandbox) -> None:
+    with pytest.raises(RefusedError):
+        async with MiniMax(api_key=ANNA):
+            await query_video_generation("4711")
+    await list_voices()
+    assert keys_used(sandbox)[-1] == OF_ENVIRONMENT
+
+
+def test_one_object_serves_one_event_loop_after_another() -> None:
+    async def ask(account: MiniMax) -> int:
+        async with account:
+            return (await list_voices())["total"]
+
+    with IsolatedSandbox() as sandbox:
+        anna = MiniMax(api_key=ANNA)
+        found = [asyncio.run(ask(anna)) for _ in range(3)]
+        assert found[0] == found[1] == found[2] > 0
+        assert keys_used(sandbox) == [ANNA] * 3
