@@ -246,8 +246,9 @@ class _StrictTool(Tool):
                     "What was begun may have gone on; call again, or check what became of it."
                 ) from None
             raise UnexpectedToolError(
-                f"{self.name} failed because of a bug in this server; its log (stderr) has the "
-                "details. What the call had begun may have gone on, so check before calling again."
+                f"{self.name} failed because of an error in this server itself; its log (stderr) "
+                "has the details. What the call had begun may have gone on, so check before "
+                "calling again."
             ) from error
 
     async def _with_attachments(self, result: Any, context: Context[Any, Any]) -> Any:

@@ -52,7 +52,7 @@ __all__ = [
     "use",
 ]
 
-SANDBOX_MARK: Final = "Sandbox (every file is a sample, nothing is charged): "
+SANDBOX_MARK: Final = "Sandbox: every file is a sample, nothing is charged. "
 """Before what a model reads last; not every host shows it the instructions."""
 
 Backend = Callable[[], AbstractAsyncContextManager[str]]

@@ -145,4 +145,4 @@ async def test_every_result_in_the_sandbox_says_that_files_are_samples(
 ) -> None:
     async with sandboxed(settings) as client:
         speech = await call(client, "text_to_audio", text="Good day.")
-    assert speech["next_step"].startswith("Sandbox (every file is a sample, nothing is charged): ")
+    assert speech["next_step"].startswith("Sandbox: every file is a sample, nothing is charged. ")

@@ -116,7 +116,7 @@ async def test_in_the_sandbox_nothing_was_spent_and_the_sums_are_what_it_would_h
         await call(client, "generate_video", prompt="a fox")
         status = await call(client, "account_status")
     assert status["next_step"].startswith(
-        "Sandbox (every file is a sample, nothing is charged): Spent: $0.00; "
+        "Sandbox: every file is a sample, nothing is charged. Spent: $0.00; "
     )
     assert "would have been $0.28" in status["next_step"]
     assert status["region"] == "sandbox"
