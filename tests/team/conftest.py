@@ -7,13 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("psycopg", reason="the extra `team` is not installed here")
-
-pytest.register_assert_rewrite("tests.ledger.suite")
-
 import psycopg
+import pytest
 
 from minimax.sandbox import Sandbox
 from minimax.team.database import Database, create_tables, open_database
