@@ -353,9 +353,9 @@ class MiniMaxClient:
         return await self._exchange(pool, build_download_request(pool, target, last))
 
     async def _submit(
-        self, path: str, body: Mapping[str, Any], *, policy: Policy = policies.SUBMIT
+        self, path: str, body: Mapping[str, Any], *, policy: Policy | None = None
     ) -> str:
-        endpoint = Endpoint("POST", path, policy, fresh_connection=True)
+        endpoint = Endpoint("POST", path, policy or policies.SUBMIT, fresh_connection=True)
         return (await self._request(endpoint, SubmitReply, json=body)).task_id
 
     # --- how a call is made --------------------------------------------------------------------

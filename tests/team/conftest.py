@@ -7,17 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("psycopg", reason="the extra `team` is not installed here")
-
 import psycopg
+import pytest
 
 from minimax.sandbox import Sandbox
 from minimax.team.database import Database, create_tables, open_database
 from tests.team.deployment import Deployment, Replica, open_deployment
-
-pytest.register_assert_rewrite("tests.ledger.suite")
+from tests.team.stores import TEST_CLOCK
 
 URL_VARIABLE = "MINIMAX_TEST_DATABASE_URL"
 """A server on which databases may be made; without it, PostgreSQL comes from a wheel."""
@@ -47,6 +43,9 @@ def server() -> Iterator[Server]:
     # Not below pytest's own folder, which is closed to the user that PostgreSQL runs as.
     folder = tempfile.mkdtemp(prefix="minimax-postgres-")
     running = pgserver.get_server(folder, cleanup_mode="delete")
+    with psycopg.connect(running.get_uri(), autocommit=True) as db:
+        db.execute("ALTER SYSTEM SET fsync = off")  # nothing here has to survive the machine
+        db.execute("SELECT pg_reload_conf()")
 
     def restart() -> None:
         running.stop()
@@ -82,7 +81,13 @@ def database_url(server_url: str) -> Iterator[str]:
         server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-TABLES = "minimax_purchases, minimax_senders, minimax_belongings, minimax_pace, minimax_in_flight"
+TABLES = (
+    "minimax_purchases",
+    "minimax_senders",
+    "minimax_belongings",
+    "minimax_pace",
+    "minimax_in_flight",
+)
 
 
 @pytest.fixture(scope="session")
@@ -97,13 +102,17 @@ async def database(database_url: str, tables_made: set[str]) -> AsyncIterator[Da
     async with open_database(database_url) as opened:
         if database_url not in tables_made:
             await create_tables(opened)
+            async with opened.pool.connection() as db:
+                await db.execute(TEST_CLOCK)
             tables_made.add(database_url)
         async with opened.pool.connection() as db:
-            await db.execute(f"TRUNCATE {TABLES}")
+            for table in TABLES:
+                await db.execute(f"DELETE FROM {table}")
             found = await db.execute("SELECT to_regclass('procrastinate_jobs') AS made")
             row = await found.fetchone()
             if row is not None and row["made"] is not None:
-                await db.execute("TRUNCATE procrastinate_jobs, procrastinate_workers CASCADE")
+                for table in ("events", "periodic_defers", "jobs", "workers"):
+                    await db.execute(f"DELETE FROM procrastinate_{table}")
         yield opened
 
 

@@ -17,16 +17,15 @@ __all__ = ["DatabaseClock", "PostgresStore", "open_postgres_store"]
 
 LONG_AGO_SECONDS = 3600.0
 
-SET_CLOCK = """
+TEST_CLOCK = """
 CREATE TABLE IF NOT EXISTS test_clock (seconds double precision NOT NULL);
-TRUNCATE test_clock;
 CREATE OR REPLACE FUNCTION minimax_now() RETURNS double precision LANGUAGE sql VOLATILE
-    AS $$ SELECT seconds FROM test_clock $$;
+    AS $$ SELECT COALESCE(
+        (SELECT seconds FROM test_clock LIMIT 1),
+        extract(epoch FROM clock_timestamp())::double precision
+    ) $$;
 """
-REAL_CLOCK = """
-CREATE OR REPLACE FUNCTION minimax_now() RETURNS double precision LANGUAGE sql VOLATILE
-    AS $$ SELECT extract(epoch FROM clock_timestamp())::double precision $$;
-"""
+"""The database's clock in tests: the true one, unless a test has set another."""
 
 
 class DatabaseClock(ManualClock):
@@ -37,7 +36,7 @@ class DatabaseClock(ManualClock):
         self._seconds = self.wall
         self._url = url
         self._db = psycopg.connect(url, autocommit=True)
-        self._db.execute(SET_CLOCK)
+        self._db.execute("DELETE FROM test_clock")
         self._db.execute("INSERT INTO test_clock VALUES (%s)", (self._seconds,))
 
     def _pass(self, seconds: float) -> None:
@@ -58,7 +57,7 @@ class DatabaseClock(ManualClock):
         self._db = psycopg.connect(self._url, autocommit=True)
 
     def close(self) -> None:
-        self._db.execute(REAL_CLOCK)
+        self._db.execute("DELETE FROM test_clock")
         self._db.close()
 
 
