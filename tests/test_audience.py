@@ -133,7 +133,7 @@ def _texts(node: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def modules() -> list[Path]:
-    apart = {"sandbox", "commands", "protocol", "player"}
+    apart = {"sandbox", "commands", "protocol", "player", "team"}
     found = (ROOT / "minimax").rglob("*.py")
     return [path for path in found if path.relative_to(ROOT / "minimax").parts[0] not in apart]
 

@@ -121,6 +121,11 @@ NAMES = st.sampled_from(["a", "b c", "server", 'q"', "//", "/*", "é", "mcpServe
 SCALARS = st.sampled_from(["1", "-2.5e3", "true", "null", '"text"', r'"\" // \\"', '"/* , ]"'])
 
 
+def _name_of(member: tuple[str, str, str]) -> str:
+    """What comes before a colon; JSON does not say what a name twice in one object means."""
+    return member[1].partition(":")[0].strip()
+
+
 def json_texts(*, remarks: bool, commas: bool) -> st.SearchStrategy[str]:
     """JSON objects in every layout, some with servers in them.
 
@@ -132,7 +137,7 @@ def json_texts(*, remarks: bool, commas: bool) -> st.SearchStrategy[str]:
     last = st.sampled_from(["", ","]) if commas else st.just("")
 
     def braces(member: st.SearchStrategy[str], ends: str) -> st.SearchStrategy[str]:
-        members = st.lists(st.tuples(gap, member, gap), max_size=3)
+        members = st.lists(st.tuples(gap, member, gap), max_size=3, unique_by=_name_of)
         return st.builds(_enclose, st.just(ends), members, gap, last)
 
     def named(value: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -151,7 +156,7 @@ def json_texts(*, remarks: bool, commas: bool) -> st.SearchStrategy[str]:
     root = st.builds(
         _enclose,
         st.just("{}"),
-        st.lists(st.tuples(gap, others, gap), max_size=3).flatmap(
+        st.lists(st.tuples(gap, others, gap), max_size=3, unique_by=_name_of).flatmap(
             lambda members: (
                 st.tuples(gap, servers, gap).map(lambda one: [*members, one]) | st.just(members)
             )
