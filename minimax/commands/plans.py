@@ -94,12 +94,14 @@ def _earlier_states(file: HostFile) -> list[HostFile]:
 
 
 def _leads_to(found: Configuration, earlier: HostFile) -> bool:
-    """Whether adding the entry to an earlier state gives exactly the present one."""
+    """Whether the present state is an earlier one with the entry added, in any layout."""
     host, entry = found.host, found.entry
     try:
         if SERVER_NAME in _servers(host, host.editor.parse(earlier.text)):
             return False
-        return earlier.encode(_add(host, earlier.text, entry)) == found.file.data
+        added = host.editor.remove(_add(host, earlier.text, entry), _path(host))
+        present = host.editor.remove(found.file.text, _path(host))
+        return earlier.encode(added) == found.file.encode(present)
     except (HostFileError, BrokenTextError, UneditableTextError):
         return False
 
