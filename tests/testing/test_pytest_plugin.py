@@ -76,7 +76,8 @@ def run_tests(
     return subprocess.run(
         [str(python), "-m", "pytest", "-q", "-W", "error", "-p", "no:xdist", *options, *more],
         cwd=project,
-        env=dict(env),
+        # Options and coverage of this run are not for that one.
+        env={k: v for k, v in env.items() if not k.startswith(("COV", "PYTEST"))},
         capture_output=True,
         text=True,
         check=False,

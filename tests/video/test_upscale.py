@@ -587,7 +587,7 @@ async def test_a_lost_answer_is_a_doubt_that_only_the_person_settles(
     async with use_runtime(settings, sandbox, time):
         source = await make_source()
         sandbox.faults.add(LOST)
-        with pytest.raises(MaybeChargedError, match="do not call upscale_video again") as caught:
+        with pytest.raises(MaybeChargedError, match="It was not sent again") as caught:
             await minimax_server.upscale_video(source)
         with pytest.raises(MaybeChargedError, match="call upscale_video again with"):
             await minimax_server.upscale_video(source)
