@@ -23,7 +23,7 @@ from minimax.errors import (
 from minimax.files.texts import TextFile, read_text_file
 from minimax.jobs.asking import follow_accepted
 from minimax.jobs.uploads import UploadUse, upload_files
-from minimax.ledger.records import Kind, Purchase, Record, would_buy
+from minimax.ledger.records import CHEAP_USD, Kind, Purchase, Record, would_buy
 from minimax.limits import (
     LONG_SPEECH_CHARACTERS,
     OPUS_SAMPLE_RATES,
@@ -40,6 +40,7 @@ from minimax.spending.wording import (
     doubt_note,
     estimate_text,
     not_again_text,
+    show_usd,
     still_in_doubt_error,
 )
 from minimax.tool_results import SubmittedSpeech
@@ -310,7 +311,7 @@ def _paid_request(runtime: Runtime, speech: PreparedSpeech, sender: _Sender) -> 
         is_intact=_is_task_enough,
         is_ours=partial(_is_ours, runtime),
         refused_error=_refused_error,
-        doubt_error=_doubt_error,
+        doubt_error=partial(_doubt_error, speech.price_usd),
         still_working_error=_still_sending_error,
     )
 
@@ -343,11 +344,17 @@ def _refused_error(record: Record) -> MaybeChargedError:
     return still_in_doubt_error(record, what=TOOL)
 
 
-def _doubt_error(error: MiniMaxError, _: str | None) -> MaybeChargedError:
+def _doubt_error(price_usd: float | None, error: MiniMaxError, _: str | None) -> MaybeChargedError:
+    cheap = price_usd is not None and price_usd <= CHEAP_USD
+    again = (
+        f". Calling again makes it again, for {show_usd(price_usd or 0)} at most."
+        if cheap
+        else not_again_text(TOOL, "this text")
+    )
     return MaybeChargedError.after(
         error,
         "The long speech was asked for and no usable answer came back: MiniMax may have accepted "
-        f"and charged it. It was not sent again{not_again_text(TOOL, 'this text')}",
+        f"and charged it. It was not sent again{again}",
     )
 
 
