@@ -1,8 +1,9 @@
 """What all tests share: a clean environment, a clock that does not pass, the sandbox."""
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from minimax import logs
 from minimax.ledger.worker import Worker
 from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
@@ -61,6 +63,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+
+
+@pytest.fixture(autouse=True)
+def restore_logging() -> Iterator[None]:
+    """What a server set up for its logs ends with the test that started it."""
+    root = logging.getLogger()
+    names = ["", *logs.CHATTY_LIBRARIES]
+    levels = {name: logging.getLogger(name).level for name in names}
+    handlers = root.handlers[:]
+    yield
+    root.handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 @pytest.fixture

@@ -362,22 +362,7 @@ def _shorten_results(schema: dict[str, Any]) -> dict[str, Any]:
     schema.pop("description", None)
     for part in (schema, *schema.get("$defs", {}).values()):
         _portable(part)
-    shorter: dict[str, Any] = _shorten_nullable(schema)
-    return shorter
-
-
-def _shorten_nullable(schema: Any) -> Any:
-    """The schema with `{"type": [t, "null"]}` where it says the same with `anyOf`, at length."""
-    if isinstance(schema, list):
-        return [_shorten_nullable(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    shorter = {name: _shorten_nullable(value) for name, value in schema.items()}
-    match shorter.get("anyOf"):
-        case [{"type": str(kind), **rest}, {"type": "null"}] if not {"enum", "const"} & set(rest):
-            del shorter["anyOf"]
-            return {"type": [kind, "null"], **rest, **shorter}
-    return shorter
+    return schema
 
 
 # --- what is wrong with an argument, in our own words -----------------------------------------
