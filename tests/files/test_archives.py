@@ -140,6 +140,7 @@ async def test_a_size_in_binary_is_understood() -> None:
         pytest.param(SOUND, id="mp3"),
         pytest.param(bytes(1000), id="silence"),
         pytest.param(b"\x00\x01" * 1000, id="samples"),
+        pytest.param(b"0" * 1000, id="digits"),
         pytest.param(b"PK\x03\x04" + bytes(600), id="zip"),
         pytest.param(make_tar(regular("a"))[:511], id="cut"),
     ],

@@ -785,7 +785,10 @@ def test_no_id_makes_a_file_name_that_leaves_the_folder(ident: str) -> None:
 def test_an_output_folder_outside_the_base_path_is_refused(
     given_text: str, settings: Settings
 ) -> None:
-    with pytest.raises(InputError, match="copy the file from there") as caught:
+    with (
+        address_chat(),
+        pytest.raises(InputError, match="copy the file from there") as caught,
+    ):
         paths.resolve_output_folder(given_text, settings=settings)
     assert f"{settings.base_path} (set with MINIMAX_MCP_BASE_PATH)" in str(caught.value)
 

@@ -13,6 +13,7 @@ import pytest
 
 import minimax_server
 from minimax.errors import InputError, MaybeChargedError, RefusedError, UnansweredError
+from minimax.ledger.records import Kind
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.sandbox.media import samples as media
 from minimax.settings import Settings
@@ -379,6 +380,19 @@ async def test_a_failed_upload_buys_nothing_and_the_next_call_does(
         sandbox.faults.clear()
         await minimax_server.long_text_to_audio(text_file="~/a.txt")
     assert sandbox.count_charges("long_speech") == 1
+
+
+async def test_nothing_is_bought_or_in_doubt_while_the_text_is_on_its_way(
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, home: Path
+) -> None:
+    put(home / "a.txt", LONG.encode())
+    sandbox.faults.add(Fault("/v1/files/upload", hang=True))
+    async with use_runtime(settings, sandbox, time) as running:
+        await cancel_call(
+            minimax_server.long_text_to_audio(text_file="~/a.txt"),
+            once=lambda: sandbox.count("POST /v1/files/upload"),
+        )
+        assert await running.ledger.newest(1, kinds=[Kind.LONG_SPEECH]) == []
 
 
 @pytest.mark.parametrize("code", [1002, 1008, 1026, 1042, 2013, 2056])
