@@ -27,6 +27,7 @@ from tests.commands.configurations import (
     json_texts,
     toml_texts,
 )
+from tests.support import samples
 from tests.support.host import ROOT
 
 KEY = "sk-api-canary-0123456789"
@@ -82,11 +83,14 @@ def strays(place: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("host_id", IDS)
-def test_a_host_without_a_file_gets_one_that_starts_this_server(host_id: str) -> None:
+def test_a_host_without_a_file_gets_one_that_starts_this_server(
+    host_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV", str(samples.put(tmp_path / "uv", b"")))
     assert run(host_id) == 0
     entry = read_entry(host_id)
     command, directory = entry["args"][0], entry["args"][2]
-    assert Path(entry["command"]).is_absolute()
+    assert entry["command"] == str(tmp_path / "uv")
     assert (command, directory, entry["args"][3:]) == ("run", str(ROOT), ["minimax_server.py"])
     assert entry["env"] == {"MINIMAX_API_KEY": ""}
 
