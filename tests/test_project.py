@@ -80,6 +80,12 @@ def test_the_version_stands_once() -> None:
     assert metadata.version("minimax-server") == minimax.__version__
 
 
+def test_the_changelog_has_an_entry_for_this_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    heading = rf"^## \[{re.escape(minimax.__version__)}\] - \d{{4}}-\d\d-\d\d$"
+    assert re.search(heading, text, re.MULTILINE)
+
+
 @in_a_checkout
 def test_the_top_level_holds_what_is_listed_here_and_nothing_else() -> None:
     top = {name.split("/")[0] for name in TRACKED if name}
