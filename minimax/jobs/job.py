@@ -21,7 +21,7 @@ FILE_ID_TRIES: Final = 3
 FILE_ID_PAUSE_SECONDS: Final = 2.0
 """A job may be finished a moment before its file has an id."""
 LOOK_PAUSE_SECONDS: Final = 2.0
-"""Between two looks at the row of a job that another process follows."""
+"""Between two looks at the row of a job that another process follows, or that has none yet."""
 FRESH_SECONDS: Final = 10.0
 """A reply that another process got so recently is not asked for again."""
 SLEEP_PIECE_SECONDS: Final = 1.0
@@ -115,6 +115,7 @@ class Job:
         api: Which API knows it; empty until that is known.
         watchers: How many wait for its end, its follower included.
         is_claimed: It is to be followed by this process, unless another one does.
+        is_used: A caller has named it, so its id has been checked.
     """
 
     def __init__(
@@ -129,13 +130,15 @@ class Job:
         self.is_claimed = False
         self._runtime = runtime
         self._pace_seconds = pace_seconds
-        self._is_used = False
+        self.is_used = False
         self._asking = asyncio.Lock()
         self._questions = 0
         self._failures = 0
         self._reply: StatusReply | None = None
         self._failure: MiniMaxError | None = None
         self._row: Record | None = None
+        self._row_due_at = 0.0
+        """When the ledger is worth a look again, where it does not know the job."""
         self._accepted_at = self._time()
         self._rhythm: Rhythm | None = None
         self._unfinished_at: float | None = None
@@ -145,9 +148,9 @@ class Job:
 
     async def note_use(self) -> None:
         """A caller has used the task id, so the answer that told it has arrived."""
-        if not self._is_used:
+        if not self.is_used:
             await self._runtime.ledger.receive_by_use(self.task_id)
-            self._is_used = True
+            self.is_used = True
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -208,12 +211,15 @@ class Job:
 
         MiniMax is not asked about what has ended, nor about what another process follows.
         """
+        if self._row is None and self.clock.now() < self._row_due_at:
+            return None
         ledger = self._runtime.ledger
         row = await ledger.by_task(self.task_id)
         if row is not None and row.follower is None and self.is_claimed:
             row = await ledger.claim_job(self.task_id)
         self._note_row(row)
         if row is None:
+            self._row_due_at = self.clock.now() + LOOK_PAUSE_SECONDS
             return None
         if row.final_reply is not None:
             return StatusReply.model_validate_json(row.final_reply)

@@ -111,7 +111,7 @@ async def get_job(runtime: Runtime, task_id: str) -> Job:
         InputError: `task_id` cannot be one, or is an id of something else.
     """
     job = runtime.get_shared(Jobs).get(check_id(task_id, "task_id"), VIDEO_JOBS)
-    if not job.is_in_ledger:
+    if not (job.is_used or job.is_in_ledger):
         await refuse_file_id(runtime, job.task_id)
     await note_use(runtime, job)
     return job

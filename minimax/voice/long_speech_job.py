@@ -79,7 +79,7 @@ async def query(
         MiniMaxError: MiniMax could not be asked. The job is not affected.
     """
     job = runtime.get_shared(Jobs).get(check_id(task_id, "task_id"), LONG_SPEECH_JOBS)
-    if not job.is_in_ledger:
+    if not (job.is_used or job.is_in_ledger):
         await _refuse_other_ids(runtime, job.task_id)
     await note_use(runtime, job)
     started = runtime.clock.now()

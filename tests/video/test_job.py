@@ -178,6 +178,27 @@ async def test_a_call_without_a_wait_asks_once_every_time(job_setup: Any) -> Non
         assert made.world.now == 0
 
 
+async def test_a_job_bought_elsewhere_is_looked_up_in_the_ledger_once_in_two_seconds(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = VirtualTime(0.0)
+    looks: list[float] = []
+    async with serve_raw(ok(status="Queueing")) as api:
+        at = replace(settings, api_host=api.url)
+        async with runtime.host_runtime(Runtime(lambda: at, clock=time.clock)) as running:
+            by_task = running.ledger.by_task
+
+            async def look(task_id: str) -> Any:
+                looks.append(time.seconds)
+                return await by_task(task_id)
+
+            monkeypatch.setattr(running.ledger, "by_task", look)
+            for pause_seconds in (0.5, 0.5, 2.0, 0.5):
+                await minimax_server.query_video_generation("7")
+                time.seconds += pause_seconds
+    assert sorted(set(looks)) == [0.0, 3.0]
+
+
 @every_jitter
 async def test_a_wait_does_not_end_with_a_word_that_is_seconds_old(
     jitter: Jitter, job_setup: Any
