@@ -5,7 +5,6 @@ import re
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from minimax.audience import pick_text
 from minimax.errors import InputError
@@ -31,6 +30,14 @@ CLOUD_FOLDERS: Final = ("mobile documents", "cloudstorage")
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):")
+_AT_A_PATH: Final = re.compile(r"@(?=[/~.\\]|[A-Za-z]:[/\\])")
+"""Some chats put an @ before a path; it may also begin the name of a file."""
+_DRIVE_URL: Final = re.compile(
+    r"file:(?://localhost(?=[/\\]))?[/\\]{0,3}([a-z])(?::|%3A|\|)([/\\].*)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A file:// URL with a drive of Windows: as people write it, without the third slash, as VS Code
+does (`%3A`), and in the oldest form (`|`)."""
 
 
 def strip_quotes(text: str) -> str:
@@ -38,7 +45,7 @@ def strip_quotes(text: str) -> str:
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
         text = text[1:-1].strip()
-    return text.removeprefix("@") if text.startswith(("@/", "@~", "@.", "@\\")) else text
+    return text[1:] if _AT_A_PATH.match(text) else text
 
 
 def is_url(text: str) -> bool:
@@ -55,14 +62,15 @@ def decode_file_url(text: str, *, field: str) -> str:
     """
     if not text.lower().startswith("file:"):
         return text
+    if drive := _DRIVE_URL.fullmatch(text):
+        return f"{drive[1]}:{unquote(drive[2])}"
     try:
         parts = urlsplit(text)
-        path = url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
-    except (OSError, ValueError):  # brackets that hold no address; a drive that is none
+    except ValueError:  # brackets that hold no address
         raise InputError(f"{field} is not a file:// URL. Give the plain path instead.") from None
     if parts.netloc not in ("", "localhost"):
         raise InputError(f"{field}: a file:// URL must name a file on this computer.")
-    return path
+    return unquote(parts.path)
 
 
 def resolve_input(text: str, *, field: str, settings: Settings) -> Path:

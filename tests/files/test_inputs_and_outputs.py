@@ -73,6 +73,51 @@ def test_a_path_is_taken_in_the_forms_people_paste(
         assert b"".join(opened.chunks()) == path.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "@{path}",
+        "'@{path}'",
+        "file://{path}",
+        "file:///{path}",
+        "file:{path}",
+        "file:/{path}",
+        "file:\\\\\\{path}",
+        "file://localhost/{path}",
+        "FILE:///{path}",
+    ],
+)
+@pytest.mark.parametrize("path", ["C:\\Users\\anna\\a b#1.wav", "c:/Users/anna/a.wav", "D:\\ü.wav"])
+def test_a_path_of_windows_is_read_out_of_what_people_paste(shape: str, path: str) -> None:
+    given = paths.strip_quotes(shape.format(path=path))
+    assert paths.decode_file_url(given, field="audio") == path
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("file:///C:/Users/anna/my%20voice.wav", "C:/Users/anna/my voice.wav"),
+        ("file:///c%3A/Users/anna/a.wav", "c:/Users/anna/a.wav"),
+        ("file:///C|/a.wav", "C:/a.wav"),
+        ("file:///C:\\a\nb.wav", "C:\\a\nb.wav"),
+        ("file:///home/anna/a.wav", "/home/anna/a.wav"),
+    ],
+)
+def test_a_file_url_is_decoded_into_the_path_that_it_names(text: str, path: str) -> None:
+    assert paths.decode_file_url(text, field="audio") == path
+
+
+@pytest.mark.parametrize("text", ["@C:", "@C:a.wav", "@anna.wav", "@CC:\\a.wav"])
+def test_an_at_sign_that_begins_a_name_stays(text: str) -> None:
+    assert paths.strip_quotes(text) == text
+
+
+@pytest.mark.parametrize("text", ["file://server/share/a.wav", "file://C/a.wav", "file://C:a.wav"])
+def test_a_file_url_of_another_computer_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="must name a file on this computer"):
+        paths.decode_file_url(text, field="audio")
+
+
 def test_a_file_url_may_be_percent_encoded(settings: Settings, home: Path) -> None:
     put(home / "my voice.wav", samples.wav())
     with audio(f"file://{home}/my%20voice.wav", settings) as opened:
