@@ -1,6 +1,7 @@
 """A file that MiniMax does not take is refused with ways to convert that very file."""
 
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def test_a_name_starts_no_command_of_its_own(name: str, home: Path) -> None:
 
 def test_a_name_that_cannot_be_written_is_left_out(home: Path) -> None:
     said = refusal(put(home / "a\u202eb.ogg", OGG), CLONE_AUDIO)
-    assert "run: ffmpeg -i in.ogg in.mp3." in said
+    assert re.search(r'run: ffmpeg -i "?in\.ogg"? "?in\.mp3"?\. ', said)
 
 
 @pytest.mark.parametrize("name", ["$(calc).ogg", "a&calc.ogg", "%PATH%.ogg", "a`b.ogg", 'a"b'])
@@ -103,5 +104,5 @@ def test_a_name_that_a_shell_of_windows_reads_otherwise_is_noticed(name: str) ->
 
 def test_a_file_without_a_name_gets_a_command_all_the_same() -> None:
     uri = DataUri("data:audio/ogg;base64,T2dnUwAAAAAAAAAA")
-    with pytest.raises(InputError, match=r"ffmpeg -i in\.ogg in\.mp3"):
+    with pytest.raises(InputError, match=r'ffmpeg -i "?in\.ogg"? "?in\.mp3"?\. '):
         inputs.open_input(uri, field="x", requirements=CLONE_AUDIO)

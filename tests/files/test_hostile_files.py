@@ -5,6 +5,7 @@
 
 import asyncio
 import base64
+import os
 import random
 import shutil
 import signal
@@ -175,7 +176,13 @@ def terminate(running: Host) -> None:
     running.process.send_signal(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("end", [close_stdin, terminate])
+@pytest.mark.parametrize(
+    "end",
+    [
+        close_stdin,
+        pytest.param(terminate, marks=pytest.mark.skipif(os.name != "posix", reason="signals")),
+    ],
+)
 async def test_a_server_that_judges_hostile_files_answers_and_ends(
     end: Callable[[Host], None], home: Path
 ) -> None:

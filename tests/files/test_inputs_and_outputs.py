@@ -58,7 +58,7 @@ def open_given(
         "'{path}'",
         "@{path}",
         "file://{path}",
-        "file://localhost{path}",
+        "file://localhost{from_root}",
         "~/Music/my voice.wav",
         "@~/Music/my voice.wav",
         "../Music/my voice.wav",
@@ -68,7 +68,8 @@ def test_a_path_is_taken_in_the_forms_people_paste(
     shape: str, settings: Settings, home: Path
 ) -> None:
     path = put(home / "Music" / "my voice.wav", samples.wav())
-    with audio(shape.format(path=path), settings) as opened:
+    from_root = path.as_uri().removeprefix("file://")
+    with audio(shape.format(path=path, from_root=from_root), settings) as opened:
         assert (opened.name, opened.media_type) == ("my voice.wav", "audio/wav")
         assert b"".join(opened.chunks()) == path.read_bytes()
 
@@ -304,6 +305,7 @@ def test_the_bytes_that_leave_are_those_of_the_checked_size(
             read(opened)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows replaces no file that is open")
 def test_a_replaced_file_is_not_what_is_read(settings: Settings, home: Path) -> None:
     path = put(home / "a.wav", samples.wav())
     before = path.read_bytes()

@@ -44,6 +44,19 @@ def refusal(text: str, settings: Settings) -> str:
         pytest.param("My Music/a (1).wav", r"{home}/My\ Music/a\ \(1\).wav", id="terminal"),
         pytest.param("My Music/a.wav", r"~/My\ Music/a.wav", id="terminal-in-home"),
         pytest.param("Anna's/a.wav", r"'~/Anna\'s/a.wav'", id="escaped-and-quoted"),
+    ],
+)
+@posix_only
+def test_a_path_is_understood_as_a_terminal_writes_it(
+    place: str, text: str, settings: Settings, home: Path
+) -> None:
+    path = put(home / place, samples.wav())
+    assert find(text.replace("{home}", str(home)), settings) == path
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
         pytest.param("a.wav", "$HOME/a.wav", id="home"),
         pytest.param("a.wav", "${HOME}/a.wav", id="braced-home"),
         pytest.param("a.wav", "%USERPROFILE%/a.wav", id="userprofile"),
@@ -53,12 +66,11 @@ def refusal(text: str, settings: Settings) -> str:
         pytest.param(NFC, f"$HOME/{NFD}", id="decomposed-below-home"),
     ],
 )
-@posix_only
 def test_a_path_is_understood_as_people_write_it(
     place: str, text: str, settings: Settings, home: Path
 ) -> None:
     path = put(home / place, samples.wav())
-    assert find(text.format(home=home) if "{home}" in text else text, settings) == path
+    assert find(text, settings) == path
 
 
 @posix_only
@@ -119,7 +131,6 @@ OUTSIDE = [
 """With <path>, its <folder> and <name> in place of those of a file outside."""
 
 
-@posix_only
 @pytest.mark.parametrize("spelled", OUTSIDE)
 def test_no_spelling_finds_a_file_outside_or_tells_whether_it_is_there(
     spelled: str, outside: Path, settings: Settings
@@ -158,7 +169,6 @@ def test_whatever_is_found_is_inside_and_not_hidden(
 
 
 @pytest.mark.parametrize("text", [r"~/\.ssh/a.wav", "$HOME/.ssh/a.wav", r"~/Libr\ary/a.wav"])
-@posix_only
 def test_no_spelling_opens_a_private_folder(text: str, settings: Settings, home: Path) -> None:
     before = refusal(text, settings)
     put(home / ".ssh" / "a.wav", samples.wav())
@@ -187,9 +197,18 @@ def test_an_absolute_path_is_not_told_about_relative_names(settings: Settings, h
         assert "Relative" not in refusal(text, settings)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"C:\Users\anna\a.wav",
+        r"@C:\Users\anna\a.wav",
+        r"file://C:\Users\anna\a.wav",
+        "file:///C:/Users/anna/a.wav",
+    ],
+)
 @posix_only
-def test_a_path_of_windows_is_recognized_elsewhere(settings: Settings) -> None:
-    assert "a path of Windows" in refusal(r"C:\Users\anna\a.wav", settings)
+def test_a_path_of_windows_is_recognized_elsewhere(text: str, settings: Settings) -> None:
+    assert "a path of Windows" in refusal(text, settings)
 
 
 @pytest.mark.parametrize("text", ["", "  ", '""', "@"])
@@ -220,6 +239,8 @@ def test_similar_names_are_offered(
 ) -> None:
     for name in there:
         put(home / "x" / name, samples.wav())
+    if (home / text.removeprefix("~/")).exists():
+        pytest.skip("this file system takes both spellings for one name")
     near = refusal(text, settings).split(f"Similar names in {home / 'x'}: ")[1].split(". ")[0]
     assert set(near.split(", ")) <= set(there)
     assert len(near.split(", ")) == min(3, len(there))
