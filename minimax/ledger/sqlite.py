@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from minimax.ledger.clock import LedgerClock
 from minimax.ledger.legacy_processes import Processes
@@ -745,6 +746,8 @@ class SqliteLedger:
         """See `base.Ledger`."""
         if self._has_open_rows:
             await self._run(self._let_go)
+        if self._memory is not None:
+            await self._worker.run(self._close_memory)
         self._worker.stop()
         self._owner.close()
 
@@ -853,7 +856,8 @@ class SqliteLedger:
     def _copy_into(self, memory: sqlite3.Connection) -> bool:
         """Whether the file could still be read, as on a full or read-only disk."""
         try:
-            source = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=0)
+            uri = f"file:{quote(os.fsencode(self._file))}?mode=ro"
+            source = sqlite3.connect(uri, uri=True, timeout=0)
             with contextlib.closing(source):
                 # Without a transaction of its own, `backup` would never stop waiting for a lock.
                 source.execute("BEGIN")
@@ -877,9 +881,13 @@ class SqliteLedger:
     def _forget_memory(self) -> None:
         self._trouble = None
         if self._memory is not None:
+            self._close_memory()
+            self._unsaved.clear()
+
+    def _close_memory(self) -> None:
+        if self._memory is not None:
             self._memory.close()
             self._memory = None
-            self._unsaved.clear()
 
     def _set_aside(self) -> None:
         """Move a damaged file away, so that the next transaction makes a new one."""

@@ -288,6 +288,36 @@ async def test_a_process_that_starts_meanwhile_buys_within_what_it_can_know(
         assert (await begin(ledger, wanted, limit_usd=0.6)).decision is Decision.OVER_LIMIT
 
 
+async def test_what_was_bought_is_known_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    """As a part of a URL, such a name would be another one."""
+    async with open_store(tmp_path / "100%41 #1" / "state") as store:
+        key = await buy_accepted(await store.open(), make_purchase())
+        with being_written(store.folder):
+            assert (await reload(await store.open(), key)).key == key
+
+
+async def test_what_is_held_in_memory_is_closed_at_the_end(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, opened = sqlite3.connect, list[sqlite3.Connection]()
+
+    def connect(database: Any, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = real(database, **options)
+        opened.extend([db] if database == ":memory:" else [])
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    ledger = await store.open()
+    key = await buy(ledger, make_purchase())
+    with being_written(store.folder):
+        await ledger.mark_accepted(key, task_id="task-1")
+        assert ledger.trouble
+        await ledger.aclose()
+    [memory] = opened
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        memory.execute("SELECT 1")
+
+
 async def test_a_tool_says_that_the_limit_cannot_be_checked_and_that_nothing_was_sent(
     settings: Settings, time: VirtualTime
 ) -> None:
@@ -505,6 +535,7 @@ async def test_two_damages_leave_two_copies(store: SqliteStore) -> None:
     assert sorted(copy.read_bytes()[:5] for copy in copies) == [b"first", b"secon"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows renames no file that is open")
 async def test_a_good_file_is_not_set_aside_by_a_process_that_still_had_the_damaged_one(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
