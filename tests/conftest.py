@@ -15,6 +15,7 @@ from minimax import logs
 from minimax.ledger.worker import Worker
 from minimax.sandbox import Sandbox, VideoStages, serve
 from minimax.settings import Settings
+from tests.support import wine
 from tests.support.simulated_time import SimulatedTime
 from tests.support.virtual_time import VirtualTime
 
@@ -29,10 +30,12 @@ INSTALLING_SECONDS = 600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of other people's clients more time than the others have."""
+    """Give tests of other people's clients more time; leave out what Wine cannot do."""
     for item in items:
         if item.get_closest_marker("clients"):
             item.add_marker(pytest.mark.timeout(INSTALLING_SECONDS))
+    if wine.is_wine():
+        wine.skip_by_name(items, wine.NOT_UNDER_WINE)
 
 
 @pytest.fixture
