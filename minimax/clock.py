@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ def read_boot_seconds() -> float:
     Linux counts it in CLOCK_BOOTTIME, macOS in CLOCK_MONOTONIC (which is not what
     `time.monotonic` reads there), Windows in `time.monotonic`.
     """
-    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
-        clock = getattr(time, name, None)
-        if clock is not None:
-            return time.clock_gettime(clock)
+    if sys.platform != "win32":
+        for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
+            clock = getattr(time, name, None)
+            if clock is not None:
+                return time.clock_gettime(clock)
     return time.monotonic()
 
 

@@ -41,8 +41,10 @@ class Machine:
             SettingsError: This user has no home folder.
         """
         system: System = "linux"
-        if sys.platform == "darwin" or sys.platform == "win32":
-            system = sys.platform
+        if sys.platform == "darwin":
+            system = "darwin"
+        elif sys.platform == "win32":
+            system = "win32"
         return cls(system=system, home=find_home(), environ=os.environ)
 
     def folders(self) -> dict[str, str]:

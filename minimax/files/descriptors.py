@@ -25,8 +25,7 @@ def open_without_links(place: Path) -> BinaryIO:
         return open(place, "rb", buffering=0)  # noqa: PTH123
     folder = open_folder(place.parent)
     try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        return _as_file(os.open(place.name, flags, dir_fd=folder))
+        return _as_file(os.open(place.name, _FILE_FLAGS, dir_fd=folder))
     finally:
         os.close(folder)
 
@@ -60,6 +59,14 @@ def open_folder(folder: Path, *, make_below: Path | None = None) -> int:
         here = deeper
     return here
 
+
+# Every system whose `os.open` takes a `dir_fd` has these; Windows has none of them.
+_FILE_FLAGS: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
 
 # O_PATH asks only for the right to pass through a folder, not to list it.
 _FOLDER_FLAGS: Final = (

@@ -88,11 +88,12 @@ class LineReader:
 
         Only POSIX can tell; elsewhere the answer is no.
         """
-        if os.name != "posix":
-            return False
-        poll = select.poll()
-        poll.register(self._file.fileno(), getattr(select, "POLLRDHUP", 0))
-        return bool(poll.poll(0))
+        events = list[tuple[int, int]]()
+        if sys.platform != "win32":
+            poll = select.poll()
+            poll.register(self._file.fileno(), getattr(select, "POLLRDHUP", 0))
+            events = poll.poll(0)
+        return bool(events)
 
     def _run(self) -> None:
         while True:

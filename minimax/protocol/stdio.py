@@ -45,9 +45,10 @@ def host_listener() -> Callable[[], bool]:
 
     Only a pipe can tell; where nothing can be known, the answer is yes.
     """
-    if os.name != "posix":
+    make_poll = getattr(select, "poll", None)
+    if make_poll is None:  # Windows
         return lambda: True
-    poll = select.poll()
+    poll = make_poll()
     # While serving, descriptor 1 is stderr. Closed ends are reported unasked.
     poll.register(os.dup(1), 0)
     return lambda: not poll.poll(0)

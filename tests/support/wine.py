@@ -19,11 +19,12 @@ NOT_UNDER_WINE: Final = {
 
 def is_wine() -> bool:
     """Whether this Python for Windows runs under Wine."""
-    if sys.platform != "win32":
-        return False
-    import ctypes
+    found = False
+    if sys.platform == "win32":
+        import ctypes
 
-    return hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+        found = hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+    return found
 
 
 def skip_by_name(items: Iterable[pytest.Item], reasons: Mapping[str, str]) -> None:
