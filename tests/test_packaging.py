@@ -197,6 +197,12 @@ def test_all_speak_of_the_same_python() -> None:
     assert ".ci/run" in workflow
 
 
+def test_no_checkout_of_the_checks_changes_the_ends_of_lines() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    setting = workflow.index("git config --global core.autocrlf false")
+    assert setting < workflow.index("uses: actions/checkout@")
+
+
 def test_the_bundle_holds_what_running_needs_and_no_tests(tmp_path: Path) -> None:
     build.fill_bundle(tmp_path)
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}

@@ -79,6 +79,8 @@ def find_in_folder(text: str, *, folder: Path) -> Path:
     parts = text.split("/")
     if "\\" in text or any(part in ("", ".", "..") for part in parts):
         raise InputError(_NOT_OURS)
+    if os.name == "nt" and ":" in text:  # joined to a folder, a drive would be left out
+        raise InputError(_NOT_OURS)
     path = folder.joinpath(*parts)
     if Path(os.path.realpath(path)) != path:
         raise InputError(_NOT_OURS)
