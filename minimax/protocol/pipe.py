@@ -249,14 +249,16 @@ def _divert_stdin() -> Iterator[int]:
 def _divert(descriptor: int, *, to: int) -> Iterator[int]:
     """Point a descriptor elsewhere; yields a duplicate of what it was.
 
-    The duplicate is never closed: a thread may be blocked on it.
+    The duplicate is never closed: a thread may be blocked on it. On Windows nothing at all can be
+    done with it then, so what it was is put back from another one.
     """
-    wire = os.dup(descriptor)
+    wire, kept = os.dup(descriptor), os.dup(descriptor)
     _point(descriptor, to)
     try:
         yield wire
     finally:
-        _point(descriptor, wire)
+        _point(descriptor, kept)
+        os.close(kept)
 
 
 def _point(descriptor: int, to: int) -> None:
