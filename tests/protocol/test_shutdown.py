@@ -257,6 +257,36 @@ async def test_a_server_whose_event_loop_is_held_up_ends_all_the_same(end: End) 
         assert await running.ended() == 0
 
 
+WATCHED = """
+import io, os, sys
+from mcp.server import MCPServer
+from minimax.protocol import stdio
+
+real, waited_on = os.dup2, set()
+
+class WatchedFile(io.FileIO):
+    def __init__(self, descriptor, *args, **kwargs):
+        waited_on.add(descriptor)
+        super().__init__(descriptor, *args, **kwargs)
+
+def dup2(source, target):
+    assert source not in waited_on
+    return real(source, target)
+
+io.FileIO, os.dup2 = WatchedFile, dup2
+code = stdio.serve(MCPServer("watched"), closing_seconds=1)
+sys.exit(code if waited_on else "nothing was watched")
+"""
+
+
+async def test_what_a_thread_waits_on_is_not_duplicated_at_the_end() -> None:
+    """On Windows that would wait as well, for a host that has only stopped reading."""
+    async with host(code=WATCHED) as running:
+        await running.handshake()
+        close_stdin(running)
+        assert await running.ended() == 0, running.stderr
+
+
 # --- a host that died --------------------------------------------------------------------------
 
 
