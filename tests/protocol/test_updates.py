@@ -112,6 +112,7 @@ async def open_modern_host(settings: Settings) -> AsyncIterator[Host]:
 
 async def test_listeners_of_the_newer_era_are_told_of_every_change(settings: Settings) -> None:
     async with open_modern_host(settings) as running:
+        await running.answer("tools/list", modern())  # the start may take longer than a wait
         wanted = {"notifications": {"resourceSubscriptions": [TASKS]}}
         running.ask("subscriptions/listen", {**wanted, **modern()})
         await wait_until(lambda: told(running, "notifications/subscriptions/acknowledged"))
