@@ -114,10 +114,12 @@ async def test_an_unknown_setting_is_a_type_error_that_names_the_known_ones() ->
 
 # --- what is given beats the environment -------------------------------------------------------
 
+HERE, THERE, ELSEWHERE = (Path(name).resolve() for name in ("/here", "/there", "/elsewhere"))
+"""On Windows, an absolute folder has a drive."""
 GIVEN: dict[str, tuple[str, Any, Any]] = {
     "api_host": ("https://api.minimax.io", "http://127.0.0.1:1", "http://127.0.0.1:1"),
-    "base_path": ("/elsewhere", Path("/here"), Path("/here").resolve()),
-    "input_paths": ("/elsewhere", ["/here", "/there"], None),
+    "base_path": (str(ELSEWHERE), HERE, HERE),
+    "input_paths": (str(ELSEWHERE), [str(HERE), str(THERE)], None),
     "resource_mode": ("local", "url", "url"),
     "video_model": ("MiniMax-Hailuo-02", "MiniMax-H3", "MiniMax-H3"),
     "auto_save": ("on", False, False),

@@ -8,13 +8,17 @@ import pytest
 
 __all__ = ["NOT_UNDER_WINE", "is_wine", "skip_by_name"]
 
+NO_LINKS: Final = "os.symlink() makes nothing and raises nothing"
 NOT_UNDER_WINE: Final = {
     "tests/ledger/test_owners.py::"
     "test_a_process_that_lives_is_not_given_up_however_long_it_says_nothing": (
         "msvcrt.locking() fails without an errno, which is EACCES on Windows"
     ),
     "tests/player/test_saved_files.py::test_a_link_is_refused_before_anything_is_opened": (
-        "os.symlink() makes nothing and raises nothing"
+        NO_LINKS
+    ),
+    "tests/test_settings.py::test_folders_may_begin_with_the_home_sign_and_are_real_paths": (
+        NO_LINKS
     ),
 }
 """Reasons by node id, with or without the parameters; tests/test_support.py holds the names."""
