@@ -61,11 +61,8 @@ def open_folder(folder: Path, *, make_below: Path | None = None) -> int:
 
 
 # Every system whose `os.open` takes a `dir_fd` has these; Windows has none of them.
-_FILE_FLAGS: Final = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_CLOEXEC", 0)
+_FILE_FLAGS: Final = os.O_RDONLY | sum(
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
 )
 
 # O_PATH asks only for the right to pass through a folder, not to list it.

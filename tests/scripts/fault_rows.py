@@ -127,7 +127,7 @@ UNLINK_PART: Final = Edit(
 )
 """What came of a file stays beside its place."""
 FOLLOW_FOLDERS: Final = Edit(DESCRIPTORS, '    | getattr(os, "O_NOFOLLOW", 0)\n', "")
-FOLLOW_FILES: Final = Edit(DESCRIPTORS, "os.O_RDONLY | os.O_NOFOLLOW | ", "os.O_RDONLY | ")
+FOLLOW_FILES: Final = Edit(DESCRIPTORS, '"O_NOFOLLOW", "O_NONBLOCK"', '"O_NONBLOCK"')
 """Links are followed where a file is opened; the other one: where a folder on the way is."""
 LOG_EVERYTHING: Final = Edit(LOGS, ".setLevel(logging.WARNING)", ".setLevel(logging.DEBUG)")
 NOTHING_HUSHED: Final = Edit(LOGS, "return not _sends_ours.get()", "return True")
@@ -787,7 +787,7 @@ ROWS: Final = (
         Mutation(
             "waits for somebody to write into a pipe",
             name_tests(IN_FILES, "test_a_pipe_is_refused_though_nobody_writes_into_it"),
-            Edit(DESCRIPTORS, " | os.O_NONBLOCK", ""),
+            Edit(DESCRIPTORS, '"O_NONBLOCK", ', ""),
         ),
     ),
     Row(
