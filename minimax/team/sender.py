@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
+import time
 from typing import Final
 
 import psycopg
@@ -25,6 +27,8 @@ _BEAT: Final = (
     "INSERT INTO minimax_senders AS s VALUES (%(id)s, minimax_now()) ON CONFLICT (id)"
     " DO UPDATE SET seen_at = minimax_now()"
 )
+LATE_SECONDS: Final = 2 * BEAT_SECONDS
+"""From here on a heartbeat has been missed."""
 _FORGET_SECONDS: Final = 24 * 3600
 
 
@@ -38,12 +42,14 @@ class Sender:
     def __init__(self, database: Database) -> None:
         self.id = secrets.token_hex(16)
         self._database = database
+        self._beat_at = -math.inf
 
     async def beat(self, db: Connection) -> None:
-        """Show its life, at most once in a beat."""
-        await db.execute(
-            f"{_BEAT} WHERE s.seen_at < minimax_now() - {BEAT_SECONDS}", {"id": self.id}
-        )
+        """Show its life before it writes, unless `beat_forever` has done so in time."""
+        if time.monotonic() - self._beat_at > LATE_SECONDS:
+            await db.execute(
+                f"{_BEAT} WHERE s.seen_at < minimax_now() - {BEAT_SECONDS}", {"id": self.id}
+            )
 
     async def beat_forever(self) -> None:
         """Show its life until cancelled.
@@ -59,6 +65,7 @@ class Sender:
                             self._database.url, autocommit=True, connect_timeout=CONNECT_SECONDS
                         )
                     await db.execute(_BEAT, {"id": self.id})
+                    self._beat_at = time.monotonic()
                 except BROKEN as error:
                     log.warning("A heartbeat was missed: %s.", type(error).__name__)
                     await _close(db)

@@ -24,6 +24,7 @@ from minimax.protocol.busy import RefuseWhenBusy
 from minimax.protocol.strict_tool import Toolbox
 from minimax.team import callbacks
 from minimax.team.accounts import Accounts, JwtTokens, ListedTokens, current_member
+from minimax.team.database import Connection
 from minimax.team.face import make_face
 from minimax.team.runtime import Team
 from minimax.team.settings import TeamSettings
@@ -132,8 +133,8 @@ class Gate:
         if self.team is None:
             return "starting"
         try:
-            async with asyncio.timeout(CHECK_SECONDS), self.team.database.pool.connection() as db:
-                await db.execute("SELECT 1")
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self.team.database.run_statement(_select_nothing)
         except Exception:  # noqa: BLE001 - whatever it is, the database is of no use
             return "the database does not answer"
         return None
@@ -248,3 +249,7 @@ def _identify_by(settings: TeamSettings, accounts: Accounts) -> dict[str, Any]:
             }
         ),
     }
+
+
+async def _select_nothing(db: Connection) -> None:
+    await db.execute("SELECT 1")
