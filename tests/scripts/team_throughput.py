@@ -2,9 +2,9 @@
 
     uv run python -m tests.scripts.team_throughput
 
-A job is a request for a video and one question about it, whose answers the caller needs. Both sides
-take turns, with the same MiniMax, and share the computer with it and with the callers. Linux and
-macOS; PostgreSQL comes from the wheel of the dev group.
+A job is a request for a video and one question about it, whose answers the caller needs; neither
+side follows jobs meanwhile. Both take turns, with the same MiniMax, and share the computer with it
+and with the callers. Linux and macOS; PostgreSQL comes from the wheel of the dev group.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Throughput:
 
 
 async def measure_throughput() -> tuple[Throughput, Throughput]:
-    """Of stdio with SQLite, and of one replica with a worker and PostgreSQL."""
+    """Of stdio with SQLite, and of one replica with PostgreSQL."""
     stdio, team = Throughput(), Throughput()
     async with AsyncExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
@@ -111,6 +111,7 @@ async def open_stdio(world: World, folder: Path) -> AsyncIterator[Use]:
         "MINIMAX_MCP_BASE_PATH": str(folder / "saved"),
         "MINIMAX_MCP_STATE_DIR": str(folder / "state"),
         "MINIMAX_MCP_DAILY_LIMIT_USD": "off",
+        "MINIMAX_MCP_AUTO_SAVE": "off",
     }
     async with host(env=environment) as server:
         await server.handshake()
@@ -124,7 +125,7 @@ async def use_over_stdio(server: Host, tool: str, arguments: dict[str, Any]) -> 
 
 @asynccontextmanager
 async def open_replica(world: World, folder: Path) -> AsyncIterator[Use]:
-    """One replica and one worker on a PostgreSQL of their own."""
+    """One replica on a PostgreSQL of its own."""
     limits = httpx2.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
     async with AsyncExitStack() as opened:
         database = await opened.enter_async_context(start_postgres())
@@ -155,7 +156,7 @@ def read_result(result: dict[str, Any] | None) -> dict[str, Any]:
 def main() -> int:
     stdio, team = asyncio.run(measure_throughput())
     print(stdio.row("stdio, SQLite"))
-    print(team.row("HTTP, PostgreSQL, one replica and one worker"))
+    print(team.row("HTTP, PostgreSQL, one replica"))
     print(f"ratio: {team.rate / stdio.rate:.2f}")
     return int(team.rate < stdio.rate)
 
