@@ -25,6 +25,7 @@ from minimax.errors import InputError
 from minimax.files.paths import strip_quotes
 from minimax.protocol.question import Answered, Ask, Form, Hear
 from minimax.protocol.strict_tool import Toolbox, ToolSpec
+from minimax.team.folder import MOST_UPLOAD_BYTES
 from minimax.team.runtime import AccountRuntime
 from minimax.team.store import UPLOAD_SECONDS
 from minimax.tool_results import (
@@ -57,7 +58,6 @@ FILE_ARGUMENTS: Final = frozenset(
         "text_file",
     }
 )
-MOST_UPLOAD_BYTES: Final = 64 * 1024 * 1024
 KEPT_INPUT_SECONDS: Final = 6 * 3600
 """Uploads are kept on the replica for work that goes on after its call."""
 _UPLOAD: Final = re.compile(r"upload-[0-9a-f]{32}")

@@ -26,6 +26,7 @@ from minimax.team import callbacks
 from minimax.team.accounts import Accounts, JwtTokens, ListedTokens, current_member
 from minimax.team.database import Connection
 from minimax.team.face import make_face
+from minimax.team.folder import PATH as LINK_PATH
 from minimax.team.runtime import Team
 from minimax.team.settings import TeamSettings
 
@@ -139,6 +140,11 @@ class Gate:
             return "the database does not answer"
         return None
 
+    async def answer_link(self, request: Request) -> Response:
+        """What a signed link leads to, where the store is a folder."""
+        folder = None if self.team is None else self.team.store.folder
+        return Response(status_code=404) if folder is None else await folder.answer(request)
+
     async def take_callback(self, request: Request) -> Response:
         """What MiniMax tells of a job."""
         team = self.team
@@ -214,6 +220,7 @@ def serve_over_http(server: MCPServer[Any], settings: TeamSettings, gate: Gate) 
     server.custom_route("/healthz", ["GET"])(gate.answer_health)
     server.custom_route("/readyz", ["GET"])(gate.answer_ready)
     server.custom_route(callbacks.PATH, ["POST"])(gate.take_callback)
+    server.custom_route(f"{LINK_PATH}/{{name:path}}", ["GET", "PUT"])(gate.answer_link)
     return server.streamable_http_app(
         streamable_http_path=MCP_PATH,
         stateless_http=True,
