@@ -11,6 +11,7 @@ from typing import Final
 import psycopg
 from psycopg import AsyncConnection
 
+from minimax.errors import UnreachableError
 from minimax.ledger.owners import BEAT_SECONDS, LEASE_SECONDS
 from minimax.team.database import BROKEN, CONNECT_SECONDS, Connection, Database
 
@@ -75,7 +76,7 @@ class Sender:
             await _close(db)
 
     async def say_goodbye(self) -> None:
-        """It ends in order: what it leaves belongs to others at once."""
+        """It ends in order: what it leaves belongs to others at once, or after its lease."""
 
         async def forget(db: Connection) -> None:
             await db.execute(
@@ -86,7 +87,10 @@ class Sender:
                 (self.id, _FORGET_SECONDS),
             )
 
-        await self._database.run(forget)
+        try:
+            await self._database.run(forget, tries=1)
+        except UnreachableError:
+            log.warning("The database is gone; others take over after %.0f s.", LEASE_SECONDS)
 
 
 async def _close(db: AsyncConnection[tuple[object, ...]] | None) -> None:
