@@ -269,7 +269,9 @@ def commands() -> list[str]:
     found = []
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
-        found += re.findall(r"uv run (?:--(?:directory|extra) \S+ )?minimax_server\.py([^`&\n]*)", text)
+        found += re.findall(
+            r"uv run (?:--(?:directory|extra) \S+ )?minimax_server\.py([^`&\n]*)", text
+        )
     found += [shlex.join(server_arguments(block)) for block in JSON]
     return sorted({command.strip() for command in found})
 
