@@ -373,6 +373,16 @@ def test_the_tool_table_names_the_tools_of_the_server() -> None:
     assert {code_spans(name)[0] for name, *_ in rows(README, "tool")} == set(TOOLS)
 
 
+def test_the_comparison_is_with_the_measured_version_and_counts_the_tools_of_this_one() -> None:
+    text = (ROOT / "docs" / "COMPARISON.md").read_text(encoding="utf-8")
+    numbers = (ROOT / "docs" / "BENCHMARKS.md").read_text(encoding="utf-8")
+    [measured] = set(re.findall(r"minimax-mcp==([\d.]+)", numbers))
+    assert f"| | official `minimax-mcp` {measured} | this server |" in text
+    counted = re.search(r"\| 8 tools, [\d.]+ kB \| (\d+) tools, [\d.]+ kB \|", text)
+    assert counted is not None
+    assert int(counted[1]) == len(TOOLS)
+
+
 @pytest.mark.parametrize("row", rows(README, "tool"), ids=lambda row: row[0].strip("`"))
 def test_a_row_of_the_tool_table_names_true_arguments_and_prices(row: list[str]) -> None:
     [name], does, costs = code_spans(row[0]), row[1], row[2]
