@@ -370,7 +370,7 @@ async def voice_clone(
         str | None,
         Field(
             description="Id for the new voice: 8 to 256 letters, digits, - or _, beginning with a "
-            "letter. Made when left out."
+            "letter. Generated if left out."
         ),
     ] = None,
     preview_text: Annotated[
@@ -533,12 +533,11 @@ async def generate_video(
     """Start a paid video job and return its task_id as soon as MiniMax has accepted.
 
     Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
-    reference_videos or many images; dry_run gives the price. It takes minutes, is followed by this
-    server and saved by itself: go on with query_video_generation(task_id, wait_seconds=45), or
+    reference_videos or many images; dry_run gives the price. It takes minutes; this server
+    follows it and saves the video: go on with query_video_generation(task_id, wait_seconds=45), or
     later. Call this once per video; each accepted call is a video of its own. When it fails with
-    "may have accepted and charged", tell the person and do not call it again by yourself. A job
-    whose answer was lost is handed over by the next identical call (reused) instead of being bought
-    twice.
+    "may have accepted and charged", tell the person and do not call it again by yourself. If an
+    answer was lost, the next identical call returns its job (reused) instead of buying it twice.
     """
     from minimax.video import submit
 
@@ -578,7 +577,7 @@ async def upscale_video(
     ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> SubmittedVideo:
-    """Make a finished MiniMax-H3 video of 768P again in 2K: a paid job with a task_id of its own.
+    """Upscale a finished 768P MiniMax-H3 video to 2K: a paid job with its own task_id.
 
     Costs $0.05 per second (list price), more if it was made from videos or many images; follow it
     like generate_video. MiniMax does this for allow-listed accounts; for others the saved video is
@@ -608,12 +607,12 @@ async def query_video_generation(
     ] = 0,
     ctx: Context[Any, Any] | None = None,
 ) -> VideoStatus:
-    """Tell how a video job stands; free.
+    """Get the status of a video job; free.
 
     status is queued, processing, completed (path: where the video was saved by itself; without one,
     give file_id to retrieve_video_file) or failed (the reason is in error). With wait_seconds=45
     it returns when the job ends, or after 45 seconds; still processing is normal: call again. An
-    error of this call means that MiniMax could not be asked: the job itself is not affected.
+    error from this call means that MiniMax could not be asked: the job itself is not affected.
     """
     from minimax.video import job
 
@@ -768,7 +767,7 @@ async def text_to_audio(
     ] = None,
     ctx: Context[Any, Any] | None = None,
 ) -> Speech:
-    """Say a text in a voice and save the sound; billed per character.
+    """Speak a text in a voice and save the audio; billed per character.
 
     List price $60 to $100 per million characters. When a cloned or designed voice speaks for the
     first time, MiniMax also charges its fee ($1.50 or $3.00) and keeps the voice for good; one
@@ -845,8 +844,8 @@ async def long_text_to_audio(
 ) -> SubmittedSpeech:
     """Start a paid job that says a long text, like a chapter; costs and options as text_to_audio.
 
-    Returns its task_id; go on with query_long_audio. Sound and subtitles are saved by themselves. A
-    job whose answer was lost is handed over by the next identical call (reused).
+    Returns its task_id; go on with query_long_audio. Audio and subtitles are saved without a call.
+    If an answer was lost, the next identical call returns its job (reused).
     """
     from minimax.voice import long_speech
 
@@ -889,7 +888,7 @@ async def query_long_audio(
     ] = 0,
     ctx: Context[Any, Any] | None = None,
 ) -> LongAudioStatus:
-    """Tell how a long speech stands; free. Like query_video_generation: call it again and again.
+    """Get the status of a long speech; free. Like query_video_generation: call it until it ends.
 
     completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is a link.
     error says why it failed or could not be saved. MiniMax keeps it for about nine hours.
@@ -916,7 +915,7 @@ async def list_voices(
         Field(ge=1, le=500, description="How many at most."),
     ] = 20,
 ) -> VoiceList:
-    """List the voices that can speak, own ones first; free.
+    """List the voices that can speak, your own first; free.
 
     There are about 300 system voices: narrow them with search. A new clone or design shows up only
     after it has spoken once; its voice_id works before that.
@@ -935,7 +934,7 @@ async def voice_design(
         str, Field(description="Up to 500 characters to hear it with; billed as speech.")
     ],
     voice_id: Annotated[
-        str | None, Field(description="Id for the new voice. Made by MiniMax when left out.")
+        str | None, Field(description="Id for the new voice. MiniMax makes one if left out.")
     ] = None,
     *,
     allow_second_charge: Annotated[
@@ -978,7 +977,7 @@ async def transcribe_audio(
     ],
     language: Annotated[
         str | None,
-        Field(description="Main language, like en, zh or ja; found out when left out."),
+        Field(description="Main language, like en, zh or ja; detected if left out."),
     ] = None,
     *,
     segments: Annotated[
@@ -1024,7 +1023,7 @@ async def delete_voice(
 
 @toolbox.tool(title="Money and limits", annotations=READ_ONLY)
 async def account_status(ctx: Context[Any, Any] | None = None) -> AccountStatus:  # noqa: ARG001
-    """What was spent from this computer, what may still be spent, and what the plan has left.
+    """Show what was spent from this computer, what may still be spent, and what the plan has left.
 
     Free. Sums are list prices by tool of the last 24 hours, 7 and 30 days; a purchase whose
     outcome is unknown counts. Call it when the person asks about money or a limit refused a call.

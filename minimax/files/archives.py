@@ -44,7 +44,7 @@ class ByteStream:
         return self._held[:size]
 
     async def read(self, size: int) -> bytes:
-        """Likewise, and go on behind them."""
+        """Likewise, and go on after them."""
         data = await self.peek(size)
         self._held = self._held[len(data) :]
         return data

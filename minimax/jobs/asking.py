@@ -10,19 +10,13 @@ from minimax.jobs.waiting import Report, wait_for_end
 from minimax.runtime import Runtime
 from minimax.safe_text import quote
 
-__all__ = ["ask_or_wait", "explain_failure", "follow_accepted", "note_use"]
+__all__ = ["ask_or_wait", "explain_failure", "follow_accepted"]
 
 
 def follow_accepted(runtime: Runtime, task_id: str, job_type: JobType) -> None:
     """Follow a job that MiniMax has just accepted; returns at once."""
     follower = runtime.get_shared(JobFollower)
     follower.follow(task_id, job_type, first_ask_seconds=FIRST_PAUSE_SECONDS)
-
-
-async def note_use(runtime: Runtime, job: Job) -> None:
-    """A caller has named a job, so the answer that told its id has arrived."""
-    await runtime.deliveries.note_use(job.task_id)
-    await job.note_use()
 
 
 async def ask_or_wait(

@@ -21,7 +21,9 @@ FILE_ID_TRIES: Final = 3
 FILE_ID_PAUSE_SECONDS: Final = 2.0
 """A job may be finished a moment before its file has an id."""
 LOOK_PAUSE_SECONDS: Final = 2.0
-"""Between two looks at the row of a job that another process follows, or that has none yet."""
+"""Between two looks at the row of a job that another process follows."""
+UNKNOWN_PAUSE_SECONDS: Final = 10.0
+"""Between two looks for a row of a job that was bought elsewhere."""
 FRESH_SECONDS: Final = 10.0
 """A reply that another process got so recently is not asked for again."""
 SLEEP_PIECE_SECONDS: Final = 1.0
@@ -219,7 +221,7 @@ class Job:
             row = await ledger.claim_job(self.task_id)
         self._note_row(row)
         if row is None:
-            self._row_due_at = self.clock.now() + LOOK_PAUSE_SECONDS
+            self._row_due_at = self.clock.now() + UNKNOWN_PAUSE_SECONDS
             return None
         if row.final_reply is not None:
             return StatusReply.model_validate_json(row.final_reply)

@@ -186,7 +186,7 @@ class _StrictTool(Tool):
         model = self.fn_metadata.arg_model
         model.model_config = ConfigDict(**{**model.model_config, "extra": "forbid"})
         model.model_rebuild(force=True)
-        self.parameters = _portable(model.model_json_schema(by_alias=True))
+        self.parameters = _portable(self.parameters)
         self.fn_metadata.output_schema = _shorten_results(self.fn_metadata.output_schema or {})
 
     def ask_before(self, ask: Ask, hear: Hear, answer_seconds: float) -> None:

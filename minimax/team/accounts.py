@@ -29,7 +29,7 @@ JWKS_SECONDS: Final = 600
 """How long the issuer's public keys are kept."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-"""What may stand in the names of objects."""
+"""What the names of objects may contain."""
 
 
 class _Entry(BaseModel):

@@ -1,7 +1,8 @@
 """The PostgreSQL of a team: connections, their repair, and the tables.
 
 Every piece of work here may run twice: a connection that breaks is replaced, and the work is done
-again. So each piece is one transaction that has the same effect however often it is done.
+again. So each piece is one transaction, or one statement, that has the same effect however often
+it is done.
 """
 
 import logging
@@ -160,15 +161,31 @@ class Database:
         Raises:
             UnreachableError: There was no database all the time.
         """
+
+        async def work_as_one(db: Connection) -> T:
+            async with db.transaction():
+                return await work(db)
+
+        return await self.run_statement(work_as_one, tries=tries)
+
+    async def run_statement(
+        self, work: Callable[[Connection], Awaitable[T]], *, tries: int = TRIES
+    ) -> T:
+        """Do work that needs no transaction, since all it does is one statement; like `run`.
+
+        Raises:
+            UnreachableError: There was no database all the time.
+        """
         for turn in range(tries):
             try:
-                async with self.pool.connection() as db, db.transaction():
+                async with self.pool.connection() as db:
                     return await work(db)
             except BROKEN as error:
                 log.warning("The database could not be used: %s.", type(error).__name__)
             if turn < tries - 1:
                 pause = FIRST_PAUSE_SECONDS * 2**turn
                 await self.clock.sleep(min(pause, LONGEST_PAUSE_SECONDS))
+                await self.pool.check()  # where one connection broke, others may have as well
         raise unreachable_error()
 
 
@@ -188,7 +205,6 @@ async def open_database(
             "connect_timeout": CONNECT_SECONDS,
             "prepare_threshold": None,  # works behind pgbouncer as well
         },
-        check=AsyncConnectionPool.check_connection,
         open=False,
     )
     async with pool:

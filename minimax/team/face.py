@@ -25,6 +25,7 @@ from minimax.errors import InputError
 from minimax.files.paths import strip_quotes
 from minimax.protocol.question import Answered, Ask, Form, Hear
 from minimax.protocol.strict_tool import Toolbox, ToolSpec
+from minimax.team.folder import MOST_UPLOAD_BYTES
 from minimax.team.runtime import AccountRuntime
 from minimax.team.store import UPLOAD_SECONDS
 from minimax.tool_results import (
@@ -57,7 +58,6 @@ FILE_ARGUMENTS: Final = frozenset(
         "text_file",
     }
 )
-MOST_UPLOAD_BYTES: Final = 64 * 1024 * 1024
 KEPT_INPUT_SECONDS: Final = 6 * 3600
 """Uploads are kept on the replica for work that goes on after its call."""
 _UPLOAD: Final = re.compile(r"upload-[0-9a-f]{32}")
@@ -126,13 +126,13 @@ WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("Instead of text: path of a .txt", "Instead of text: upload_id of a text"),
     ),
     "query_long_audio": ((_LONG_SAVED_WHERE, _LONG_STORED_WHERE),),
-    "text_to_audio": (("and save the sound; billed", "and give a link to it; billed"),),
+    "text_to_audio": (("and save the audio; billed", "and give a link to it; billed"),),
     "voice_design": (("and save a preview of it", "and give a link to a preview of it"),),
     "text_to_image": (
         ("and save them; about", "and give links to them; about"),
         ("Their paths can be given", "The links can be given"),
     ),
-    "account_status": (("What was spent from this computer", "What this account spent"),),
+    "account_status": (("what was spent from this computer", "what this account spent"),),
 }
 NOT_ON_DISK: Final = re.compile(
     r"this computer|\bpaths?\b|\bfolder|\bdisk\b|~/|MINIMAX_|output_directory|_path", re.IGNORECASE

@@ -29,6 +29,8 @@ __all__ = ["Belongings", "Callbacks", "TeamClient"]
 
 VOICE: Final = "voice"
 FILE: Final = "file"
+MOST_OWN_JOBS: Final = 10_000
+"""Of one account, remembered by one process."""
 
 
 class Belongings:
@@ -37,6 +39,8 @@ class Belongings:
     def __init__(self, database: Database, account: str) -> None:
         self._database = database
         self._account = account
+        self._own_jobs: set[tuple[str, str]] = set()
+        """That were found to be this account's, which they stay."""
 
     async def claim(self, kind: str, ident: str) -> bool:
         """Make it this account's; False where it is another's."""
@@ -57,7 +61,7 @@ class Belongings:
         async def look(db: Connection) -> bool:
             return await self._owner(db, kind, ident) == self._account
 
-        return await self._database.run(look)
+        return await self._database.run_statement(look)
 
     async def _owner(self, db: Connection, kind: str, ident: str) -> str | None:
         found = await db.execute(
@@ -76,7 +80,7 @@ class Belongings:
             )
             return {row["id"] for row in await found.fetchall()}
 
-        return await self._database.run(look)
+        return await self._database.run_statement(look)
 
     async def made_job(self, column: str, ident: str) -> bool:
         """Whether a task id or a file id is of a job that this account bought."""
@@ -88,7 +92,14 @@ class Belongings:
             )
             return await found.fetchone() is not None
 
-        return await self._database.run(look)
+        if (column, ident) in self._own_jobs:
+            return True
+        is_own = await self._database.run_statement(look)
+        if is_own:
+            if len(self._own_jobs) >= MOST_OWN_JOBS:
+                self._own_jobs.clear()
+            self._own_jobs.add((column, ident))
+        return is_own
 
 
 class Callbacks:

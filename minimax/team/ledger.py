@@ -62,7 +62,7 @@ _COLUMNS: Final = (
     f" {ALIVE.format(column='follower')} AS follower_lives"
 )
 _SELECT: Final = f"SELECT {_COLUMNS} FROM minimax_purchases"
-_INSERT: Final = """
+_INSERT: Final = f"""
 INSERT INTO minimax_purchases (key, tenant, shared_key, kind, request, account, state, open, sender,
     caller, settles, created_at, deadline_at, api, model, prompt, duration, resolution, price_usd)
 VALUES (%(key)s, %(tenant)s, %(shared)s, %(kind)s, %(request)s, %(account)s, 'submitting',
@@ -70,6 +70,7 @@ VALUES (%(key)s, %(tenant)s, %(shared)s, %(kind)s, %(request)s, %(account)s, 'su
     minimax_now() + %(deadline_seconds)s, %(api)s, %(model)s, %(prompt)s, %(duration)s,
     %(resolution)s, %(price_usd)s)
 ON CONFLICT (tenant, request) WHERE open DO NOTHING
+RETURNING {_COLUMNS}
 """
 _SETTLE: Final = (
     "UPDATE minimax_purchases SET state = 'unknown' WHERE tenant = %(tenant)s"
@@ -149,8 +150,15 @@ class PostgresLedger:
             UnreachableError: There is no database; nothing may be sent.
         """
         key = secrets.token_hex(16)
+        tries = 0
 
         async def begin(db: Connection) -> Beginning | None:
+            nonlocal tries
+            tries += 1
+            await self._prepare(db)
+            if tries > 1 and (written := await self._find(db, "key = %(key)s", key=key)):
+                # by an earlier try of this call, whose answer was lost
+                return self._buys(written, await self._sum(db), doubt=bool(written["settles"]))
             return await self._begin(
                 db,
                 purchase,
@@ -177,12 +185,6 @@ class PostgresLedger:
         ignoring: Sequence[str],
     ) -> Beginning | None:
         """The decision; None where another row is open that was not to be seen."""
-        await self._lock(db)
-        await self._sender.beat(db)
-        await db.execute(_SETTLE, self._values)
-        written = await self._find(db, "key = %(key)s", key=key)
-        if written is not None:  # by an earlier try of this call, whose answer was lost
-            return self._buys(written, await self._sum(db), doubt=bool(written["settles"]))
         rows = await self._unreceived(db, purchase.fingerprint)
         found = self._earlier(rows, ignoring)
         earlier = None if found is None else found[0]
@@ -197,12 +199,14 @@ class PostgresLedger:
         await self._check_shared_limit(db, purchase)
         return await self._insert(db, purchase, key, rows, spent, agreed=agreed)
 
-    async def _lock(self, db: Connection) -> None:
+    async def _prepare(self, db: Connection) -> None:
         """Let one decision of this account, and of those who share its limit, be made at a time."""
         shares_limit = self._account.shared_limit_usd is not None
         for name in ("*" if shares_limit else "", self._account.name):
             if name:
                 await db.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", (name,))
+        await self._sender.beat(db)
+        await db.execute(_SETTLE, self._values)
 
     async def _hand_on(
         self, db: Connection, found: "tuple[Decision, Row]", rows: list[Row], spent: float
@@ -232,7 +236,10 @@ class PostgresLedger:
     ) -> Beginning | None:
         doubts = _doubts(rows)
         closed = [row["key"] for row in rows if row["open"]]
-        await db.execute("UPDATE minimax_purchases SET open = false WHERE key = ANY(%s)", (closed,))
+        if closed:
+            await db.execute(
+                "UPDATE minimax_purchases SET open = false WHERE key = ANY(%s)", (closed,)
+            )
         values = {
             **vars(purchase),
             **self._values,
@@ -245,11 +252,9 @@ class PostgresLedger:
             "settles": doubts if agreed else [],
             "prompt": None if purchase.prompt is None else _storable(purchase.prompt),
         }
-        inserted = await db.execute(_INSERT, values)
-        if not inserted.rowcount:
+        row = await (await db.execute(_INSERT, values)).fetchone()
+        if row is None:
             return None
-        row = await self._find(db, "key = %(key)s", key=key)
-        assert row is not None  # noqa: S101 - it has just been written
         return self._buys(row, spent + purchase.counted_usd, doubt=bool(doubts))
 
     def _buys(self, row: Row, spent: float, *, doubt: bool) -> Beginning:
@@ -300,10 +305,12 @@ class PostgresLedger:
         """
 
         async def mark(db: Connection) -> Row | None:
-            await self._require(db, key)
-            return await accept_row(
+            row = await accept_row(
                 db, key, task_id=task_id, reply=reply, on_accepted=self._on_accepted
             )
+            if row is None:
+                await self._require(db, key)
+            return row
 
         row = await self._write_outcome(mark, f"accepted, task_id {task_id}")
         self._count(row, State.ACCEPTED)
@@ -388,13 +395,14 @@ class PostgresLedger:
                 known=self._knows_callers,
             )
             keys = [row["key"] for row in rows if _is_used(row, value)]
-            await db.execute(
-                "UPDATE minimax_purchases SET used_at = minimax_now(), open = false,"
-                " received_at = minimax_now() WHERE key = ANY(%s)",
-                (keys,),
-            )
+            if keys:
+                await db.execute(
+                    "UPDATE minimax_purchases SET used_at = minimax_now(), open = false,"
+                    " received_at = minimax_now() WHERE key = ANY(%s)",
+                    (keys,),
+                )
 
-        await self._write(receive)
+        await self._database.run_statement(receive)  # two, each of which may be repeated
 
     # --- looking -------------------------------------------------------------------------------
 
@@ -531,7 +539,7 @@ class PostgresLedger:
             )
             return [row["took_seconds"] for row in await rows.fetchall()]
 
-        return await self._write(look)
+        return await self._database.run_statement(look)
 
     async def record_path(self, file_id: str, path: Path) -> None:
         """See `base.Ledger`."""
@@ -629,7 +637,7 @@ class PostgresLedger:
             row = await self._find(db, where, value=_storable(value))
             return None if row is None else self._record(row)
 
-        return await self._write(look)
+        return await self._database.run_statement(look)
 
     async def _require(self, db: Connection, key: str) -> None:
         if await self._find(db, "key = %(key)s", key=key) is None:
@@ -653,7 +661,7 @@ class PostgresLedger:
             if must_exist and not changed.rowcount and "key" in values:
                 await self._require(db, values["key"])
 
-        await self._write(update)
+        await self._database.run_statement(update)
 
     async def _write(self, work: Work[T], **options: Any) -> T:
         return await self._database.run(work, **options)
@@ -723,7 +731,7 @@ async def accept_row(
         "UPDATE minimax_purchases SET state = 'accepted', task_id = %(task_id)s,"
         " status = %(status)s, reply = %(reply)s, follower = COALESCE(follower, %(follower)s)"
         " WHERE key = %(key)s AND (state <> 'accepted' OR task_id IS NULL)"
-        " RETURNING tenant, kind, price_usd",
+        " RETURNING tenant, kind, price_usd, settles",
         {
             "key": key,
             "task_id": task_id,
@@ -735,11 +743,12 @@ async def accept_row(
     row = await changed.fetchone()
     if row is None:
         return None
-    await db.execute(
-        "UPDATE minimax_purchases SET received_at = minimax_now(), open = false"
-        " WHERE key = ANY(SELECT unnest(settles) FROM minimax_purchases WHERE key = %s)",
-        (key,),
-    )
+    if row["settles"]:
+        await db.execute(
+            "UPDATE minimax_purchases SET received_at = minimax_now(), open = false"
+            " WHERE key = ANY(%s)",
+            (row["settles"],),
+        )
     if queued and on_accepted is not None:
         await _queue(db, key, on_accepted)
     return row

@@ -93,7 +93,7 @@ class Pace:
             row = await (await db.execute(_TURN, values)).fetchone()
             return None if row is None else float(row["wait"])
 
-        wait_seconds = await self._database.run(take)
+        wait_seconds = await self._database.run_statement(take)
         if wait_seconds is None:
             raise _busy_error("videos")
         if wait_seconds > 0:
@@ -148,7 +148,7 @@ class Pace:
                 "UPDATE minimax_in_flight SET ticket = %s WHERE ticket = %s", (task_id, ticket)
             )
 
-        await self._database.run(rename)
+        await self._database.run_statement(rename)
 
 
 async def free_place(database: Database, ticket: str) -> None:
@@ -157,4 +157,4 @@ async def free_place(database: Database, ticket: str) -> None:
     async def free(db: Connection) -> None:
         await db.execute("DELETE FROM minimax_in_flight WHERE ticket = %s", (ticket,))
 
-    await database.run(free)
+    await database.run_statement(free)

@@ -213,7 +213,11 @@ async def open_team(
         UnreachableError: There is no database.
     """
     url = settings.database_url.get_secret_value()
-    kept = store or ObjectStore(settings.store_url, endpoint=settings.store_endpoint)
+    kept = store or ObjectStore(
+        settings.store_url,
+        endpoint=settings.store_endpoint,
+        secret=settings.secret.get_secret_value(),
+    )
     async with open_database(url, pool_size=settings.pool_size) as database:
         await check_version(database)
         async with JobQueue(url).open() as queue:

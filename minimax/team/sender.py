@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
+import time
 from typing import Final
 
 import psycopg
 from psycopg import AsyncConnection
 
+from minimax.errors import UnreachableError
 from minimax.ledger.owners import BEAT_SECONDS, LEASE_SECONDS
 from minimax.team.database import BROKEN, CONNECT_SECONDS, Connection, Database
 
@@ -25,6 +28,8 @@ _BEAT: Final = (
     "INSERT INTO minimax_senders AS s VALUES (%(id)s, minimax_now()) ON CONFLICT (id)"
     " DO UPDATE SET seen_at = minimax_now()"
 )
+LATE_SECONDS: Final = 2 * BEAT_SECONDS
+"""From here on a heartbeat has been missed."""
 _FORGET_SECONDS: Final = 24 * 3600
 
 
@@ -38,12 +43,14 @@ class Sender:
     def __init__(self, database: Database) -> None:
         self.id = secrets.token_hex(16)
         self._database = database
+        self._beat_at = -math.inf
 
     async def beat(self, db: Connection) -> None:
-        """Show its life, at most once in a beat."""
-        await db.execute(
-            f"{_BEAT} WHERE s.seen_at < minimax_now() - {BEAT_SECONDS}", {"id": self.id}
-        )
+        """Show its life before it writes, unless `beat_forever` has done so in time."""
+        if time.monotonic() - self._beat_at > LATE_SECONDS:
+            await db.execute(
+                f"{_BEAT} WHERE s.seen_at < minimax_now() - {BEAT_SECONDS}", {"id": self.id}
+            )
 
     async def beat_forever(self) -> None:
         """Show its life until cancelled.
@@ -59,6 +66,7 @@ class Sender:
                             self._database.url, autocommit=True, connect_timeout=CONNECT_SECONDS
                         )
                     await db.execute(_BEAT, {"id": self.id})
+                    self._beat_at = time.monotonic()
                 except BROKEN as error:
                     log.warning("A heartbeat was missed: %s.", type(error).__name__)
                     await _close(db)
@@ -68,7 +76,7 @@ class Sender:
             await _close(db)
 
     async def say_goodbye(self) -> None:
-        """It ends in order: what it leaves belongs to others at once."""
+        """It ends in order: what it leaves belongs to others at once, or after its lease."""
 
         async def forget(db: Connection) -> None:
             await db.execute(
@@ -79,7 +87,10 @@ class Sender:
                 (self.id, _FORGET_SECONDS),
             )
 
-        await self._database.run(forget)
+        try:
+            await self._database.run(forget, tries=1)
+        except UnreachableError:
+            log.warning("The database is gone; others take over after %.0f s.", LEASE_SECONDS)
 
 
 async def _close(db: AsyncConnection[tuple[object, ...]] | None) -> None:

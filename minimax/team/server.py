@@ -24,7 +24,9 @@ from minimax.protocol.busy import RefuseWhenBusy
 from minimax.protocol.strict_tool import Toolbox
 from minimax.team import callbacks
 from minimax.team.accounts import Accounts, JwtTokens, ListedTokens, current_member
+from minimax.team.database import Connection
 from minimax.team.face import make_face
+from minimax.team.folder import PATH as LINK_PATH
 from minimax.team.runtime import Team
 from minimax.team.settings import TeamSettings
 
@@ -132,11 +134,16 @@ class Gate:
         if self.team is None:
             return "starting"
         try:
-            async with asyncio.timeout(CHECK_SECONDS), self.team.database.pool.connection() as db:
-                await db.execute("SELECT 1")
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self.team.database.run_statement(_select_nothing)
         except Exception:  # noqa: BLE001 - whatever it is, the database is of no use
             return "the database does not answer"
         return None
+
+    async def answer_link(self, request: Request) -> Response:
+        """What a signed link leads to, where the store is a folder."""
+        folder = None if self.team is None else self.team.store.folder
+        return Response(status_code=404) if folder is None else await folder.answer(request)
 
     async def take_callback(self, request: Request) -> Response:
         """What MiniMax tells of a job."""
@@ -213,6 +220,7 @@ def serve_over_http(server: MCPServer[Any], settings: TeamSettings, gate: Gate) 
     server.custom_route("/healthz", ["GET"])(gate.answer_health)
     server.custom_route("/readyz", ["GET"])(gate.answer_ready)
     server.custom_route(callbacks.PATH, ["POST"])(gate.take_callback)
+    server.custom_route(f"{LINK_PATH}/{{name:path}}", ["GET", "PUT"])(gate.answer_link)
     return server.streamable_http_app(
         streamable_http_path=MCP_PATH,
         stateless_http=True,
@@ -248,3 +256,7 @@ def _identify_by(settings: TeamSettings, accounts: Accounts) -> dict[str, Any]:
             }
         ),
     }
+
+
+async def _select_nothing(db: Connection) -> None:
+    await db.execute("SELECT 1")

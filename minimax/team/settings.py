@@ -48,7 +48,7 @@ DEFAULT_POOL: Final = 10
 DEFAULT_DRAIN_SECONDS: Final = 5.0
 SHORTEST_SECRET: Final = 32
 """Characters of the secret that callbacks and questions are signed with."""
-STORES: Final = ("s3", "gs", "az", "memory")
+STORES: Final = ("s3", "gs", "az", "file", "memory")
 """`memory` is for tests: what it holds ends with the process."""
 LOOPBACK: Final = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 LOOPBACK_ORIGINS: Final = tuple(f"http://{host}" for host in LOOPBACK)
@@ -61,8 +61,8 @@ class TeamSettings:
     Attributes:
         base: The settings of every server; its key is the shared one, if there is any.
         database_url: Of PostgreSQL.
-        store_url: Of the object store, like s3://bucket/prefix.
-        store_endpoint: Where the store is not the cloud's own.
+        store_url: Of the object store, like s3://bucket/prefix, or of a folder.
+        store_endpoint: Where the store is not the cloud's own; of a folder, where a replica is.
         tokens: The file of accounts; see `accounts`.
         issuer: Whose signed tokens are taken; None: the file's own tokens are.
         jwks_url: The issuer's public keys.
@@ -124,7 +124,7 @@ class TeamSettings:
             base=_read_base(values, scratch, env_file),
             database_url=SecretStr(_read_database_url(given)),
             store_url=_read_store(given),
-            store_endpoint=given["MINIMAX_TEAM_STORE_ENDPOINT"] or None,
+            store_endpoint=given["MINIMAX_TEAM_STORE_ENDPOINT"].rstrip("/") or None,
             tokens=Path(given["MINIMAX_TEAM_TOKENS"]) if given["MINIMAX_TEAM_TOKENS"] else None,
             issuer=_read_url(given, "MINIMAX_TEAM_ISSUER"),
             jwks_url=_read_url(given, "MINIMAX_TEAM_JWKS_URL"),
@@ -190,7 +190,12 @@ def _read_store(given: Mapping[str, str]) -> str:
     if urlsplit(url).scheme not in STORES:
         raise SettingsError(
             "MINIMAX_TEAM_STORE must be a bucket, like s3://bucket/prefix, gs://bucket or "
-            "az://container."
+            "az://container; on one machine also a folder, like file:///srv/minimax."
+        )
+    if urlsplit(url).scheme == "file" and not given["MINIMAX_TEAM_STORE_ENDPOINT"]:
+        raise SettingsError(
+            "MINIMAX_TEAM_STORE_ENDPOINT is missing: with a folder as the store the replicas serve "
+            "what it holds, so links need the address of one, like http://127.0.0.1:8000."
         )
     return url
 

@@ -5,12 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
+from urllib.request import url2pathname
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import MemoryStore, from_url
+from obstore.store import LocalStore, MemoryStore, from_url
 
 from minimax.errors import Outcome, StorageError
+from minimax.team.folder import Folder
 
 __all__ = ["LINK_SECONDS", "ObjectStore", "StoredObject"]
 
@@ -39,14 +41,23 @@ class ObjectStore:
     blocking functions are used, in threads.
 
     Args:
-        url: Like s3://bucket/prefix.
-        endpoint: Where it is not the cloud's own.
+        url: Like s3://bucket/prefix, or file:///folder.
+        endpoint: Where it is not the cloud's own; of a folder, where a replica is reached.
+        secret: What the links to a folder are signed with.
+
+    Attributes:
+        folder: If it is one of this machine.
     """
 
-    def __init__(self, url: str, *, endpoint: str | None = None) -> None:
-        self._prefix = ""
-        if urlsplit(url).scheme == "memory":
+    def __init__(self, url: str, *, endpoint: str | None = None, secret: str = "") -> None:
+        self.folder: Folder | None = None
+        scheme = urlsplit(url).scheme
+        if scheme == "memory":
             self._store: Any = MemoryStore()
+        elif scheme == "file":
+            path = Path(url2pathname(urlsplit(url).path))
+            self._store = LocalStore(path, mkdir=True)
+            self.folder = Folder(path, address=endpoint or "", secret=secret)
         else:
             options: dict[str, Any] = {}
             if endpoint:
@@ -60,13 +71,14 @@ class ObjectStore:
         Raises:
             StorageError: The store did not take it.
         """
+        attributes = None if self.folder else {"Content-Type": media_type}
         try:
             await asyncio.to_thread(
                 obstore.put,
                 self._store,
                 name,
                 file,
-                attributes={"Content-Type": media_type},
+                attributes=attributes,
                 chunk_size=PART_BYTES,
                 max_concurrency=2,
             )
@@ -119,6 +131,8 @@ class ObjectStore:
     def _sign(self, method: Any, name: str, seconds: int) -> str:
         if isinstance(self._store, MemoryStore):
             return f"{MEMORY_LINK}{quote(name)}?expires={seconds}"
+        if self.folder is not None:
+            return self.folder.sign(method, name, seconds)
         try:
             signed: str = obstore.sign(
                 self._store, method, name, expires_in=timedelta(seconds=seconds)

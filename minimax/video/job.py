@@ -8,7 +8,7 @@ from minimax.api.error_codes import INVALID_PARAMETER
 from minimax.api.replies import StatusReply
 from minimax.delivery import find_saved_path
 from minimax.errors import RefusedError
-from minimax.jobs.asking import ask_or_wait, explain_failure, note_use
+from minimax.jobs.asking import ask_or_wait, explain_failure
 from minimax.jobs.earlier_sandbox import explain_forgotten
 from minimax.jobs.follower import JobFollower
 from minimax.jobs.job import Job, Jobs
@@ -113,7 +113,7 @@ async def get_job(runtime: Runtime, task_id: str) -> Job:
     job = runtime.get_shared(Jobs).get(check_id(task_id, "task_id"), VIDEO_JOBS)
     if not (job.is_used or job.is_in_ledger):
         await refuse_file_id(runtime, job.task_id)
-    await note_use(runtime, job)
+    await job.note_use()
     return job
 
 

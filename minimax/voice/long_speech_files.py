@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class SavedSpeech(NamedTuple):
-    """Where a speech lies, and its subtitles, if it has any."""
+    """Where a speech is, and its subtitles, if it has any."""
 
     path: Path
     subtitle_path: Path | None
@@ -170,7 +170,7 @@ class SpeechDownload:
                     "again with the same task_id, which costs nothing.",
                     outcome=error.outcome,
                 ) from None
-            log.warning("A speech was saved, and what came behind it was not: %s", error)
+            log.warning("A speech was saved, and what came after it was not: %s", error)
 
     def _saved_sound(self) -> SavedFile:
         if self._sound is None:

@@ -7,7 +7,7 @@ from minimax import delivery
 from minimax.api.client import MiniMaxClient
 from minimax.api.replies import StatusReply
 from minimax.errors import InputError, MiniMaxError
-from minimax.jobs.asking import ask_or_wait, explain_failure, note_use
+from minimax.jobs.asking import ask_or_wait, explain_failure
 from minimax.jobs.job import Job, Jobs
 from minimax.jobs.kinds import QUERY_TOOLS, refuse_id_of_other_kind
 from minimax.jobs.waiting import Report
@@ -81,7 +81,7 @@ async def query(
     job = runtime.get_shared(Jobs).get(check_id(task_id, "task_id"), LONG_SPEECH_JOBS)
     if not (job.is_used or job.is_in_ledger):
         await _refuse_other_ids(runtime, job.task_id)
-    await note_use(runtime, job)
+    await job.note_use()
     started = runtime.clock.now()
     reply = await ask_or_wait(runtime, job, wait_seconds=wait_seconds, report=report)
     if reply.job_status != "completed":

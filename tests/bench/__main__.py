@@ -1,5 +1,10 @@
-"""Measure everything once and print the table."""
+"""Measure everything once, and print the table or write docs/BENCHMARKS.md and its plot.
 
+uv run python -m tests.bench
+uv run python -m tests.bench --write
+"""
+
+import argparse
 import asyncio
 import datetime
 import os
@@ -13,6 +18,7 @@ from typing import Final
 from tests.bench import bare, calls, drive, environments, player, polling, transfers
 from tests.bench.api import Api
 from tests.bench.environments import Environment, NotToBeHad
+from tests.bench.plot import draw
 from tests.bench.rows import BARE, OFFICIAL, OURS, Bench, Commands, Row
 from tests.support.host import ROOT
 
@@ -25,17 +31,37 @@ MEASURED: Final = (
     polling.asks,
     player.first_frame,
 )
-HEADS: Final = ("what", "budget", "this server", f"official {environments.OFFICIAL}")
+HEADS: Final = ("what", "budget", "this server", f"official {environments.OFFICIAL_PACKAGE}")
+
+
+PAGE: Final = ROOT / "docs" / "BENCHMARKS.md"
+PLOT: Final = ROOT / "docs" / "images" / "benchmarks.svg"
+START: Final = "<!-- written by: uv run python -m tests.bench --write -->\n"
+END: Final = "<!-- end of the written table -->\n"
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} and its plot")
+    write = parser.parse_args().write
     if sys.platform != "linux":
         sys.stderr.write("The bench reads the memory of processes from /proc: run it on Linux.\n")
         return 1
     with tempfile.TemporaryDirectory() as folder:
-        table = asyncio.run(_measured(Path(folder)))
-    sys.stdout.write(f"{_caption()}\n\n{_table(table)}\n")
+        rows = asyncio.run(_measured(Path(folder)))
+    text = f"{_caption()}\n\n{_table(rows)}\n"
+    if write:
+        _write(text, rows)
+    else:
+        sys.stdout.write(text)
     return 0
+
+
+def _write(text: str, rows: Sequence[Row]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    before, after = page[: page.index(START)], page[page.index(END) :]
+    PAGE.write_text(f"{before}{START}\n{text}\n{after}", encoding="utf-8")
+    PLOT.write_text(draw(rows), encoding="utf-8")
 
 
 async def _measured(folder: Path) -> list[Row]:

@@ -3,14 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.bench.rows import Row
+from tests.bench.rows import OFFICIAL, OURS, Row
 from tests.support.host import ROOT
 
-OFFICIAL: Final = "minimax-mcp==0.0.19"
+OFFICIAL_PACKAGE: Final = "minimax-mcp==0.0.19"
 """The official server, as it is on PyPI."""
 PACKAGES: Final = 42
 INSTALLED_MB: Final = 70
@@ -61,7 +62,7 @@ def official(folder: Path) -> Environment:
     Raises:
         NotToBeHad: uv or a package index is missing.
     """
-    return _made(folder, OFFICIAL, pins_of=folder.parent)
+    return _made(folder, OFFICIAL_PACKAGE, pins_of=folder.parent)
 
 
 def installed(mine: Environment | None, other: Environment | None) -> list[Row]:
@@ -80,6 +81,7 @@ def installed(mine: Environment | None, other: Environment | None) -> list[Row]:
             measured=packages(mine),
             kept=mine is None or mine.packages <= PACKAGES,
             official=packages(other),
+            used=_shares(mine, other, lambda found: found.packages / PACKAGES),
         ),
         Row(
             what="installed size, without bytecode",
@@ -87,8 +89,16 @@ def installed(mine: Environment | None, other: Environment | None) -> list[Row]:
             measured=size(mine),
             kept=mine is None or mine.size_bytes <= INSTALLED_MB * MB,
             official=size(other),
+            used=_shares(mine, other, lambda found: found.size_bytes / (INSTALLED_MB * MB)),
         ),
     ]
+
+
+def _shares(
+    mine: Environment | None, other: Environment | None, share: Callable[[Environment], float]
+) -> dict[str, float]:
+    both = {OURS: mine, OFFICIAL: other}
+    return {name: share(found) for name, found in both.items() if found is not None}
 
 
 def _made(folder: Path, requirement: str, *, pins_of: Path) -> Environment:

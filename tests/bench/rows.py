@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,13 +31,18 @@ Commands = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table."""
+    """One line of the table.
+
+    Attributes:
+        used: The share of the budget that each product used, for the plot: 1 is all of it.
+    """
 
     what: str
     budget: str = ""
     measured: str
     kept: bool = True
     official: str = ""
+    used: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +95,7 @@ def timed_row(what: str, budget: str, found: Mapping[str, Sequence[float]], *, l
         measured=shown(OURS),
         kept=ratio(found, OURS) <= limit,
         official=shown(OFFICIAL),
+        used={name: ratio(found, name) / limit for name in found if name != BARE},
     )
 
 

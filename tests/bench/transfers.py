@@ -58,6 +58,7 @@ def _added(what: str, found: Mapping[str, Sequence[float]], *, limit: float) -> 
         measured=shown[OURS],
         kept=added[OURS] <= limit,
         official=shown.get(OFFICIAL, ""),
+        used={name: value / limit for name, value in added.items()},
     )
 
 
@@ -127,6 +128,7 @@ def _speed(found: Mapping[str, Sequence[float]]) -> Row:
         measured=shown(OURS),
         kept=1 / ratio(found, OURS) >= DOWNLOAD_SPEED_RATIO,
         official=shown(OFFICIAL) if OFFICIAL in found else "",
+        used={name: DOWNLOAD_SPEED_RATIO * ratio(found, name) for name in found if name != BARE},
     )
 
 

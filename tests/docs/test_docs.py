@@ -269,7 +269,9 @@ def commands() -> list[str]:
     found = []
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
-        found += re.findall(r"uv run (?:--directory \S+ )?minimax_server\.py([^`\n]*)", text)
+        found += re.findall(
+            r"uv run (?:--(?:directory|extra) \S+ )?minimax_server\.py([^`&\n]*)", text
+        )
     found += [shlex.join(server_arguments(block)) for block in JSON]
     return sorted({command.strip() for command in found})
 
@@ -370,6 +372,16 @@ TOOLS = {tool.name: tool for tool in minimax_server.toolbox.tools}
 
 def test_the_tool_table_names_the_tools_of_the_server() -> None:
     assert {code_spans(name)[0] for name, *_ in rows(README, "tool")} == set(TOOLS)
+
+
+def test_the_comparison_is_with_the_measured_version_and_counts_the_tools_of_this_one() -> None:
+    text = (ROOT / "docs" / "COMPARISON.md").read_text(encoding="utf-8")
+    numbers = (ROOT / "docs" / "BENCHMARKS.md").read_text(encoding="utf-8")
+    [measured] = set(re.findall(r"minimax-mcp==([\d.]+)", numbers))
+    assert f"| | official `minimax-mcp` {measured} | this server |" in text
+    counted = re.search(r"\| 8 tools, [\d.]+ kB \| (\d+) tools, [\d.]+ kB \|", text)
+    assert counted is not None
+    assert int(counted[1]) == len(TOOLS)
 
 
 @pytest.mark.parametrize("row", rows(README, "tool"), ids=lambda row: row[0].strip("`"))

@@ -35,6 +35,10 @@ PAGES = {
     "gemini": HOSTS / "GEMINI_CLI.md",
 }
 WITH_FILE = [host_id for host_id in PAGES if host_id != CLAUDE_CODE]
+BY_URL = {"ChatGPT": HOSTS / "CHATGPT.md"}
+"""Hosts that call a server over the network, so that there is nothing to install for them."""
+SECTIONS = ["Install", "Verify", "Update", "Remove", "Log"]
+INSTALLED = [row for row in rows(README, "host") if row[0] not in BY_URL]
 
 
 def get_host(host_id: str) -> Host:
@@ -45,7 +49,7 @@ def get_host(host_id: str) -> Host:
 
 def test_every_host_has_a_page_and_the_readme_links_it_by_its_id() -> None:
     assert tuple(PAGES) == HOST_IDS
-    named = {code_spans(name)[0]: link for _, name, link in rows(README, "host")}
+    named = {code_spans(name)[0]: link for _, name, link in INSTALLED}
     assert list(named) == list(PAGES)
     for host_id, page in PAGES.items():
         assert f"]({page.relative_to(ROOT).as_posix()})" in named[host_id]
@@ -55,13 +59,7 @@ def test_every_host_has_a_page_and_the_readme_links_it_by_its_id() -> None:
 def test_a_page_says_how_to_install_verify_update_remove_and_find_the_log(host_id: str) -> None:
     text = PAGES[host_id].read_text(encoding="utf-8")
     titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    assert [title for title in titles if title != "On Windows"] == [
-        "Install",
-        "Verify",
-        "Update",
-        "Remove",
-        "Log",
-    ]
+    assert [title for title in titles if title != "On Windows"] == SECTIONS
     for command in (
         f"install {host_id}",
         f"install {host_id} --print",
@@ -70,6 +68,22 @@ def test_a_page_says_how_to_install_verify_update_remove_and_find_the_log(host_i
         "check",
     ):
         assert f"uv run minimax_server.py {command}" in text
+
+
+@pytest.mark.parametrize("host", BY_URL)
+def test_a_host_that_is_given_a_url_has_a_page_of_the_same_sections(host: str) -> None:
+    [link] = [link for name, _, link in rows(README, "host") if name == host]
+    assert f"]({BY_URL[host].relative_to(ROOT).as_posix()})" in link
+    text = BY_URL[host].read_text(encoding="utf-8")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == SECTIONS
+
+
+def test_the_settings_on_the_page_of_chatgpt_are_those_of_a_teams_issuer() -> None:
+    [block, *_] = blocks("text", documents=[BY_URL["ChatGPT"]])
+    named = re.findall(r"^(MINIMAX_\w+)=", block.text, re.MULTILINE)
+    known = [code_spans(row[0])[0] for row in rows(ROOT / "docs" / "TEAM.md", "setting")]
+    assert len(named) == 3
+    assert set(named) <= set(known)
 
 
 # --- places --------------------------------------------------------------------------------------

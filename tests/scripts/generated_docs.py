@@ -226,22 +226,22 @@ DOING: Final[Mapping[Outcome, str]] = MappingProxyType(
         Outcome.NOT_SENT: "repeats it after a pause",
         Outcome.REJECTED: "does not repeat it",
         Outcome.THROTTLED: "repeats it after a pause",
-        Outcome.UNKNOWN: "repeats it where doing it twice does no harm",
+        Outcome.UNKNOWN: "repeats it if doing it twice does no harm",
     }
 )
 KNOWN: Final[Mapping[Outcome, str]] = MappingProxyType(
     {
         Outcome.NOT_SENT: "No byte of the request left this computer.",
-        Outcome.REJECTED: "The answer was no, before anything was done.",
-        Outcome.THROTTLED: "The answer was: not now.",
-        Outcome.UNKNOWN: "The request was sent, and what became of it is not known.",
+        Outcome.REJECTED: "MiniMax refused it before anything was done.",
+        Outcome.THROTTLED: "MiniMax refused it for now.",
+        Outcome.UNKNOWN: "The request was sent, and its outcome is not known.",
     }
 )
 ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "UPLOAD": "uploading a recording, an image, a video or a text",
-        "STATUS": "asking how a Hailuo or 01-series job, or a long speech, stands",
-        "STATUS_V2": "asking how a MiniMax-H3 job stands",
+        "STATUS": "asking for the status of a Hailuo or 01-series job, or of a long speech",
+        "STATUS_V2": "asking for the status of a MiniMax-H3 job",
         "LOOK_UP": "looking up voices, files and lists",
         "CLONE": "cloning without a preview",
         "CLONE_WITH_PREVIEW": "cloning with a preview, which is billed",
@@ -271,13 +271,14 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         "SettingsError": "Correct the setting that the text names, then restart the host, or, "
         "in Python and for a key, call again.",
         "InputError": "Correct the argument or the file that the text names, then call again.",
-        "SpendingLimitError": "Wait until there is room, or raise the setting that the text names.",
+        "SpendingLimitError": "Wait until the limit allows it, or raise the setting that the text "
+        "names.",
         "DeclinedError": "Nothing was sent. Ask the person before you call again.",
         "UnreachableError": "Check the internet connection and the proxy, then call again.",
-        "RefusedError": "Look the code up below; the text says the same.",
+        "RefusedError": "Look up the code below; the text says the same.",
         "KeyRefusedError": "Copy the key again, or set MINIMAX_API_HOST to the other region.",
         "UnansweredError": "Call again with the same arguments.",
-        "MaybeChargedError": "Look at the usage page of the platform before you call again.",
+        "MaybeChargedError": "Check the usage page of the platform before you call again.",
         "StorageError": "Fix what the text names, then call again. What was made is not lost.",
     }
 )
@@ -290,8 +291,8 @@ def errors_page() -> str:
             "# When something goes wrong\n",
             paragraph(
                 f"{ORIGIN} Over MCP a failure is an error result whose text says what happened "
-                "and what to do next. In Python it is an exception of `minimax.errors`, whose text "
-                "says the same to a program."
+                "and what to do next. In Python it is an exception from `minimax.errors`, with the "
+                "same facts in a text for programs and logs."
             ),
             "## The exceptions\n",
             table(
@@ -306,11 +307,11 @@ def errors_page() -> str:
                     for found in classes
                 ),
             ),
-            paragraph("Each carries these facts; those that are not known are `None`:"),
+            paragraph("Each has these attributes; what is not known is `None`:"),
             table(["attribute", "meaning"], _attributes()),
             paragraph(
-                "`failed` as a video's status is none of these. It is MiniMax's verdict on the "
-                "job and a normal result; the reason is in `error` and `error_code`."
+                "The status `failed` of a video is not an exception. It is MiniMax's verdict on "
+                "the job and a normal result; the reason is in `error` and `error_code`."
             ),
             "## What is known, and what is repeated\n",
             paragraph(
@@ -325,12 +326,12 @@ def errors_page() -> str:
                 (_policy(name, getattr(policies, name)) for name in ENDPOINTS),
             ),
             paragraph(
-                "The pause is random, up to a bound that doubles with each attempt: from "
+                "The pause is random, up to a limit that doubles with each attempt: from "
                 f"{retry.TRANSIENT_BASE_SECONDS:g} to {retry.TRANSIENT_CAP_SECONDS:g} seconds, and "
                 f"from {retry.THROTTLED_BASE_SECONDS:g} to {retry.THROTTLED_CAP_SECONDS:g} after "
                 "THROTTLED. If MiniMax itself says how long to wait (Retry-After), that is used. "
                 f"If the pause would be longer than {_longest_wait_seconds():g} seconds, or longer "
-                "than what is left, the error comes at once and says so."
+                "than the time that is left, the error comes immediately and says so."
             ),
             "## MiniMax's codes\n",
             table(
@@ -338,7 +339,7 @@ def errors_page() -> str:
                 ([str(code), *_advice(code, advice)] for code, advice in error_codes.CODES.items()),
             ),
             paragraph(
-                "A code that is not in the table is shown as it came. With HTTP 200 its outcome "
+                "A code that is not in the table is shown unchanged. With HTTP 200 its outcome "
                 "counts as UNKNOWN, so that nothing is bought twice."
             ),
             paragraph("On some requests a code means something else:"),
@@ -349,13 +350,13 @@ def errors_page() -> str:
                     for (name, code), advice in error_codes.ENDPOINT_CODES.items()
                 ),
             ),
-            paragraph("Some codes have an effect of their own:"),
+            paragraph("Some codes have a special effect:"),
             bullets(_specials()),
             "## Answers without a code\n",
             table(["HTTP status", "`outcome`", "meaning"], map(_http_row, STATUSES)),
             paragraph(
                 "401 and 403 count as a refused key. An answer that cannot be read, or that lacks "
-                "what it should hold, is an `UnansweredError` with the outcome UNKNOWN."
+                "required values, is an `UnansweredError` with the outcome UNKNOWN."
             ),
         ]
     )
@@ -408,13 +409,13 @@ def _specials() -> Iterator[str]:
         "says so."
     )
     yield (
-        f"{_codes(error_codes.MODERATION_CODES)} in an answer about a video job: the verdict on "
+        f"{_codes(error_codes.MODERATION_CODES)} in an answer about a video job: a verdict on "
         "that job, so its status is `failed`."
     )
     yield (
         f"{error_codes.VOICE_ID_TAKEN} while cloning, after an attempt without an answer: a "
-        "voice_id that was made here can only have been taken by that attempt, so the voice is "
-        "there. See [How cloning works](VOICE_CLONE_IMPLEMENTATION.md)."
+        "voice_id that this server made can only have been taken by that attempt, so the voice "
+        "exists. See [How cloning works](VOICE_CLONE_IMPLEMENTATION.md)."
     )
     yield (
         f"{_codes(clone.UPLOAD_IS_GONE)} while cloning, if an earlier upload was used again: the "
@@ -422,9 +423,9 @@ def _specials() -> Iterator[str]:
     )
     yield (
         f"{error_codes.INVALID_PARAMETER} while fetching a video: MiniMax may not know the file of "
-        "a job that has only just ended, so it is asked again for "
-        f"{download.FILE_SETTLES_SECONDS:g} seconds. An id that no job here is known to have made "
-        "is taken for a task id then, and refused at once if it is none."
+        "a job that has only just ended, so the server keeps asking for "
+        f"{download.FILE_SETTLES_SECONDS:g} seconds. If no job on this computer is known to have "
+        "made a file of this id, it is tried as a task id, and refused immediately if it is none."
     )
     yield (
         f"{error_codes.UNKNOWN_ERROR} with the words {responses.NO_RECORD!r}, about a MiniMax-H3 "

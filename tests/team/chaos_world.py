@@ -22,7 +22,6 @@ __all__ = ["World", "open_world"]
 
 SAMPLE = next(Path(minimax.sandbox.__file__).parent.glob("media/*.mp4")).read_bytes()
 OK = {"status_code": 0, "status_msg": "success"}
-LONGEST_SUBMISSION_SECONDS = 1.5
 JOB_SECONDS = 3.0
 
 
@@ -33,11 +32,13 @@ class World:
     Attributes:
         accepted: By prompt, how often a video was accepted.
         lost_share: Of submissions that are accepted and whose answer never comes.
+        submission_seconds: How long one takes, from and to.
         callback_base: Where callbacks go; None: nowhere.
     """
 
     chance: random.Random
     lost_share: float = 0.05
+    submission_seconds: tuple[float, float] = (0.0, 1.5)
     callback_base: Any = None
     url: str = ""
     accepted: Counter[str] = field(default_factory=Counter)
@@ -50,7 +51,7 @@ class World:
 
     async def submit(self, request: Request) -> Response:
         body = await request.json()
-        await asyncio.sleep(self.chance.random() * LONGEST_SUBMISSION_SECONDS)
+        await asyncio.sleep(self.chance.uniform(*self.submission_seconds))
         task_id = f"{len(self.tasks) + 1:016d}"
         self.accepted[body["prompt"]] += 1
         self.tasks[task_id] = (body["prompt"], asyncio.get_running_loop().time())

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from minimax.ledger.base import Ledger
-from minimax.team.database import Database
+from minimax.team.database import Connection, Database
 from minimax.team.ledger import Account, PostgresLedger
 from minimax.team.sender import Sender
 from tests.ledger.suite import ManualClock
@@ -104,14 +104,19 @@ class PostgresStore:
         await self.execute("UPDATE minimax_purchases SET state = %s WHERE key = %s", state, key)
 
     async def execute(self, statement: str, *values: Any) -> None:
-        async with self.database.pool.connection() as db:
+        async def execute(db: Connection) -> None:
             await db.execute(statement, values)
+
+        await self.database.run_statement(execute)
 
     async def rows(self) -> list[dict[str, Any]]:
         """What is in the database, oldest first."""
-        async with self.database.pool.connection() as db:
+
+        async def read(db: Connection) -> list[dict[str, Any]]:
             found = await db.execute("SELECT * FROM minimax_purchases ORDER BY id")
             return await found.fetchall()
+
+        return await self.database.run_statement(read)
 
 
 @asynccontextmanager

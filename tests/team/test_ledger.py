@@ -515,3 +515,8 @@ async def test_heartbeats_show_a_life_until_they_are_cancelled(database: Databas
         await beating
     await sender.say_goodbye()
     assert not await is_seen()
+
+
+async def test_a_process_ends_even_if_the_database_is_gone(database: Database) -> None:
+    await database.pool.close()
+    await Sender(database).say_goodbye()

@@ -48,6 +48,11 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
         ({"MINIMAX_TEAM_SECRET": "short"}, "MINIMAX_TEAM_SECRET must have 32"),
         ({"MINIMAX_TEAM_DATABASE_URL": "mysql://x"}, "MINIMAX_TEAM_DATABASE_URL"),
         ({"MINIMAX_TEAM_STORE": "/srv/files"}, "MINIMAX_TEAM_STORE"),
+        pytest.param(
+            {"MINIMAX_TEAM_STORE": "file:///srv/files"},
+            "MINIMAX_TEAM_STORE_ENDPOINT",
+            id="a-folder-without-an-address",
+        ),
         ({"MINIMAX_TEAM_CALLBACK_URL": "http://minimax.example"}, "MINIMAX_TEAM_CALLBACK_URL"),
         ({"MINIMAX_TEAM_RPM": "many"}, "MINIMAX_TEAM_RPM"),
         ({"MINIMAX_TEAM_POOL": "0"}, "MINIMAX_TEAM_POOL"),
