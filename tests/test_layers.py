@@ -61,7 +61,7 @@ def imported_parts(path: Path) -> set[str]:
 
 
 def label(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
+    return path.relative_to(PACKAGE).as_posix()
 
 
 def test_the_server_leaves_api_files_and_ledger_to_the_features() -> None:

@@ -247,6 +247,7 @@ def test_the_source_archive_has_everything_but_what_is_about_developing() -> Non
     }
 
 
+@in_a_checkout
 def test_the_package_is_what_the_patterns_of_the_wheel_take(tmp_path: Path) -> None:
     copy_project(tmp_path)
     assert {*build.package_files(tmp_path), "minimax_server.py"} == own_files(ROOT)
