@@ -69,7 +69,7 @@ class Connected:
     heard = None
 
     def __init__(self, server: MCPServerStdio) -> None:
-        self.protocol = server.server_initialize_result.protocol_version
+        self.protocol = server.session.protocol_version
         self._model = Scripted()
         self._agent = Agent(name="Maker", model=self._model, mcp_servers=[server])
 
