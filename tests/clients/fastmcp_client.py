@@ -1,6 +1,7 @@
 """The client of fastmcp: python -m tests.clients.fastmcp_client <server's command>."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -35,7 +36,7 @@ class Connected:
 
 @asynccontextmanager
 async def connect() -> AsyncIterator[Connected]:
-    command, arguments, environment = read_command()
+    command, arguments, environment = read_command(sys.argv[1:])
     async with Client(StdioTransport(command, arguments, env=environment)) as client:
         yield Connected(client, [tool.name for tool in await client.list_tools()])
 

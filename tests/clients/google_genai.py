@@ -75,7 +75,7 @@ class Connected:
 
 @asynccontextmanager
 async def connect() -> AsyncIterator[Connected]:
-    command, arguments, environment = read_command()
+    command, arguments, environment = read_command(sys.argv[1:])
     server = StdioServerParameters(command=command, args=arguments, env=environment)
     async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
         opened = (await session.initialize()).model_dump(by_alias=True)
@@ -85,5 +85,4 @@ async def connect() -> AsyncIterator[Connected]:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     asyncio.run(travel(connect, version=metadata.version("google-genai")))

@@ -1,6 +1,7 @@
 """langchain-mcp-adapters in one session: python -m tests.clients.langchain_mcp <server's command>."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -32,7 +33,7 @@ class Connected:
 
 @asynccontextmanager
 async def connect() -> AsyncIterator[Connected]:
-    command, arguments, environment = read_command()
+    command, arguments, environment = read_command(sys.argv[1:])
     started = {"transport": "stdio", "command": command, "args": arguments, "env": environment}
     client = MultiServerMCPClient({SERVER: started})
     async with client.session(SERVER, auto_initialize=False) as session:

@@ -5,6 +5,7 @@ nothing leaves the process.
 """
 
 import asyncio
+import sys
 import json
 import os
 from collections.abc import AsyncIterator
@@ -87,7 +88,7 @@ class Connected:
 
 @asynccontextmanager
 async def connect() -> AsyncIterator[Connected]:
-    command, arguments, environment = read_command()
+    command, arguments, environment = read_command(sys.argv[1:])
     params = {"command": command, "args": arguments, "env": environment}
     async with MCPServerStdio(params=params) as server:
         connected = Connected(server)

@@ -4,6 +4,7 @@ The model is a function here: nothing leaves the process.
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -15,7 +16,6 @@ from pydantic_ai.mcp import MCPToolset
 from pydantic_ai.messages import (
     ModelMessage,
     ModelResponse,
-    RetryPromptPart,
     TextPart,
     ToolCallPart,
     ToolReturnPart,
@@ -53,13 +53,13 @@ class Connected:
     async def call(self, tool: str, **values: Any) -> Answer:
         self._wanted = ToolCallPart(tool, values)
         await self._agent.run("Make a video, please.")
-        assert isinstance(self._read, (RetryPromptPart, ToolReturnPart)), self._read
-        return Answer(self._read.content, isinstance(self._read, RetryPromptPart))
+        assert isinstance(self._read, ToolReturnPart), self._read
+        return Answer(self._read.content, self._read.outcome != "success")
 
 
 @asynccontextmanager
 async def connect() -> AsyncIterator[Connected]:
-    command, arguments, environment = read_command()
+    command, arguments, environment = read_command(sys.argv[1:])
     async with MCPToolset(StdioTransport(command, arguments, env=environment)) as toolset:
         connected = Connected(toolset, toolset.client.protocol_version)
         await connected.look()

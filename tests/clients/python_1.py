@@ -1,6 +1,7 @@
 """The session of mcp 1.x: python -m tests.clients.python_1 <server's command>."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -32,7 +33,7 @@ class Connected:
 
 @asynccontextmanager
 async def connect() -> AsyncIterator[Connected]:
-    command, arguments, environment = read_command()
+    command, arguments, environment = read_command(sys.argv[1:])
     server = StdioServerParameters(command=command, args=arguments, env=environment)
     async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
         opened = (await session.initialize()).model_dump(by_alias=True)

@@ -1,7 +1,7 @@
-"""The client of mcp 2.x: python -m tests.clients.python_2 <server's command>."""
+"""The client of mcp 2.x: python -m tests.clients.python_2 <era> <server's command>."""
 
 import asyncio
-import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -34,9 +34,10 @@ class Connected:
 
 @asynccontextmanager
 async def connect() -> AsyncIterator[Connected]:
-    command, arguments, environment = read_command()
-    server = StdioServerParameters(command=command, args=arguments, env=environment)
-    async with Client(server, mode=os.environ["ERA"]) as client:
+    era, *server = sys.argv[1:]
+    command, arguments, environment = read_command(server)
+    parameters = StdioServerParameters(command=command, args=arguments, env=environment)
+    async with Client(parameters, mode=era) as client:
         yield Connected(client, [tool.name for tool in (await client.list_tools()).tools])
 
 

@@ -129,6 +129,7 @@ def find(told: Any, name: str) -> Any:
     return next((found for part in parts if (found := find(part, name)) is not None), None)
 
 
-def read_command() -> tuple[str, list[str], dict[str, str]]:
+def read_command(server: list[str]) -> tuple[str, list[str], dict[str, str]]:
     """The server's program, its arguments and its environment."""
-    return sys.argv[1], sys.argv[2:], dict(os.environ)
+    program, *arguments = server
+    return program, arguments, dict(os.environ)
