@@ -46,7 +46,7 @@ class Gemini:
 class Connected:
     """A session of mcp 1.x that google-genai was given."""
 
-    heard = None
+    heard: int | None = None
 
     def __init__(self, session: ClientSession, protocol: str) -> None:
         self.protocol = protocol

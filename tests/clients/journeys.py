@@ -130,9 +130,7 @@ def _typescript(package: tuple[str, str], era: str) -> Travel:
     return travel
 
 
-def _told(
-    client: list[str], home: Path, *, video_seconds: float = FIRST_VIDEO_SECONDS
-) -> Journey:
+def _told(client: list[str], home: Path, *, video_seconds: float = FIRST_VIDEO_SECONDS) -> Journey:
     """Run one of our programs, which starts the server itself and tells what came out."""
     return asyncio.run(_tell([*client, *SERVER], home, video_seconds))
 

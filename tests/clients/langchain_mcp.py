@@ -1,4 +1,4 @@
-"""langchain-mcp-adapters in one session: python -m tests.clients.langchain_mcp <server's command>."""
+"""langchain-mcp-adapters, one session: python -m tests.clients.langchain_mcp <server's command>."""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ SERVER = "minimax"
 class Connected:
     """The tools of a session, called as an agent of LangGraph calls them."""
 
-    heard = None
+    heard: int | None = None
 
     def __init__(self, tools: list[Any], protocol: str) -> None:
         self._tools = {tool.name: tool for tool in tools}

@@ -12,7 +12,7 @@ __all__ = ["FAILED", "HEADER", "find_failures", "judge", "row"]
 
 FAILED: Final = "FAILED"
 OK: Final = "ok"
-NOT_TRIED: Final = "–"
+NOT_TRIED: Final = "-"
 HEADER: Final = (
     "client",
     "version",

@@ -5,9 +5,9 @@ nothing leaves the process.
 """
 
 import asyncio
-import sys
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -67,7 +67,7 @@ class Scripted(Model):  # type: ignore[misc]
 class Connected:
     """An agent whose only tools are the server's."""
 
-    heard = None
+    heard: int | None = None
 
     def __init__(self, server: MCPServerStdio) -> None:
         self.protocol = server.session.protocol_version

@@ -28,7 +28,7 @@ from tests.clients.travel import Answer, read_command, travel
 class Connected:
     """An agent whose only tools are the server's."""
 
-    heard = None
+    heard: int | None = None
 
     def __init__(self, toolset: MCPToolset, protocol: str) -> None:
         self.protocol = protocol

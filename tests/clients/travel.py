@@ -1,4 +1,4 @@
-"""What each Python client does with this server: a video, a refusal, a cancelled call, an early end.
+"""What each Python client does here: a video, a refusal, a cancelled call, an early end.
 
 Runs inside the client's own environment, so it imports nothing but Python.
 """
