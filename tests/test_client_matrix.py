@@ -112,7 +112,7 @@ def test_a_client_that_fails_makes_the_command_fail_and_the_others_are_tried(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fails(home: Path) -> Journey:
-        raise AssertionError("Traceback\n  a line\nBrokenResourceError: a | b")
+        raise AssertionError("Traceback:\n  | BrokenResourceError: a | b\n  +-------------")
 
     code, rows = print_rows(capsys, client(fails), client())
     assert code == 1

@@ -1,5 +1,6 @@
 """One line for each client: what worked, what did not, and what could not be tried."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -88,6 +89,7 @@ def _judge_leaving(went: Journey) -> str:
 
 
 def _one_line(reason: object) -> str:
-    """The last words of a reason, which fit into a cell."""
-    lines = str(reason).strip().splitlines() or [type(reason).__name__]
-    return lines[-1].replace("|", "/")[-LONGEST_REASON_CHARACTERS:]
+    """The last line with words, as it fits into a cell; Python draws frames around some."""
+    lines = [line for line in str(reason).splitlines() if re.search("[A-Za-z]", line)]
+    last = lines[-1] if lines else type(reason).__name__
+    return last.strip(" |+-").replace("|", "/")[-LONGEST_REASON_CHARACTERS:]

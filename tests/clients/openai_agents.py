@@ -6,7 +6,6 @@ nothing leaves the process.
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,16 +41,13 @@ class Scripted(Model):  # type: ignore[misc]
         self.read: Any = None
         self._ids = count(1)
 
-    async def get_response(self, *given: Any, **named: Any) -> ModelResponse:
-        asked = named.get("input", given[1] if len(given) > 1 else "")
-        tools = named.get("tools", given[3] if len(given) > 3 else [])
-        self.offered = [tool.name for tool in tools]
+    async def get_response(self, **given: Any) -> ModelResponse:
+        self.offered = [tool.name for tool in given["tools"]]
         if self.wanted is None:
-            if isinstance(asked, list):
-                self.read = asked[-1].get("output")
+            history = given["input"]
+            self.read = history[-1].get("output") if isinstance(history, list) else None
             return ModelResponse(output=[DONE], usage=Usage(), response_id=None)
-        name, values = self.wanted
-        self.wanted = None
+        (name, values), self.wanted = self.wanted, None
         call = ResponseFunctionToolCall(
             name=name,
             arguments=json.dumps(values),
@@ -60,7 +56,7 @@ class Scripted(Model):  # type: ignore[misc]
         )
         return ModelResponse(output=[call], usage=Usage(), response_id=None)
 
-    def stream_response(self, *given: Any, **named: Any) -> AsyncIterator[Any]:
+    def stream_response(self, **given: Any) -> AsyncIterator[Any]:
         raise NotImplementedError
 
 
@@ -97,6 +93,5 @@ async def connect() -> AsyncIterator[Connected]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OPENAI_AGENTS_DISABLE_TRACING", "1")
     set_tracing_disabled(True)
     asyncio.run(travel(connect, version=metadata.version("openai-agents")))
