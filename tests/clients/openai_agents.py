@@ -13,7 +13,15 @@ from importlib import metadata
 from itertools import count
 from typing import Any
 
-from agents import Agent, Model, ModelResponse, Runner, Usage, set_tracing_disabled
+from agents import (
+    Agent,
+    Model,
+    ModelResponse,
+    RunContextWrapper,
+    Runner,
+    Usage,
+    set_tracing_disabled,
+)
 from agents.mcp import MCPServerStdio
 from openai.types.responses import (
     ResponseFunctionToolCall,
@@ -69,11 +77,14 @@ class Connected:
         self.protocol = server.session.protocol_version
         self._model = Scripted()
         self._agent = Agent(name="Maker", model=self._model, mcp_servers=[server])
+        self._strict = self._agent.clone(mcp_config={"convert_schemas_to_strict": True})
 
     async def look(self) -> None:
-        """Let the model see the tools."""
+        """Let the model see the tools; those that OpenAI's strict mode takes, as it wants them."""
         await Runner.run(self._agent, "Which tools are there?")
-        self.tools = self._model.offered
+        strict = await self._strict.get_mcp_tools(RunContextWrapper(None))
+        names = [tool.name for tool in strict if tool.strict_json_schema]
+        self.tools = [name for name in self._model.offered if name in names]
 
     async def call(self, tool: str, **values: Any) -> Answer:
         self._model.wanted = (tool, values)
