@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import minimax
 import minimax_server
 from tests.clients.__main__ import main
 from tests.clients.journeys import MODERN, Client, Journey
@@ -44,7 +45,8 @@ def print_rows(
 ) -> tuple[int, list[tuple[str, ...]]]:
     """The exit code, and the cells of each client."""
     code = main(clients)
-    header, _, *lines = capsys.readouterr().out.splitlines()
+    title, _, header, _, *lines = capsys.readouterr().out.splitlines()
+    assert title == f"minimax-server {minimax.__version__} on the sandbox"
     assert header == f"| {' | '.join(HEADER)} |"
     return code, [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in lines]
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import minimax
 from tests.clients.journeys import CLIENTS, FRAMEWORKS, Client
 from tests.clients.matrix import FAILED, HEADER, row
 
@@ -11,7 +12,9 @@ AT_ONCE = 3
 
 
 def lines(clients: Sequence[Client]) -> Iterator[str]:
-    """A table in Markdown, each line as soon as those before it are there."""
+    """A title and a table in Markdown, each line as soon as those before it are there."""
+    yield f"minimax-server {minimax.__version__} on the sandbox"
+    yield ""
     yield _line(HEADER)
     yield _line(("---",) * len(HEADER))
     with ThreadPoolExecutor(AT_ONCE) as pool:

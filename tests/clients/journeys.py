@@ -253,10 +253,16 @@ def clean_environment(home: Path, **settings: str) -> dict[str, str]:
     return {**kept, "HOME": str(home), "USERPROFILE": str(home), **settings}
 
 
+INSPECTOR_NOTE: Final = "its command line starts a server for each call: nothing to cancel"
 CLIENTS: Final = (
-    Client("MCP Inspector, handshake", LEGACY, _inspector("legacy")),
-    Client("MCP Inspector, modern", MODERN, _inspector("modern")),
-    Client("Python SDK 1", LEGACY, _python("python_1", PYTHON_1)),
+    Client("MCP Inspector, handshake", LEGACY, _inspector("legacy"), note=INSPECTOR_NOTE),
+    Client("MCP Inspector, modern", MODERN, _inspector("modern"), note=INSPECTOR_NOTE),
+    Client(
+        "Python SDK 1",
+        LEGACY,
+        _python("python_1", PYTHON_1),
+        note="sends no cancellation, so a cancelled wait goes on in the server",
+    ),
     Client("Python SDK 2, handshake", LEGACY, _python_2("legacy")),
     Client("Python SDK 2, modern", MODERN, _python_2("auto")),
     Client("TypeScript SDK 1", LEGACY, _typescript(TYPESCRIPT_1, "legacy")),

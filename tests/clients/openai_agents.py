@@ -80,11 +80,15 @@ class Connected:
         self._strict = self._agent.clone(mcp_config={"convert_schemas_to_strict": True})
 
     async def look(self) -> None:
-        """Let the model see the tools; those that OpenAI's strict mode takes, as it wants them."""
+        """Let the model see the tools, without those that OpenAI's strict mode cannot have.
+
+        A tool without arguments is not converted; it has nothing to be strict about.
+        """
         await Runner.run(self._agent, "Which tools are there?")
-        strict = await self._strict.get_mcp_tools(RunContextWrapper(None))
-        names = [tool.name for tool in strict if tool.strict_json_schema]
-        self.tools = [name for name in self._model.offered if name in names]
+        tools = await self._strict.get_mcp_tools(RunContextWrapper(None))
+        strict = {tool.name for tool in tools if tool.strict_json_schema}
+        bare = {tool.name for tool in tools if not tool.params_json_schema["properties"]}
+        self.tools = [name for name in self._model.offered if name in strict | bare]
 
     async def call(self, tool: str, **values: Any) -> Answer:
         self._model.wanted = (tool, values)
