@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ FIRST_VIDEO_SECONDS: Final = 0.5
 """How long the first video goes on once it was asked about."""
 NEXT_VIDEOS: Final = VideoStages(processing_seconds=600.0)
 """Those that come later do not end before their client has left."""
+BOUGHT_TWICE: Final = "not one charge for each video"
 VIDEOS: Final = 2
 """What a journey orders."""
 QUERY: Final = "GET /v1/query/video_generation"
@@ -145,7 +147,7 @@ async def _tell(command: list[str], home: Path, video_seconds: float) -> Journey
         ending.cancel()
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
-    assert sandbox.count_charges("video") == VIDEOS, "a video was bought twice"
+    assert sandbox.count_charges("video") == VIDEOS, BOUGHT_TWICE
     return Journey(**json.loads(done.stdout))
 
 
@@ -180,6 +182,8 @@ def _inspector(era: str) -> Travel:
             status = read("query_video_generation", task_id=job["task_id"], wait_seconds=45)
             video = read("retrieve_video_file", file_id=status["file_id"])
             refused = call("query_video_generation", task_id=job["task_id"], wait_seconds=400)
+            with urllib.request.urlopen(f"{url}/sandbox/state") as answer:
+                assert len(json.load(answer)["bill"]) == 1, BOUGHT_TWICE
         return Journey(
             version=INSPECTOR[1],
             protocol=opened["protocolVersion"],
