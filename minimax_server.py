@@ -1196,7 +1196,16 @@ def _add_prompts(server: MCPServer[Any], *, where: str = " on this computer") ->
         title="Clone my voice and read a text",
         description=f"Let the voice of a recording{where}, or of a voice_id, read a text.",
     )
-    def clone_and_speak(text: str, recording: str = "", model: str = "", voice_id: str = "") -> str:
+    def clone_and_speak(
+        text: Annotated[str, Field(description="The text to read aloud.")],
+        recording: Annotated[
+            str, Field(description="A recording of your voice; not needed with a voice_id.")
+        ] = "",
+        model: Annotated[str, Field(description="Speech model; empty: the default.")] = "",
+        voice_id: Annotated[
+            str, Field(description="A voice that you have; nothing is cloned then.")
+        ] = "",
+    ) -> str:
         source = (
             f"Use my voice {voice_id}."
             if voice_id
@@ -1210,7 +1219,10 @@ def _add_prompts(server: MCPServer[Any], *, where: str = " on this computer") ->
 
     @server.prompt(title="Turn two images into a video")
     def pictures_to_video(
-        first_frame: str, last_frame: str, what_happens: str = "", model: str = ""
+        first_frame: Annotated[str, Field(description="The image that the video begins with.")],
+        last_frame: Annotated[str, Field(description="The image that it ends with.")],
+        what_happens: Annotated[str, Field(description="What happens in between.")] = "",
+        model: Annotated[str, Field(description="Video model; empty: the default.")] = "",
     ) -> str:
         """Make a video that begins with one image and ends with another."""
         prompt = f" What happens: {what_happens}" if what_happens else ""

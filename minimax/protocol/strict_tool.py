@@ -7,6 +7,7 @@ error result, and from Python, where it is an exception; the arguments are check
 import asyncio
 import functools
 import inspect
+import json
 import logging
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -17,7 +18,13 @@ from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, cast, get_a
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, ToolAnnotations
+from mcp_types import (
+    CallToolResult,
+    ContentBlock,
+    InputRequiredResult,
+    TextContent,
+    ToolAnnotations,
+)
 from pydantic import ConfigDict, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -253,7 +260,11 @@ class _StrictTool(Tool):
 
     async def _with_attachments(self, result: Any, context: Context[Any, Any]) -> Any:
         answer = self.fn_metadata.convert_result(result)
-        if self._attach is None or not isinstance(answer, CallToolResult):
+        if not isinstance(answer, CallToolResult):
+            return answer
+        if not self.fn_metadata.wrap_output:
+            answer = _shorten_text(answer)
+        if self._attach is None:
             return answer
         try:
             content, meta = await self._attach(result, context)
@@ -275,6 +286,22 @@ class _StrictTool(Tool):
                 _explain_errors(error, list(self.parameters["properties"]))
             ) from None
         return {name: checked[name] for name in present}
+
+
+def _shorten_text(answer: CallToolResult) -> CallToolResult:
+    """The result with a text of few tokens: without spaces, and without keys that have no value.
+
+    Many hosts give a model this text, and not the structure, in which every key is there.
+    """
+    kept = _without_nulls(answer.structured_content)
+    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+    return answer.model_copy(update={"content": [TextContent(type="text", text=text)]})
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
+    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 def _as_plain_coroutine(fn: AsyncFunction[P, R], tool: _StrictTool) -> AsyncFunction[P, R]:

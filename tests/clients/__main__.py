@@ -1,46 +1,35 @@
-"""Print which clients make a video with this server, and in which versions."""
+"""Print what works in which client, and in which version of it."""
 
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import minimax
-from tests.clients.journeys import CLIENTS, Client
-from tests.clients.packages import Unavailable
+from tests.clients.journeys import CLIENTS, FRAMEWORKS, Client
+from tests.clients.matrix import FAILED, HEADER, row
 
 AT_ONCE = 3
 
 
-def row(client: Client) -> tuple[str, str, str, str]:
-    """The client's name and version, the protocol, and how its journey ended."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        try:
-            went = client.travel(Path(home).resolve())
-        except Unavailable as reason:
-            return client.name, "-", "-", f"not tried: {reason}"
-        except Exception as error:
-            return client.name, "-", "-", f"FAILED: {error}"
-        video = Path(went.path)
-        ended = (
-            f"{video.name}, {video.stat().st_size} bytes" if video.is_file() else "FAILED: no file"
-        )
-        return client.name, went.version, went.protocol, ended
-
-
-def lines() -> Iterator[str]:
-    yield f"| client | version | protocol | minimax-server {minimax.__version__} ends in |"
-    yield "|---|---|---|---|"
+def lines(clients: Sequence[Client]) -> Iterator[str]:
+    """A title and a table in Markdown, each line as soon as those before it are there."""
+    yield f"minimax-server {minimax.__version__} on the sandbox"
+    yield ""
+    yield _line(HEADER)
+    yield _line(("---",) * len(HEADER))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for columns in pool.map(row, CLIENTS):
-            yield f"| {' | '.join(columns)} |"
+        yield from map(_line, pool.map(row, clients))
 
 
-def main() -> int:
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def main(clients: Sequence[Client] = (*CLIENTS, *FRAMEWORKS)) -> int:
+    """Print the table; 1 if a client fails."""
     failed = False
-    for line in lines():
-        failed = failed or "FAILED" in line
+    for line in lines(clients):
+        failed = failed or FAILED in line
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     return int(failed)

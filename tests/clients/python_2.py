@@ -1,42 +1,45 @@
-"""The video journey with the client of mcp 2.x: python python_2.py <era> <server's command>."""
+"""The client of mcp 2.x: python -m tests.clients.python_2 <era> <server's command>."""
 
 import asyncio
-import json
-import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Any
 
 from mcp import Client, StdioServerParameters
+from mcp_types import TextContent
+
+from tests.clients.travel import Answer, read_command, travel
 
 
-async def journey(era: str, command: str, *arguments: str) -> dict[str, Any]:
-    """Make a video; tells what came out."""
-    server = StdioServerParameters(command=command, args=list(arguments), env=dict(os.environ))
-    heard: list[str] = []
+class Connected:
+    """A connected client of mcp 2.x."""
 
-    async def hear(progress: float, total: float | None, message: str | None) -> None:
-        heard.append(message or "")
+    def __init__(self, client: Client, tools: list[str]) -> None:
+        self._client = client
+        self.protocol = client.protocol_version
+        self.tools = tools
+        self.heard: int | None = 0
 
-    async with Client(server, mode=era) as client:
+    async def call(self, tool: str, **values: Any) -> Answer:
+        result = await self._client.call_tool(tool, values, progress_callback=self._hear)
+        block = result.content[0]
+        text = block.text if isinstance(block, TextContent) else ""
+        return Answer(result.structured_content or text, bool(result.is_error))
 
-        async def call(name: str, **values: Any) -> Any:
-            result = await client.call_tool(name, values, progress_callback=hear)
-            return result.structured_content
+    async def _hear(self, progress: float, total: float | None, message: str | None) -> None:
+        self.heard = (self.heard or 0) + 1
 
-        tools = [tool.name for tool in (await client.list_tools()).tools]
-        job = await call("generate_video", prompt="The sun sets over the lake")
-        status = await call("query_video_generation", task_id=job["task_id"], wait_seconds=45)
-        video = await call("retrieve_video_file", file_id=status["file_id"])
-        protocol = client.protocol_version
-    return {
-        "version": metadata.version("mcp"),
-        "protocol": protocol,
-        "tools": tools,
-        "progress": len(heard),
-        "path": video["path"],
-    }
+
+@asynccontextmanager
+async def connect() -> AsyncIterator[Connected]:
+    era, *server = sys.argv[1:]
+    command, arguments, environment = read_command(server)
+    parameters = StdioServerParameters(command=command, args=arguments, env=environment)
+    async with Client(parameters, mode=era) as client:
+        yield Connected(client, [tool.name for tool in (await client.list_tools()).tools])
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(journey(*sys.argv[1:]))))
+    asyncio.run(travel(connect, version=metadata.version("mcp")))

@@ -14,6 +14,8 @@ import minimax_server
 from minimax.commands import check
 from minimax.commands.hosts import CLAUDE_CODE, HOST_IDS, Host, Machine, System, find_host
 from minimax.time_budgets import HOST_LIMIT_SECONDS, LONGEST_CALL_SECONDS
+from tests.clients import journeys
+from tests.clients.matrix import FAILED
 from tests.clients.packages import (
     ENVIRONMENT,
     python_with,
@@ -239,6 +241,13 @@ def test_the_limits_advised_are_longer_than_any_call() -> None:
     for without, setting, _ in LIMITS.values():
         _, _, seconds = code_spans(setting)[0].partition("=")
         assert float(without) < LONGEST_CALL_SECONDS < float(seconds) == HOST_LIMIT_SECONDS
+
+
+def test_the_table_of_clients_has_a_row_without_a_failure_for_each_that_is_tried() -> None:
+    shown = rows(FRAMEWORKS, "client")
+    tried = (*journeys.CLIENTS, *journeys.FRAMEWORKS)
+    assert [(row[0], row[-1]) for row in shown] == [(client.name, client.note) for client in tried]
+    assert [row for row in shown if FAILED in " ".join(row)] == []
 
 
 @pytest.mark.clients

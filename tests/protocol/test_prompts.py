@@ -52,3 +52,11 @@ async def test_a_prompt_with_its_arguments_is_made(settings: Settings) -> None:
             "prompts/get", {"name": "pictures_to_video", "arguments": arguments}
         )
         assert "a.jpg" in str(answer["result"]["messages"])
+
+
+async def test_every_argument_of_a_prompt_says_what_it_is(settings: Settings) -> None:
+    async with start_server(settings) as running:
+        prompts = (await running.answer("prompts/list"))["result"]["prompts"]
+    arguments = [argument for prompt in prompts for argument in prompt["arguments"]]
+    assert arguments
+    assert [each["name"] for each in arguments if not each.get("description")] == []

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from mcp import Client
 from mcp.server import MCPServer
-from mcp_types import ToolAnnotations
+from mcp_types import TextContent, ToolAnnotations
+from typing_extensions import TypedDict
 
 from minimax.protocol.strict_tool import Toolbox
 from tests.support.in_process import failure
@@ -40,3 +41,39 @@ async def test_the_text_of_an_error_that_was_not_written_for_the_caller_is_hidde
 
     async with Client(serve_tool(crash)) as client:
         assert "secret detail" not in await failure(client, "crash")
+
+
+class Part(TypedDict):
+    name: str
+    error: str | None
+
+
+class Result(TypedDict):
+    parts: list[Part]
+    path: str | None
+
+
+async def test_the_text_of_a_result_is_compact_and_leaves_out_what_has_no_value() -> None:
+    result = Result(parts=[Part(name="für", error=None), Part(name="b", error="no")], path=None)
+
+    async def give() -> Result:
+        """Give."""
+        return result
+
+    async with Client(serve_tool(give)) as client:
+        answer = await client.call_tool("give", {})
+    [block] = answer.content
+    assert isinstance(block, TextContent)
+    assert block.text == '{"parts":[{"name":"für"},{"name":"b","error":"no"}]}'
+    assert answer.structured_content == result
+
+
+async def test_a_result_that_is_a_text_stays_one() -> None:
+    async def greet() -> str:
+        """Greet."""
+        return "Good morning."
+
+    async with Client(serve_tool(greet)) as client:
+        [block] = (await client.call_tool("greet", {})).content
+    assert isinstance(block, TextContent)
+    assert block.text == "Good morning."

@@ -83,7 +83,8 @@ def tools_page() -> str:
                 f"{ORIGIN} Every tool is also a coroutine of `minimax_server`, with the same "
                 "arguments and results. An argument that is left out, `null` or an empty text "
                 "counts as not given. Every key of a result is always there; it holds nothing "
-                "(`null`, in Python `None`) where it does not apply."
+                "(`null`, in Python `None`) where it does not apply. Beside it a host gets the "
+                "same as a text for its model, which leaves out what holds nothing."
             ),
             paragraph("A model reads this before it calls anything:"),
             bullets(minimax_server.INSTRUCTIONS.splitlines()),
