@@ -14,6 +14,7 @@ from typing import Final
 
 import procrastinate
 from procrastinate import RetryStrategy
+from procrastinate.exceptions import ConnectorException
 
 from minimax.team.database import Connection, Database
 
@@ -30,6 +31,8 @@ SILENT_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 2.0
 """How often the queue is looked at where no notification came."""
 UNWIND_SECONDS: Final = 2.0
+RESTART_SECONDS: Final = 1.0
+"""Before a worker that lost its database begins again."""
 MOST_TRIES: Final = 60
 FIRST_RETRY_SECONDS: Final = 10
 RETRY_GROWTH_SECONDS: Final = 10
@@ -82,8 +85,21 @@ class JobQueue:
             await manager.retry_job(job)
 
     async def work(self, follow: Follow, *, stop: asyncio.Event) -> None:
-        """Work until told to stop; what is being followed then goes to another worker."""
+        """Work until told to stop; what is being followed then goes to another worker.
+
+        The library's worker ends where one of its connections breaks, so it is begun again.
+        """
         self._follow = follow
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                await self._work_until(stopping)
+                await asyncio.wait({stopping}, timeout=RESTART_SECONDS)
+        finally:
+            stopping.cancel()
+
+    async def _work_until(self, stopping: "asyncio.Task[bool]") -> None:
+        """Work until told to stop, or until the database is in trouble."""
         working = asyncio.create_task(
             self._app.run_worker_async(
                 queues=[QUEUE],
@@ -96,12 +112,14 @@ class JobQueue:
                 fetch_job_polling_interval=LOOK_SECONDS,
             )
         )
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not stopping.done():
+                log.warning("The worker lost its database, and begins again.")
+        finally:
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectorException):
+                await working
 
 
 async def create_queue_tables(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import pytest
 from minimax.errors import MiniMaxError, Outcome, RefusedError, UnansweredError
 from minimax.ledger.records import State
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
+from minimax.team import queue
 from minimax.team.callbacks import SignedCallbacks
-from minimax.team.database import Database
+from minimax.team.database import Connection, Database
 from minimax.team.pace import Pace, free_place
 from tests.conftest import KEY
 from tests.support.paid_jobs import LOST, SUBMIT
@@ -38,8 +39,10 @@ ASK = "GET /v1/query/video_generation"
 
 
 async def read_rows(database: Database) -> list[dict[str, Any]]:
-    async with database.pool.connection() as db:
+    async def read(db: Connection) -> list[dict[str, Any]]:
         return await (await db.execute("SELECT * FROM minimax_purchases ORDER BY id")).fetchall()
+
+    return await database.run_statement(read)
 
 
 async def wait_until_stored(database: Database, count: int = 1) -> list[dict[str, Any]]:
@@ -89,6 +92,23 @@ async def test_a_job_that_was_accepted_while_no_worker_ran_is_followed_by_the_ne
     async with deployment.run_worker():
         rows = await wait_until_stored(database, 3)
     assert len({row["path"] for row in rows}) == 3
+
+
+async def test_a_worker_goes_on_after_a_restart_of_postgresql(
+    deployment: Deployment,
+    replica: Replica,
+    database: Database,
+    restart_server: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queue, "BEAT_SECONDS", 0.05)  # one falls into the restart for certain
+    async with deployment.run_worker():
+        await call(replica, ALICE, "generate_video", prompt="before")
+        await wait_until_stored(database)
+        await asyncio.to_thread(restart_server)
+        await call(replica, ALICE, "generate_video", prompt="after")
+        rows = await wait_until_stored(database, 2)
+    assert len({row["path"] for row in rows}) == 2
 
 
 @pytest.fixture
