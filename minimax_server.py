@@ -340,24 +340,24 @@ async def _ask_price(quote: QuoteCall, arguments: Arguments) -> Form | None:
     return Form(running.get_shared(Consent).write_question(priced), PriceAnswer)
 
 
-async def _hear_answer(quote: QuoteCall, answered: Answered, arguments: Arguments) -> None:
+async def _apply_answer(quote: QuoteCall, answered: Answered, arguments: Arguments) -> None:
     from minimax.spending.consent import Consent
 
     running = await runtime.current()
     priced = await quote(running, arguments)
     if priced is not None:
         consent = running.get_shared(Consent)
-        consent.hear(answered.data, priced, in_time=answered.in_time)
+        consent.apply_answer(answered.data, priced, in_time=answered.in_time)
 
 
-def _asking(quote: QuoteCall) -> dict[str, Any]:
-    return {"ask": partial(_ask_price, quote), "hear": partial(_hear_answer, quote)}
+def _make_question(quote: QuoteCall) -> dict[str, Any]:
+    return {"ask": partial(_ask_price, quote), "apply_answer": partial(_apply_answer, quote)}
 
 
 # --- the tools ---------------------------------------------------------------------------------
 
 
-@toolbox.tool(title="Clone a voice", annotations=PAID, **_asking(_quote_clone))
+@toolbox.tool(title="Clone a voice", annotations=PAID, **_make_question(_quote_clone))
 async def voice_clone(
     audio: Annotated[
         str,
@@ -452,7 +452,7 @@ async def voice_clone(
     )
 
 
-@toolbox.tool(title="Generate a video", annotations=PAID, **_asking(_quote_video), **SHOWN)
+@toolbox.tool(title="Generate a video", annotations=PAID, **_make_question(_quote_video), **SHOWN)
 async def generate_video(
     prompt: Annotated[
         str | None,
@@ -565,7 +565,7 @@ async def generate_video(
     )
 
 
-@toolbox.tool(title="Upscale a video", annotations=PAID, **_asking(_quote_upscale), **SHOWN)
+@toolbox.tool(title="Upscale a video", annotations=PAID, **_make_question(_quote_upscale), **SHOWN)
 async def upscale_video(
     task_id: Annotated[Id, Field(description="Of a completed MiniMax-H3 video in 768P.")],
     *,
@@ -688,7 +688,7 @@ async def cancel_video_generation(
     return await job.cancel(await runtime.current(), task_id)
 
 
-@toolbox.tool(title="Speak a text", annotations=PAID, **_asking(_quote_speech), **SHOWN)
+@toolbox.tool(title="Speak a text", annotations=PAID, **_make_question(_quote_speech), **SHOWN)
 async def text_to_audio(
     text: Annotated[
         str,
@@ -805,7 +805,7 @@ async def text_to_audio(
     )
 
 
-@toolbox.tool(title="Speak a long text", annotations=PAID, **_asking(_quote_long_speech))
+@toolbox.tool(title="Speak a long text", annotations=PAID, **_make_question(_quote_long_speech))
 async def long_text_to_audio(
     text: Annotated[str | None, Field(description="Up to 50,000 characters.")] = None,
     voice_id: Annotated[str | None, Field(description="As in text_to_audio.")] = None,
@@ -927,7 +927,7 @@ async def list_voices(
     )
 
 
-@toolbox.tool(title="Design a voice", annotations=PAID, **_asking(_quote_design))
+@toolbox.tool(title="Design a voice", annotations=PAID, **_make_question(_quote_design))
 async def voice_design(
     prompt: Annotated[str, Field(description="What the voice should be like.")],
     preview_text: Annotated[
@@ -966,7 +966,7 @@ async def voice_design(
     )
 
 
-@toolbox.tool(title="Transcribe a recording", annotations=PAID, **_asking(_quote_transcript))
+@toolbox.tool(title="Transcribe a recording", annotations=PAID, **_make_question(_quote_transcript))
 async def transcribe_audio(
     audio: Annotated[
         str,
@@ -1033,7 +1033,7 @@ async def account_status(ctx: Context[Any, Any] | None = None) -> AccountStatus:
     return await statement.make_statement(await runtime.current())
 
 
-@toolbox.tool(title="Make images", annotations=PAID, **_asking(_quote_images), **SHOWN)
+@toolbox.tool(title="Make images", annotations=PAID, **_make_question(_quote_images), **SHOWN)
 async def text_to_image(
     prompt: Annotated[str, Field(description="What to show, up to 1,500 characters.")],
     aspect_ratio: Annotated[
@@ -1444,7 +1444,7 @@ def _serve(*, sandboxed: bool) -> int:
         host_listens=stdio.host_listener(),
         on_runtime=watcher.watch,
     )
-    return stdio.serve(server, closing_seconds=CLOSING_SECONDS, on_message=watcher.see)
+    return stdio.serve(server, closing_seconds=CLOSING_SECONDS, on_message=watcher.note_message)
 
 
 class _HostWatcher:
@@ -1457,7 +1457,7 @@ class _HostWatcher:
     def watch(self, opened: Runtime) -> None:
         self._runtime = opened
 
-    def see(self, message: SessionMessage) -> None:
+    def note_message(self, message: SessionMessage) -> None:
         if self._runtime is None:
             return
         deliveries = self._runtime.deliveries

@@ -9,7 +9,7 @@ from typing import Final
 
 from minimax.safe_text import KeyFilter, keep_one_line, redact
 
-__all__ = ["configure", "hush_http"]
+__all__ = ["configure", "silence_http_logs"]
 
 CHATTY_LIBRARIES: Final = (
     "httpx",
@@ -75,7 +75,7 @@ def _is_of_others(_: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def hush_http() -> Iterator[None]:
+def silence_http_logs() -> Iterator[None]:
     """HTTP libraries log nothing about the requests in this block: links in them are signed.
 
     Levels and handlers stay as the program has them, and so do the records of its own requests.

@@ -186,7 +186,7 @@ def where_keys_go(place: str = "the env block of this server in the host's confi
     return f"{place} or into {ENV_FILE_NAME}" if _is_project_folder() else place
 
 
-def _go_on() -> str:
+def _next_step() -> str:
     return pick_text(chat="Then restart the host.", program="Then call again.")
 
 
@@ -236,13 +236,13 @@ def _api_key(values: Mapping[str, str], place: str) -> SecretStr | None:
     if _PLACEHOLDER.fullmatch(key):
         raise SettingsError(
             f'MINIMAX_API_KEY is still the placeholder "{key}" {place}. Put your key from '
-            f"{KEY_PAGE} there instead. {_go_on()}"
+            f"{KEY_PAGE} there instead. {_next_step()}"
         )
     if not _KEY.fullmatch(key):
         raise SettingsError(
             f"MINIMAX_API_KEY {place} has characters in it that no key has (a blank, a quote, a "
             f"line break). Copy the key again from {KEY_PAGE}, whole and alone, and put it there. "
-            f"{_go_on()}"
+            f"{_next_step()}"
         )
     return SecretStr(key)
 
@@ -260,7 +260,7 @@ def _api_host(text: str | None) -> str | None:
         raise SettingsError(
             "MINIMAX_API_HOST is not one of MiniMax's API hosts. Use https://api.minimax.io "
             "(global keys) or https://api.minimaxi.com (mainland keys). The key is sent to "
-            f"MiniMax only, over https. {_go_on()}"
+            f"MiniMax only, over https. {_next_step()}"
         )
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
@@ -280,7 +280,7 @@ def _resource_mode(values: Mapping[str, str]) -> ResourceMode:
     mode = modes.get(values.get("MINIMAX_API_RESOURCE_MODE", "local").lower())
     if mode is None:
         raise SettingsError(
-            f"MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only). {_go_on()}"
+            f"MINIMAX_API_RESOURCE_MODE must be local (save) or url (links only). {_next_step()}"
         )
     return mode
 
@@ -288,14 +288,16 @@ def _resource_mode(values: Mapping[str, str]) -> ResourceMode:
 def _switch(name: str, values: Mapping[str, str], *, default: bool) -> bool:
     switch = {"on": True, "off": False, "": default}.get(values.get(name, "").lower())
     if switch is None:
-        raise SettingsError(f"{name} must be on or off. {_go_on()}")
+        raise SettingsError(f"{name} must be on or off. {_next_step()}")
     return switch
 
 
 def _log_level(values: Mapping[str, str]) -> str:
     level = values.get("MINIMAX_LOG_LEVEL", "WARNING").upper()
     if level not in LOG_LEVELS:
-        raise SettingsError(f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}. {_go_on()}")
+        raise SettingsError(
+            f"MINIMAX_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}. {_next_step()}"
+        )
     return level
 
 
@@ -311,7 +313,7 @@ def _dollars(values: Mapping[str, str], name: str, default: float) -> float | No
         amount = -1.0
     if not 0 <= amount < MOST_USD:
         raise SettingsError(
-            f"{name} must be an amount in US dollars such as {default:g}, 0, or off. {_go_on()}"
+            f"{name} must be an amount in US dollars such as {default:g}, 0, or off. {_next_step()}"
         )
     return amount
 
@@ -326,7 +328,7 @@ def _absolute(name: str, text: str) -> Path:
     path = find_home() if text == "~" else path
     if not path.is_absolute():
         raise SettingsError(
-            f"{name} must be an absolute folder, or one that begins with ~/. {_go_on()}"
+            f"{name} must be an absolute folder, or one that begins with ~/. {_next_step()}"
         )
     return path
 

@@ -136,7 +136,7 @@ class _QueueingClient(httpx.AsyncClient):
         except TimeoutError:
             raise httpx.PoolTimeout("too many requests at once", request=request) from None
         try:
-            with logs.hush_http():
+            with logs.silence_http_logs():
                 response = await super().send(request, stream=stream, **options)
         except BaseException:
             self._free.release()

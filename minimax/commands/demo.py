@@ -194,7 +194,7 @@ async def _follow_job(client: Client, task_id: str, *, live: bool) -> dict[str, 
             status: dict[str, Any] = await _call(
                 client,
                 "query_video_generation",
-                bar.heard,
+                bar.show_progress,
                 task_id=task_id,
                 wait_seconds=LONGEST_WAIT_SECONDS,
             )
@@ -226,7 +226,7 @@ class _Bar:
             self._draw(1)
         print("\n")
 
-    async def heard(self, _elapsed: float, _total: float | None, word: str | None) -> None:
+    async def show_progress(self, _elapsed: float, _total: float | None, word: str | None) -> None:
         if word != self._word:
             self._word = word or ""
             self._draw()

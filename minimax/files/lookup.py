@@ -100,7 +100,7 @@ def _missing_error(path: Path, given: str, *, field: str, settings: Settings) ->
     near = [] if settings.base_path.is_relative_to(missing) else _find_near(missing, settings)
     if near:
         sentences.append(f"Similar names in {plain(str(missing.parent))}: {', '.join(near)}.")
-    sentences.append(paths.about_attached())
+    sentences.append(paths.attached_file_text())
     return InputError(" ".join(sentences))
 
 

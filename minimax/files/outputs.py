@@ -104,13 +104,13 @@ async def save(
     try:
         part = await asyncio.to_thread(_Part.create, folder, stem)
     except OSError as error:
-        raise _cannot_write(error, folder) from None
+        raise _write_error(error, folder) from None
     try:
         async for block in _in_blocks(chunks):
             await asyncio.to_thread(part.write, block)
         return await asyncio.to_thread(part.publish, types, raw_type)
     except OSError as error:
-        raise _cannot_write(error, folder) from None
+        raise _write_error(error, folder) from None
     finally:
         part.remove()
 
@@ -161,7 +161,7 @@ class _Part:
 
     def publish(self, types: frozenset[str], raw_type: str | None) -> SavedFile:
         self._file.seek(0)
-        media_type = _judge(self._file.read(media_types.HEAD_BYTES), types, raw_type)
+        media_type = _choose_type(self._file.read(media_types.HEAD_BYTES), types, raw_type)
         if not _is_whole(self._file, self._size, media_type):
             raise not_media("is incomplete")
         os.fsync(self._file.fileno())
@@ -213,7 +213,7 @@ def _first_missing(folder: Path) -> Path | None:
     return missing[-1] if missing else None
 
 
-def _judge(head: bytes, types: frozenset[str], raw_type: str | None) -> str:
+def _choose_type(head: bytes, types: frozenset[str], raw_type: str | None) -> str:
     """The media type of content, whose extension the file gets.
 
     Content that was to be raw is what it proves to be, where it proves to be something else.
@@ -240,7 +240,7 @@ def not_media(what: str) -> StorageError:
     )
 
 
-def _cannot_write(error: OSError, folder: Path) -> StorageError:
+def _write_error(error: OSError, folder: Path) -> StorageError:
     return StorageError(
         f"Saving in {folder} failed: {explain_write_error(error)}. No part of the file was left "
         "there. The folder for saved files is set with MINIMAX_MCP_BASE_PATH."

@@ -11,7 +11,7 @@ from minimax.errors import InputError
 from minimax.settings import Settings
 
 __all__ = [
-    "about_attached",
+    "attached_file_text",
     "decode_file_url",
     "is_open",
     "is_url",
@@ -88,7 +88,7 @@ def resolve_input(text: str, *, field: str, settings: Settings) -> Path:
     path = _resolve(text, base=settings.base_path, field=field)
     inside = [folder for folder in settings.input_paths if path.is_relative_to(folder)]
     if not inside:
-        raise _outside(field, settings)
+        raise _outside_error(field, settings)
     if all(_is_private(path, folder) for folder in inside):
         raise InputError(
             f"{field} cannot be used: it is in a hidden or system folder, and those stay closed. "
@@ -196,7 +196,7 @@ def _is_below_library(path: PurePath) -> bool:
     return below[:1] == ["library"] and (len(below) < 2 or below[1] not in CLOUD_FOLDERS)  # noqa: PLR2004
 
 
-def _outside(field: str, settings: Settings) -> InputError:
+def _outside_error(field: str, settings: Settings) -> InputError:
     allowed = ", ".join(str(folder) for folder in settings.input_paths)
     absent = ", ".join(
         str(folder)
@@ -207,11 +207,11 @@ def _outside(field: str, settings: Settings) -> InputError:
     return InputError(
         f"{field} cannot be used: it is not inside a folder that inputs may come from ({allowed}; "
         "set with MINIMAX_MCP_INPUT_PATHS). Copy the file into one of them."
-        f"{about_absent} {about_attached()}"
+        f"{about_absent} {attached_file_text()}"
     )
 
 
-def about_attached() -> str:
+def attached_file_text() -> str:
     """What to say of a file that is not found; a chat may have taken it for itself."""
     return pick_text(
         chat="A file that was attached to the chat is not on this computer: ask the person where "

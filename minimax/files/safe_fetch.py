@@ -175,7 +175,7 @@ class _Target:
         try:
             url = urljoin(f"https://{self.authority}{self.path}", location)
         except ValueError:
-            raise _no_host_name() from None
+            raise _no_host_name_error() from None
         return _parse(url, max_characters=MAX_FETCHED_URL_CHARACTERS)
 
 
@@ -191,7 +191,7 @@ def _parse(url: str, *, max_characters: int) -> _Target:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _no_host_name() from None
+        raise _no_host_name_error() from None
     _check_scheme(parts)
     _check_no_sign_in(parts)
     if port == 0:
@@ -223,13 +223,13 @@ def _parse_host(parts: SplitResult) -> str:
     name = _HOST_NAME.fullmatch(host) if len(host) <= MAX_NAME_CHARACTERS else None
     # urlsplit's lower() turns the Kelvin sign into a plain k, so the text before it counts.
     if name is None or _NUMBER.fullmatch(name[1]) or not parts.netloc.isascii():
-        raise _no_host_name()
+        raise _no_host_name_error()
     if f".{host}".endswith(_LOCAL_DOMAINS):
         raise _not_public(host)
     return host
 
 
-def _no_host_name() -> InputError:
+def _no_host_name_error() -> InputError:
     return InputError(
         "The URL does not say its host by a public name such as files.example.com. Addresses and "
         "names of one machine are not used; a name in another script is written in its xn-- form. "

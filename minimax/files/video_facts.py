@@ -75,7 +75,7 @@ def read_video(file: Readable, *, size: int) -> VideoFacts | None:
 
 
 def _read_movie(reader: BoundedReader, size: int) -> VideoFacts | None:
-    top = {box.name: box for box in _walk(reader, 0, size)}
+    top = {box.name: box for box in _iter_boxes(reader, 0, size)}
     if not {b"moov", b"mdat"} <= top.keys():
         return None
     movie = _open_box(reader, top[b"moov"])
@@ -133,7 +133,7 @@ def _count_samples(reader: BoundedReader, table: list[_Box]) -> int:
 
 def _open_box(reader: BoundedReader, box: _Box) -> list[_Box]:
     """The boxes inside a box."""
-    return list(_walk(reader, box.start, box.end))
+    return list(_iter_boxes(reader, box.start, box.end))
 
 
 def _find(boxes: list[_Box], name: bytes) -> _Box:
@@ -143,7 +143,7 @@ def _find(boxes: list[_Box], name: bytes) -> _Box:
     return found
 
 
-def _walk(reader: BoundedReader, start: int, end: int) -> Iterator[_Box]:
+def _iter_boxes(reader: BoundedReader, start: int, end: int) -> Iterator[_Box]:
     """The boxes between two places; fewer bytes than a header at the end are no box."""
     at = start
     while at + HEADER_BYTES <= end:

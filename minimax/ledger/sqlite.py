@@ -140,9 +140,9 @@ class SqliteLedger:
         ignoring: Sequence[str],
     ) -> Beginning:
         self._settle(db)
-        found = self._earlier(db, purchase, ignoring)
+        found = self._find_earlier(db, purchase, ignoring)
         earlier = found[0] if found is not None else None
-        spent = self._spent(db)
+        spent = self._sum_spent(db)
         if not would_buy(earlier, price_usd=purchase.price_usd, second_charge_agreed=agreed):
             assert found is not None  # noqa: S101 - would_buy buys where nothing was found
             decision, record = found
@@ -153,15 +153,15 @@ class SqliteLedger:
                 record=record,
                 spending=Spending(spent_usd=spent),
                 doubt=decision is not Decision.REFUSE
-                and bool(self._doubts(db, purchase.fingerprint)),
+                and bool(self._find_doubts(db, purchase.fingerprint)),
             )
         if limit_usd is not None and db is self._memory and self._is_shared:
             spending = Spending(spent_usd=spent, is_known=False)
             return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
         if limit_usd is not None and spent + purchase.counted_usd > limit_usd + INEXACT_USD:
-            spending = self._room(db, spent, purchase.counted_usd, limit_usd)
+            spending = self._compute_room(db, spent, purchase.counted_usd, limit_usd)
             return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
-        doubts = self._doubts(db, purchase.fingerprint)
+        doubts = self._find_doubts(db, purchase.fingerprint)
         key = self._insert(db, purchase)
         if agreed:
             self._agreed[key] = doubts
@@ -178,16 +178,16 @@ class SqliteLedger:
 
     def _peek(self, db: sqlite3.Connection, purchase: Purchase) -> Decision | None:
         self._settle(db)
-        found = self._earlier(db, purchase, ())
+        found = self._find_earlier(db, purchase, ())
         return None if found is None else found[0]
 
-    def _doubts(self, db: sqlite3.Connection, fingerprint: str) -> list[str]:
+    def _find_doubts(self, db: sqlite3.Connection, fingerprint: str) -> list[str]:
         rows = db.execute(
             "SELECT key, state FROM jobs WHERE answered_at IS NULL AND request = ?", (fingerprint,)
         )
         return [row["key"] for row in rows if State(row["state"]) is State.UNKNOWN]
 
-    def _earlier(
+    def _find_earlier(
         self, db: sqlite3.Connection, purchase: Purchase, ignoring: Sequence[str]
     ) -> tuple[Decision, Record] | None:
         db.execute(  # adopt what version 0.1.0 wrote
@@ -520,12 +520,12 @@ class SqliteLedger:
     def _sum_spending(self, db: sqlite3.Connection, within_seconds: float) -> Mapping[Kind, float]:
         self._settle(db)
         sums: dict[Kind, float] = {}
-        for row in self._charges(db, within_seconds):
+        for row in self._list_charges(db, within_seconds):
             kind = Kind(row["kind"] or Kind.VIDEO.value)
             sums[kind] = sums.get(kind, 0.0) + row["usd"]
         return sums
 
-    def _charges(self, db: sqlite3.Connection, within_seconds: float) -> list[sqlite3.Row]:
+    def _list_charges(self, db: sqlite3.Connection, within_seconds: float) -> list[sqlite3.Row]:
         """Kind, counted price and age of what was or may have been charged, oldest first.
 
         A row counts by either clock that puts it into the window: rows of this boot by the boot
@@ -553,15 +553,15 @@ class SqliteLedger:
         in_window = [row for row in rows if row["age"] < within_seconds]
         return sorted(in_window, key=lambda row: -row["age"])
 
-    def _spent(self, db: sqlite3.Connection) -> float:
-        return float(sum(row["usd"] for row in self._charges(db, LIMIT_WINDOW_SECONDS)))
+    def _sum_spent(self, db: sqlite3.Connection) -> float:
+        return float(sum(row["usd"] for row in self._list_charges(db, LIMIT_WINDOW_SECONDS)))
 
-    def _room(
+    def _compute_room(
         self, db: sqlite3.Connection, spent_usd: float, price_usd: float, limit_usd: float
     ) -> Spending:
         """When enough of what was spent leaves the window."""
         left = spent_usd
-        for row in self._charges(db, LIMIT_WINDOW_SECONDS):
+        for row in self._list_charges(db, LIMIT_WINDOW_SECONDS):
             left -= row["usd"]
             if left + price_usd <= limit_usd + INEXACT_USD:
                 room_in = max(0.0, LIMIT_WINDOW_SECONDS - row["age"])
@@ -709,11 +709,11 @@ class SqliteLedger:
             received_at=row["answered_at"],
             reply=_parse(row["reply"]),
             result=_parse(row["result"]),
-            follower=self._follower(db, row["follower"]),
+            follower=self._identify_follower(db, row["follower"]),
             **{name: row[name] for name in _PLAIN_COLUMNS},
         )
 
-    def _follower(self, db: sqlite3.Connection, owner: str | None) -> Follower | None:
+    def _identify_follower(self, db: sqlite3.Connection, owner: str | None) -> Follower | None:
         """Who follows a job; one that is frozen has lost it as one that is gone."""
         if owner is None:
             return None
@@ -745,13 +745,13 @@ class SqliteLedger:
     async def aclose(self) -> None:
         """See `base.Ledger`."""
         if self._has_open_rows:
-            await self._run(self._let_go)
+            await self._run(self._unregister)
         if self._memory is not None:
             await self._worker.run(self._close_memory)
         self._worker.stop()
         self._owner.close()
 
-    def _let_go(self, db: sqlite3.Connection) -> None:
+    def _unregister(self, db: sqlite3.Connection) -> None:
         db.execute(
             "UPDATE jobs SET caller = NULL, caller_pid = NULL WHERE caller = ?", (self._owner.id,)
         )

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from minimax.protocol.lines import TooLongLineError
 
-__all__ = ["refusals"]
+__all__ = ["make_refusals"]
 
 NOT_JSON: Final = "This line is not JSON."
 NOT_A_MESSAGE: Final = "This is not a JSON-RPC 2.0 message; batches are not part of MCP."
@@ -19,7 +19,7 @@ TOO_LONG: Final = (
 )
 
 
-def refusals(error: Exception) -> list[JSONRPCError]:
+def make_refusals(error: Exception) -> list[JSONRPCError]:
     """What to answer to a line that is no message, as JSON-RPC 2.0 wants it.
 
     Blank lines, broken notifications and broken answers await nothing.

@@ -43,7 +43,7 @@ STUCK_SECONDS: Final = 0.2
 log = logging.getLogger(__name__)
 
 
-def _says_closed(item: SessionMessage) -> bool:
+def _is_closing_notice(item: SessionMessage) -> bool:
     """Whether this only says that the connection is closed, which ends clients of mcp 1.x badly.
 
     The SDK answers what is under way with it when stdin has ended (mcp 2.3).
@@ -133,7 +133,7 @@ class LineWriter:
         """
         if self._broken.is_set():
             raise anyio.BrokenResourceError
-        if _says_closed(item):
+        if _is_closing_notice(item):
             return
         is_notification = isinstance(item.message, JSONRPCNotification)
         if is_notification and self.unread_bytes > MOST_UNREAD_BYTES_FOR_NOTIFICATIONS:

@@ -16,7 +16,7 @@ from mcp.server.mcpserver.resolve import (
 from mcp_types import InputRequiredResult
 from pydantic import BaseModel
 
-__all__ = ["Answered", "Ask", "Form", "Hear", "Question", "can_ask"]
+__all__ = ["Answered", "ApplyAnswer", "Ask", "Form", "Question", "can_ask"]
 
 
 class Form(NamedTuple):
@@ -42,7 +42,7 @@ class Answered(NamedTuple):
     in_time: bool = True
 
 
-Hear = Callable[[Answered, Mapping[str, Any]], Awaitable[None]]
+ApplyAnswer = Callable[[Answered, Mapping[str, Any]], Awaitable[None]]
 """Goes on or raises an error after the answer."""
 
 

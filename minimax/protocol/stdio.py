@@ -23,7 +23,7 @@ from mcp_types import JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from minimax.protocol.lines import Line, TooLongLineError
-from minimax.protocol.malformed_lines import refusals
+from minimax.protocol.malformed_lines import make_refusals
 from minimax.protocol.pipe import open_pipe
 
 __all__ = ["host_listener", "serve"]
@@ -182,7 +182,7 @@ async def _messages(
         try:
             message = _parse(line)
         except (TooLongLineError, ValidationError) as error:
-            for refusal in refusals(error):
+            for refusal in make_refusals(error):
                 await send(SessionMessage(refusal))
         else:
             yield message

@@ -28,7 +28,7 @@ from mcp_types import (
 from pydantic import ConfigDict, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
 
-from minimax.protocol.question import Answered, Ask, Hear, Question, can_ask
+from minimax.protocol.question import Answered, ApplyAnswer, Ask, Question, can_ask
 
 __all__ = ["ToolSpec", "Toolbox"]
 
@@ -66,14 +66,14 @@ class ToolSpec:
         title: Its name for people.
         annotations: Whether it changes something, and what.
         ask: Makes a question from the arguments.
-        hear: Takes the answer.
+        apply_answer: Takes the answer.
     """
 
     fn: Callable[..., Coroutine[Any, Any, Any]]
     title: str
     annotations: ToolAnnotations
     ask: Ask | None
-    hear: Hear | None
+    apply_answer: ApplyAnswer | None
 
 
 class Toolbox:
@@ -120,7 +120,7 @@ class Toolbox:
         title: str,
         annotations: ToolAnnotations,
         ask: Ask | None = None,
-        hear: Hear | None = None,
+        apply_answer: ApplyAnswer | None = None,
         meta: dict[str, Any] | None = None,
         attach: Attach | None = None,
     ) -> Callable[[AsyncFunction[P, R]], AsyncFunction[P, R]]:
@@ -133,7 +133,7 @@ class Toolbox:
             title: Its name for people.
             annotations: Whether it changes something, and what.
             ask: Makes a question from the arguments, which is put before the person.
-            hear: Takes the answer.
+            apply_answer: Takes the answer.
             meta: Its `_meta` in tools/list.
             attach: Adds to a result over MCP; a call never fails because this does.
         """
@@ -155,11 +155,13 @@ class Toolbox:
                 around_call=self._around_call,
                 attach=attach,
             )
-            if ask is not None and hear is not None:
-                tool.ask_before(ask, hear, self._answer_seconds)
+            if ask is not None and apply_answer is not None:
+                tool.ask_before(ask, apply_answer, self._answer_seconds)
             self.tools.append(tool)
             self.specs.append(
-                ToolSpec(fn=fn, title=title, annotations=annotations, ask=ask, hear=hear)
+                ToolSpec(
+                    fn=fn, title=title, annotations=annotations, ask=ask, apply_answer=apply_answer
+                )
             )
             return _as_plain_coroutine(fn, tool)
 
@@ -174,7 +176,7 @@ class _StrictTool(Tool):
     _longest_call_seconds: float = PrivateAttr(default=0.0)
     _around_call: AroundCall = PrivateAttr(default_factory=lambda: do_nothing_around)
     _question: Question | None = PrivateAttr(default=None)
-    _hear: Hear | None = PrivateAttr(default=None)
+    _apply_answer: ApplyAnswer | None = PrivateAttr(default=None)
     _answer_seconds: float = PrivateAttr(default=0.0)
     _attach: Attach | None = PrivateAttr(default=None)
 
@@ -196,16 +198,16 @@ class _StrictTool(Tool):
         self.parameters = _portable(self.parameters)
         self.fn_metadata.output_schema = _shorten_results(self.fn_metadata.output_schema or {})
 
-    def ask_before(self, ask: Ask, hear: Hear, answer_seconds: float) -> None:
+    def ask_before(self, ask: Ask, apply_answer: ApplyAnswer, answer_seconds: float) -> None:
         names = list(self.fn_metadata.arg_model.model_fields)
         self._question = Question(self.name, names, ask)
-        self._hear, self._answer_seconds = hear, answer_seconds
+        self._apply_answer, self._answer_seconds = apply_answer, answer_seconds
 
     async def _ask(
         self, checked: Mapping[str, Any], context: Context[Any, Any]
     ) -> InputRequiredResult | None:
         """Put the tool's question, if it has one; what the host has to answer first, if any."""
-        if self._question is None or self._hear is None or not can_ask(context):
+        if self._question is None or self._apply_answer is None or not can_ask(context):
             return None
         names = self.fn_metadata.arg_model.model_fields
         arguments = {name: checked.get(name) for name in names}
@@ -217,7 +219,7 @@ class _StrictTool(Tool):
         if isinstance(answered, InputRequiredResult):
             return answered
         if answered is not None:
-            await self._hear(answered, arguments)
+            await self._apply_answer(answered, arguments)
         return None
 
     async def run(

@@ -12,11 +12,11 @@ from minimax.runtime.per_loop import (
     current_purchase,
     host_runtime,
     leave,
+    mark_sending,
     run_with,
-    sending,
-    surround,
     swap,
     use,
+    use_surroundings,
 )
 
 __all__ = [
@@ -31,9 +31,9 @@ __all__ = [
     "host_runtime",
     "is_unattended",
     "leave",
+    "mark_sending",
     "run_with",
-    "sending",
-    "surround",
     "swap",
     "use",
+    "use_surroundings",
 ]

@@ -45,11 +45,11 @@ __all__ = [
     "current_purchase",
     "host_runtime",
     "leave",
+    "mark_sending",
     "run_with",
-    "sending",
-    "surround",
     "swap",
     "use",
+    "use_surroundings",
 ]
 
 SANDBOX_MARK: Final = "Sandbox: every file is a sample, nothing is charged. "
@@ -297,7 +297,7 @@ def current_call() -> Call | None:
 
 
 @contextmanager
-def sending(key: str) -> Iterator[None]:
+def mark_sending(key: str) -> Iterator[None]:
     """Everything in this context sends the request of this row of the ledger."""
     token = _current_purchase.set(key)
     try:
@@ -396,7 +396,7 @@ _surroundings = [Surroundings()]
 
 
 @contextmanager
-def surround(by: Surroundings) -> Iterator[None]:
+def use_surroundings(by: Surroundings) -> Iterator[None]:
     """Make runtimes with these, in the whole process, until the end of the block."""
     _surroundings.append(by)
     try:

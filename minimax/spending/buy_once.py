@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from minimax.errors import MaybeChargedError, MiniMaxError, Outcome, UnansweredError
 from minimax.ledger.records import Beginning, Decision, Purchase, Record, State
-from minimax.runtime import Runtime, sending
+from minimax.runtime import Runtime, mark_sending
 from minimax.spending.wording import limit_error
 
 __all__ = ["Accepted", "Bought", "PaidRequest", "buy_once", "remaining_seconds"]
@@ -314,7 +314,7 @@ async def _send_and_deliver(
     ledger = runtime.ledger
     with opened:
         try:
-            with sending(record.key):
+            with mark_sending(record.key):
                 accepted = await wanted.send()
         except MiniMaxError as error:
             if error.outcome is not Outcome.UNKNOWN:

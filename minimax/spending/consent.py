@@ -65,7 +65,7 @@ class Consent:
         sandbox = "Sandbox: nothing is charged here. " if self._runtime.settings.sandbox else ""
         return f"{sandbox}{quote.what}: {price}. May it be bought?"
 
-    def hear(self, answer: BaseModel | None, quote: Quote, *, in_time: bool) -> None:
+    def apply_answer(self, answer: BaseModel | None, quote: Quote, *, in_time: bool) -> None:
         """Go on after the answer.
 
         Raises:

@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 from minimax import runtime
 from minimax.errors import InputError
 from minimax.files.paths import strip_quotes
-from minimax.protocol.question import Answered, Ask, Form, Hear
+from minimax.protocol.question import Answered, ApplyAnswer, Ask, Form
 from minimax.protocol.strict_tool import Toolbox, ToolSpec
 from minimax.team.folder import MOST_UPLOAD_BYTES
 from minimax.team.runtime import AccountRuntime
@@ -165,7 +165,9 @@ def make_face(tools: Toolbox) -> Toolbox:
             title=spec.title,
             annotations=spec.annotations,
             ask=None if spec.ask is None else _ask_with_files(spec.ask),
-            hear=None if spec.hear is None else _hear_with_files(spec.hear),
+            apply_answer=None
+            if spec.apply_answer is None
+            else _apply_with_files(spec.apply_answer),
         )(_face_of(spec))
     face.tool(
         title="Send a file",
@@ -374,8 +376,8 @@ def _ask_with_files(ask: Ask) -> Ask:
     return ask_with_files
 
 
-def _hear_with_files(hear: Hear) -> Hear:
-    async def hear_with_files(answered: Answered, arguments: Mapping[str, Any]) -> None:
-        await hear(answered, await _take_in(arguments))
+def _apply_with_files(apply_answer: ApplyAnswer) -> ApplyAnswer:
+    async def apply_with_files(answered: Answered, arguments: Mapping[str, Any]) -> None:
+        await apply_answer(answered, await _take_in(arguments))
 
-    return hear_with_files
+    return apply_with_files

@@ -51,7 +51,7 @@ class Belongings:
                 " ON CONFLICT DO NOTHING",
                 (kind, ident, self._account),
             )
-            return await self._owner(db, kind, ident) == self._account
+            return await self._find_owner(db, kind, ident) == self._account
 
         return await self._database.run(claim)
 
@@ -59,18 +59,18 @@ class Belongings:
         """Whether it is this account's."""
 
         async def look(db: Connection) -> bool:
-            return await self._owner(db, kind, ident) == self._account
+            return await self._find_owner(db, kind, ident) == self._account
 
         return await self._database.run_statement(look)
 
-    async def _owner(self, db: Connection, kind: str, ident: str) -> str | None:
+    async def _find_owner(self, db: Connection, kind: str, ident: str) -> str | None:
         found = await db.execute(
             "SELECT tenant FROM minimax_belongings WHERE kind = %s AND id = %s", (kind, ident)
         )
         row = await found.fetchone()
         return None if row is None else row["tenant"]
 
-    async def owned(self, kind: str) -> set[str]:
+    async def list_own(self, kind: str) -> set[str]:
         """All of this kind that is this account's."""
 
         async def look(db: Connection) -> set[str]:
@@ -82,7 +82,7 @@ class Belongings:
 
         return await self._database.run_statement(look)
 
-    async def made_job(self, column: str, ident: str) -> bool:
+    async def owns_job(self, column: str, ident: str) -> bool:
         """Whether a task id or a file id is of a job that this account bought."""
 
         async def look(db: Connection) -> bool:
@@ -181,7 +181,7 @@ class TeamClient(MiniMaxClient):
         found = await super().list_voices(voice_type)
         if self._belongings is None:
             return found
-        own = await self._belongings.owned(VOICE)
+        own = await self._belongings.list_own(VOICE)
         return found.model_copy(
             update={
                 "voice_cloning": [v for v in found.voice_cloning if v.voice_id in own],
@@ -282,7 +282,7 @@ class TeamClient(MiniMaxClient):
 
     async def _require_job(self, column: str, ident: str) -> None:
         if self._belongings is not None:
-            made = await self._belongings.made_job(column, ident)
+            made = await self._belongings.owns_job(column, ident)
             await self._require(made, column, ident)
 
     async def _require(self, is_own: bool, what: str, ident: object) -> None:  # noqa: FBT001

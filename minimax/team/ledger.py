@@ -158,7 +158,9 @@ class PostgresLedger:
             await self._prepare(db)
             if tries > 1 and (written := await self._find(db, "key = %(key)s", key=key)):
                 # by an earlier try of this call, whose answer was lost
-                return self._buys(written, await self._sum(db), doubt=bool(written["settles"]))
+                return self._make_beginning(
+                    written, await self._sum(db), doubt=bool(written["settles"])
+                )
             return await self._begin(
                 db,
                 purchase,
@@ -185,16 +187,16 @@ class PostgresLedger:
         ignoring: Sequence[str],
     ) -> Beginning | None:
         """The decision; None where another row is open that was not to be seen."""
-        rows = await self._unreceived(db, purchase.fingerprint)
-        found = self._earlier(rows, ignoring)
+        rows = await self._find_unreceived(db, purchase.fingerprint)
+        found = self._find_earlier(rows, ignoring)
         earlier = None if found is None else found[0]
         spent = await self._sum(db)
         if found is not None and not would_buy(
             earlier, price_usd=purchase.price_usd, second_charge_agreed=agreed
         ):
-            return await self._hand_on(db, found, rows, spent)
+            return await self._return_earlier(db, found, rows, spent)
         if limit_usd is not None and spent + purchase.counted_usd > limit_usd + INEXACT_USD:
-            spending = await self._room(db, spent, purchase.counted_usd, limit_usd)
+            spending = await self._compute_room(db, spent, purchase.counted_usd, limit_usd)
             return Beginning(decision=Decision.OVER_LIMIT, record=None, spending=spending)
         await self._check_shared_limit(db, purchase)
         return await self._insert(db, purchase, key, rows, spent, agreed=agreed)
@@ -208,7 +210,7 @@ class PostgresLedger:
         await self._sender.beat(db)
         await db.execute(_SETTLE, self._values)
 
-    async def _hand_on(
+    async def _return_earlier(
         self, db: Connection, found: "tuple[Decision, Row]", rows: list[Row], spent: float
     ) -> Beginning:
         decision, row = found
@@ -221,7 +223,7 @@ class PostgresLedger:
             decision=decision,
             record=self._record(row),
             spending=Spending(spent_usd=spent),
-            doubt=decision is not Decision.REFUSE and bool(_doubts(rows)),
+            doubt=decision is not Decision.REFUSE and bool(_find_doubts(rows)),
         )
 
     async def _insert(
@@ -234,7 +236,7 @@ class PostgresLedger:
         *,
         agreed: bool,
     ) -> Beginning | None:
-        doubts = _doubts(rows)
+        doubts = _find_doubts(rows)
         closed = [row["key"] for row in rows if row["open"]]
         if closed:
             await db.execute(
@@ -255,9 +257,9 @@ class PostgresLedger:
         row = await (await db.execute(_INSERT, values)).fetchone()
         if row is None:
             return None
-        return self._buys(row, spent + purchase.counted_usd, doubt=bool(doubts))
+        return self._make_beginning(row, spent + purchase.counted_usd, doubt=bool(doubts))
 
-    def _buys(self, row: Row, spent: float, *, doubt: bool) -> Beginning:
+    def _make_beginning(self, row: Row, spent: float, *, doubt: bool) -> Beginning:
         return Beginning(
             decision=Decision.BUY,
             record=self._record(row),
@@ -270,19 +272,19 @@ class PostgresLedger:
 
         async def peek(db: Connection) -> Decision | None:
             await db.execute(_SETTLE, self._values)
-            found = self._earlier(await self._unreceived(db, purchase.fingerprint), ())
+            found = self._find_earlier(await self._find_unreceived(db, purchase.fingerprint), ())
             return None if found is None else found[0]
 
         return await self._write(peek)
 
-    async def _unreceived(self, db: Connection, request: str) -> list[Row]:
+    async def _find_unreceived(self, db: Connection, request: str) -> list[Row]:
         return await self._list(
             db,
             "request = %(request)s AND received_at IS NULL ORDER BY created_at, id",
             request=request,
         )
 
-    def _earlier(
+    def _find_earlier(
         self, rows: Sequence[Row], ignoring: Sequence[str]
     ) -> "tuple[Decision, Row] | None":
         """What an identical request gets of earlier ones, the best of it."""
@@ -418,11 +420,11 @@ class PostgresLedger:
 
     async def by_task(self, task_id: str) -> Record | None:
         """See `base.Ledger`."""
-        return await self._first("task_id = %(value)s", task_id)
+        return await self._find_first("task_id = %(value)s", task_id)
 
     async def by_file(self, file_id: str) -> Record | None:
         """See `base.Ledger`."""
-        return await self._first("file_id = %(value)s", file_id)
+        return await self._find_first("file_id = %(value)s", file_id)
 
     async def newest(
         self, limit: int, *, kinds: Sequence[Kind], status: str | None = None
@@ -447,7 +449,7 @@ class PostgresLedger:
 
     async def find_recent_twin(self, fingerprint: str, *, within_seconds: float) -> Record | None:
         """See `base.Ledger`."""
-        found = await self._first("request = %(value)s AND state = 'accepted'", fingerprint)
+        found = await self._find_first("request = %(value)s AND state = 'accepted'", fingerprint)
         return found if found is not None and found.age_seconds < within_seconds else None
 
     # --- jobs ----------------------------------------------------------------------------------
@@ -572,14 +574,14 @@ class PostgresLedger:
 
         async def look(db: Connection) -> Mapping[Kind, float]:
             sums: dict[Kind, float] = {}
-            for row in await self._charges(db, within_seconds):
+            for row in await self._list_charges(db, within_seconds):
                 kind = _kind(row["kind"])
                 sums[kind] = sums.get(kind, 0.0) + row["usd"]
             return sums
 
         return await self._write(look)
 
-    async def _charges(self, db: Connection, within_seconds: float) -> list[Row]:
+    async def _list_charges(self, db: Connection, within_seconds: float) -> list[Row]:
         values = {**self._values, "unpriced": UNPRICED_USD, "within": within_seconds}
         charges = _CHARGES.format(whose="tenant = %(tenant)s")
         return await (await db.execute(charges, values)).fetchall()
@@ -592,12 +594,12 @@ class PostgresLedger:
         row = await found.fetchone()
         return 0.0 if row is None else float(row["usd"])
 
-    async def _room(
+    async def _compute_room(
         self, db: Connection, spent_usd: float, price_usd: float, limit_usd: float
     ) -> Spending:
         """When enough of what was spent leaves the window."""
         left = spent_usd
-        for row in await self._charges(db, LIMIT_WINDOW_SECONDS):
+        for row in await self._list_charges(db, LIMIT_WINDOW_SECONDS):
             left -= row["usd"]
             if left + price_usd <= limit_usd + INEXACT_USD:
                 room_in = max(0.0, LIMIT_WINDOW_SECONDS - row["age"])
@@ -632,7 +634,7 @@ class PostgresLedger:
         rows = await self._list(db, f"{where} ORDER BY id DESC LIMIT 1", **values)
         return rows[0] if rows else None
 
-    async def _first(self, where: str, value: str) -> Record | None:
+    async def _find_first(self, where: str, value: str) -> Record | None:
         async def look(db: Connection) -> Record | None:
             row = await self._find(db, where, value=_storable(value))
             return None if row is None else self._record(row)
@@ -680,12 +682,12 @@ class PostgresLedger:
             received_at=row["received_at"],
             reply=None if row["reply"] is None else json.loads(row["reply"]),
             result=None if row["result"] is None else json.loads(row["result"]),
-            follower=self._follower(row),
+            follower=self._identify_follower(row),
             fingerprint=row["request"],
             **{name: row[name] for name in _PLAIN_COLUMNS},
         )
 
-    def _follower(self, row: Row) -> Follower | None:
+    def _identify_follower(self, row: Row) -> Follower | None:
         if row["follower"] is None:
             return None
         if row["follower"] == self._sender.id:
@@ -710,7 +712,7 @@ class PostgresLedger:
         return None
 
     async def aclose(self) -> None:
-        """Nothing: the process says goodbye for all accounts at once (`Sender.say_goodbye`)."""
+        """Nothing: the process says goodbye for all accounts at once (`Sender.unregister`)."""
 
 
 async def accept_row(
@@ -769,7 +771,7 @@ async def _queue(db: Connection, key: str, on_accepted: OnAccepted) -> None:
         )
 
 
-def _doubts(rows: Sequence[Row]) -> list[str]:
+def _find_doubts(rows: Sequence[Row]) -> list[str]:
     return [row["key"] for row in rows if State(row["state"]) is State.UNKNOWN]
 
 

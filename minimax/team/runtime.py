@@ -229,4 +229,4 @@ async def open_team(
                 await team.aclose()
                 beating.cancel()
                 await asyncio.wait({beating})
-                await team.sender.say_goodbye()
+                await team.sender.unregister()

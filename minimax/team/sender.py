@@ -75,7 +75,7 @@ class Sender:
         finally:
             await _close(db)
 
-    async def say_goodbye(self) -> None:
+    async def unregister(self) -> None:
         """It ends in order: what it leaves belongs to others at once, or after its lease."""
 
         async def forget(db: Connection) -> None:

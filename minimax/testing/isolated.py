@@ -74,7 +74,7 @@ class IsolatedSandbox(Sandbox):
                 open_ledger=lambda state: SqliteLedger(state, clock=self.clock.of_ledger),
                 api_host=url,
             )
-            stack.enter_context(runtime.surround(surroundings))
+            stack.enter_context(runtime.use_surroundings(surroundings))
             stack.callback(_close_in_idle_loops, surroundings)
             stack.enter_context(runtime.leave())
             self._surroundings = surroundings

@@ -52,7 +52,7 @@ async def list_voices(
         for voice in voices
         if _matches(voice, search)
     ]
-    shown, characters = _fit(found[:limit])
+    shown, characters = _fit_into_answer(found[:limit])
     return VoiceList(
         system=[voice for group, voice in shown if group == "system"],
         cloned=[voice for group, voice in shown if group == "cloned"],
@@ -79,7 +79,7 @@ def _matches(voice: Voice, search: str | None) -> bool:
     return search is None or all(word in text for word in search.casefold().split())
 
 
-def _fit(found: Sequence[_Found]) -> tuple[list[_Shown], int]:
+def _fit_into_answer(found: Sequence[_Found]) -> tuple[list[_Shown], int]:
     """As much about these voices as an answer holds, and how long their descriptions may be.
 
     A long list has shorter descriptions, then none, and then fewer voices.

@@ -340,7 +340,7 @@ async def test_a_mute_host_gets_an_answer_within_the_time_to_answer() -> None:
     async def ask(_: Any) -> Form | None:
         return Form("May it?", Choice)
 
-    async def hear(answered: Answered, _: Any) -> None:
+    async def apply_answer(answered: Answered, _: Any) -> None:
         heard.append(answered)
         raise DeclinedError("No answer came in time. Nothing was sent.")
 
@@ -351,7 +351,7 @@ async def test_a_mute_host_gets_an_answer_within_the_time_to_answer() -> None:
         answer_seconds=0.05,
     )
 
-    @box.tool(title="Buy", annotations=ToolAnnotations(), ask=ask, hear=hear)
+    @box.tool(title="Buy", annotations=ToolAnnotations(), ask=ask, apply_answer=apply_answer)
     async def buy() -> str:
         raise AssertionError("bought without a word")
 
@@ -374,7 +374,7 @@ def test_who_did_not_answer_in_time_is_asked_no_more(settings: Settings) -> None
     consent, quote = agree_to_nothing(settings), Quote("A video", 0.28)
     assert consent.must_ask(quote)
     with pytest.raises(DeclinedError, match="Nothing was sent"):
-        consent.hear(None, quote, in_time=False)
+        consent.apply_answer(None, quote, in_time=False)
     assert not consent.must_ask(quote)
 
 
@@ -383,5 +383,7 @@ def test_what_has_no_list_price_counts_and_is_asked_as_such(settings: Settings) 
     quote = Quote("A designed voice", None)
     assert consent.must_ask(quote)
     assert "names no list price" in consent.write_question(quote)
-    consent.hear(PriceAnswer(choice="Go on, and ask no more up to this price"), quote, in_time=True)
+    consent.apply_answer(
+        PriceAnswer(choice="Go on, and ask no more up to this price"), quote, in_time=True
+    )
     assert not consent.must_ask(quote)

@@ -71,7 +71,7 @@ class ProcessLedger(PostgresLedger):
         self.sender = sender
 
     async def aclose(self) -> None:
-        await self.sender.say_goodbye()
+        await self.sender.unregister()
 
 
 @dataclass

@@ -493,7 +493,7 @@ async def test_a_sender_that_ends_in_order_leaves_its_submissions_in_doubt_at_on
 ) -> None:
     key = await buy(ledger, make_purchase())
     await accept_then_abandon(ledger, await buy(ledger, make_purchase(name="b")), Kind.VIDEO)
-    await store.ledgers[-1].sender.say_goodbye()
+    await store.ledgers[-1].sender.unregister()
     other = await store.open()
     assert (await reload(other, key)).state is State.UNKNOWN
 
@@ -513,10 +513,10 @@ async def test_heartbeats_show_a_life_until_they_are_cancelled(database: Databas
     beating.cancel()
     with pytest.raises(asyncio.CancelledError):
         await beating
-    await sender.say_goodbye()
+    await sender.unregister()
     assert not await is_seen()
 
 
 async def test_a_process_ends_even_if_the_database_is_gone(database: Database) -> None:
     await database.pool.close()
-    await Sender(database).say_goodbye()
+    await Sender(database).unregister()
