@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, TypedDict
@@ -14,8 +14,7 @@ from pydantic import SecretStr
 from typing_extensions import Unpack
 
 from minimax import runtime
-from minimax.errors import SettingsError
-from minimax.runtime import Runtime
+from minimax.errors import Outcome, SettingsError
 from minimax.settings import ResourceMode, Settings
 
 __all__ = ["GivenSettings", "MiniMax"]
@@ -56,7 +55,8 @@ class MiniMax:
 
     Blocks of several accounts may be open side by side, in tasks of one event loop. One object may
     be entered by any number of tasks: its connections, and the work that goes on by itself, live
-    until the last of them has left. So a service keeps one object per customer open.
+    until the last of them has left. So a service keeps one object per customer open. Calls in other
+    event loops, in threads that were started in the block, have connections of their own.
 
     What is not given comes from the environment, as without a block. Every key has a ledger of its
     own, in a folder below the state folder: accounts see nothing of each other's purchases, and
@@ -74,17 +74,15 @@ class MiniMax:
 
     def __init__(self, *, account: str | None = None, **given: Unpack[GivenSettings]) -> None:
         self._given = _write_as_environment(given)
+        if account == "":
+            raise SettingsError("account is empty. Leave it out to tell accounts apart by key.")
         identity = account or self._given.get("MINIMAX_API_KEY")
         self._folder = None if identity is None else _name_folder(identity)
-        self._opened: dict[asyncio.AbstractEventLoop, _Opened] = {}
+        self._entries: Counter[asyncio.AbstractEventLoop] = Counter()
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        if loop not in self._opened:
-            self._opened[loop] = _Opened(Runtime(self._load_settings))
-        opened = self._opened[loop]
-        opened.entries += 1
-        _outer.set((*_outer.get(), runtime.swap(opened.runtime)))
+        self._entries[asyncio.get_running_loop()] += 1
+        runtime.enter(self)
         return self
 
     async def __aexit__(
@@ -93,17 +91,34 @@ class MiniMax:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        *outer, before = _outer.get() or (None,)
-        _outer.set(tuple(outer))
-        runtime.swap(before)
         loop = asyncio.get_running_loop()
-        opened = self._opened[loop]
-        opened.entries -= 1
-        if not opened.entries:
-            del self._opened[loop]
-            await opened.runtime.aclose()
+        if not self._entries[loop]:
+            raise RuntimeError("This MiniMax was not entered in this event loop.")
+        runtime.leave(self)
+        self._entries[loop] -= 1
+        if not self._entries[loop]:
+            del self._entries[loop]
+            await runtime.close_account(self)
 
-    def _load_settings(self) -> Settings:
+    def check_open(self) -> None:
+        """Refuse a call whose block has ended.
+
+        Raises:
+            SettingsError: No block of this object is open in any event loop.
+        """
+        if not self._entries.total():
+            raise SettingsError(
+                "The block of the MiniMax(...) that this call was started in has ended. Nothing "
+                "was sent. Keep it open until the tasks that were started in it have ended.",
+                outcome=Outcome.NOT_SENT,
+            )
+
+    def load_settings(self) -> Settings:
+        """Those that were given, and the others from the environment.
+
+        Raises:
+            SettingsError: One of them cannot be used.
+        """
         try:
             found = Settings.from_env(
                 environ={**os.environ, **self._given},
@@ -114,18 +129,6 @@ class MiniMax:
         if self._folder is None:
             return found
         return replace(found, state_dir=found.state_dir / "accounts" / self._folder)
-
-
-@dataclass
-class _Opened:
-    """What is open in one event loop, and how many blocks it is open for."""
-
-    runtime: Runtime
-    entries: int = 0
-
-
-_outer: ContextVar[tuple[Runtime | None, ...]] = ContextVar("minimax_outer", default=())
-"""The runtimes around the blocks of this context, the innermost last."""
 
 
 def _name_folder(identity: str) -> str:
@@ -140,10 +143,13 @@ def _write_text(value: Any) -> str:
 
 
 def _write_folders(folders: Sequence[str | Path]) -> str:
-    return os.pathsep.join(map(str, folders))
+    given = [folders] if isinstance(folders, str | Path) else folders
+    return os.pathsep.join(map(str, given))
 
 
 def _write_switch(is_on: bool) -> str:  # noqa: FBT001 - the value itself
+    if not isinstance(is_on, bool):
+        raise TypeError(f"MiniMax(auto_save=...) takes True or False, not {is_on!r}.")
     return "on" if is_on else "off"
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from minimax import runtime
-from minimax.errors import RefusedError, SettingsError
+from minimax.errors import Outcome, RefusedError, SettingsError
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.scope import GivenSettings
 from minimax.testing import IsolatedSandbox
@@ -44,8 +44,11 @@ async def sandbox(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
 
 
 def keys_used(sandbox: Sandbox) -> list[str]:
+    """Of all requests but downloads, which carry none."""
     return [
-        request.headers["authorization"].removeprefix("Bearer ") for request in sandbox.requests
+        request.headers["authorization"].removeprefix("Bearer ")
+        for request in sandbox.requests
+        if "authorization" in request.headers
     ]
 
 
@@ -94,10 +97,82 @@ async def test_tasks_that_are_started_in_a_block_belong_to_its_account(sandbox: 
     assert keys_used(sandbox) == [ANNA]
 
 
+async def test_a_thread_with_an_event_loop_of_its_own_belongs_to_the_block_that_started_it(
+    sandbox: Sandbox,
+) -> None:
+    def speak(text: str) -> bool:
+        return asyncio.run(text_to_audio(text))["reused"]
+
+    async with MiniMax(api_key=ANNA):
+        await list_voices()
+        texts = ["One sentence.", "One sentence.", "Another sentence."]
+        reused = [await asyncio.to_thread(speak, text) for text in texts]
+        await asyncio.gather(*(asyncio.to_thread(speak, f"At once {n}.") for n in range(3)))
+        await list_voices()
+    assert reused == [False, False, False]  # each answer arrived, so each call is a new purchase
+    assert sandbox.count_charges("speech") == 6
+    assert set(keys_used(sandbox)) == {ANNA}
+
+
+async def test_a_thread_may_use_a_block_before_the_loop_that_opened_it(sandbox: Sandbox) -> None:
+    async with MiniMax(api_key=ANNA):
+        await asyncio.to_thread(lambda: asyncio.run(list_voices()))
+        await list_voices()
+    assert keys_used(sandbox) == [ANNA, ANNA]
+
+
+async def test_blocks_may_be_left_in_any_order(sandbox: Sandbox) -> None:
+    anna, ben = MiniMax(api_key=ANNA), MiniMax(api_key=BEN)
+    await anna.__aenter__()
+    await ben.__aenter__()
+    await anna.__aexit__(None, None, None)
+    await list_voices()
+    await ben.__aexit__(None, None, None)
+    await list_voices()
+    assert keys_used(sandbox) == [BEN, OF_ENVIRONMENT]
+
+
+async def test_a_task_that_outlives_its_block_buys_nothing(sandbox: Sandbox) -> None:
+    ended = asyncio.Event()
+
+    async def speak() -> None:
+        await ended.wait()
+        await text_to_audio("Too late.")
+
+    async with MiniMax(api_key=ANNA):
+        task = asyncio.create_task(speak())
+    ended.set()
+    with pytest.raises(SettingsError, match=r"has ended\. Nothing was sent") as caught:
+        await task
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert keys_used(sandbox) == []
+
+
+async def test_a_block_that_was_not_entered_cannot_be_left() -> None:
+    with pytest.raises(RuntimeError, match="was not entered"):
+        await MiniMax(api_key=ANNA).__aexit__(None, None, None)
+
+
 @pytest.mark.parametrize("empty", ["", " ", None], ids=["no text", "a blank", "None"])
 async def test_an_empty_key_is_refused_instead_of_using_that_of_the_environment(empty: Any) -> None:
     with pytest.raises(SettingsError, match=r"^api_key is empty"):
         MiniMax(api_key=empty)
+
+
+async def test_an_empty_account_is_refused_instead_of_going_by_the_key() -> None:
+    with pytest.raises(SettingsError, match=r"^account is empty"):
+        MiniMax(api_key=ANNA, account="")
+
+
+async def test_a_switch_takes_no_text_since_every_text_is_true() -> None:
+    off: Any = "off"
+    with pytest.raises(TypeError, match="True or False"):
+        MiniMax(auto_save=off)
+
+
+async def test_one_folder_needs_no_list(sandbox: Sandbox, home: Path) -> None:
+    async with MiniMax(api_key=ANNA, input_paths=str(home)):
+        assert home.resolve() in (await runtime.current()).settings.input_paths
 
 
 async def test_a_wrong_value_is_named_as_it_was_given(sandbox: Sandbox) -> None:

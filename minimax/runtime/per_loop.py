@@ -1,8 +1,8 @@
 """What the calls of one server share: settings, client, ledger, and what is closed at its end.
 
-Connections and locks belong to the event loop they were made in, so a new loop gets a new
-`Runtime`. Under a host the server's lifespan opens and closes it; in plain Python the first call
-opens it and `asyncio.run` closes it.
+Connections and locks belong to the event loop they were made in, so every loop has a `Runtime` of
+its own. Under a host the server's lifespan opens and closes it; in plain Python the first call of
+an account opens it, and the end of the account's block or of the loop closes it.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from contextlib import (
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -35,19 +35,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
+    "Account",
     "Backend",
     "Call",
     "Runtime",
     "Surroundings",
     "answer_call",
+    "close_account",
     "current",
     "current_call",
     "current_purchase",
+    "enter",
     "host_runtime",
     "leave",
+    "leave_all",
     "mark_sending",
     "run_with",
-    "swap",
     "use",
     "use_surroundings",
 ]
@@ -114,8 +117,7 @@ class Runtime:
         return self._settings
 
     def _read_settings(self) -> Settings:
-        found, host = self._load_settings(), self._surroundings.api_host
-        return found if host is None else replace(found, api_host=host)
+        return self._surroundings.adapt_settings(self._load_settings())
 
     def _replace_refused_key(self, refused: Settings) -> None:
         found = self._read_settings()
@@ -230,36 +232,63 @@ def _open_sqlite(folder: Path) -> "Ledger":
 
 # --- the runtime of a call ---------------------------------------------------------------------
 
-_current: ContextVar[Runtime | None] = ContextVar("minimax_runtime", default=None)
+
+class Account(Protocol):
+    """Whose key and settings the calls in a block use; in every event loop with its own runtime."""
+
+    def load_settings(self) -> Settings:
+        """As `Runtime` wants it."""
+        ...
+
+    def check_open(self) -> None:
+        """Refuse a call whose block has ended.
+
+        Raises:
+            SettingsError: It has; nothing was sent.
+        """
+        ...
+
+
+_entered: ContextVar[tuple[Runtime | Account, ...]] = ContextVar("minimax_entered", default=())
+"""What calls in this context belong to; the last one counts."""
 _current_call: ContextVar["Call"] = ContextVar("minimax_call")
 _current_purchase: ContextVar[str] = ContextVar("minimax_purchase")
+
+
+def enter(owner: Runtime | Account) -> None:
+    """Let the calls in this context, and in the tasks started in it, belong to this."""
+    _entered.set((*_entered.get(), owner))
+
+
+def leave(owner: Runtime | Account) -> None:
+    """Take back the last `enter` of this owner; others may have been entered since."""
+    entered = list(_entered.get())
+    for index in reversed(range(len(entered))):
+        if entered[index] is owner:
+            del entered[index]
+            break
+    _entered.set(tuple(entered))
 
 
 @contextmanager
 def use(runtime: Runtime) -> Iterator[Runtime]:
     """Make this the runtime of every call in this context, and of the tasks started in it."""
-    before = swap(runtime)
+    enter(runtime)
     try:
         yield runtime
     finally:
-        swap(before)
+        leave(runtime)
 
 
 @contextmanager
-def leave() -> Iterator[None]:
-    """Let the calls in this context belong to no runtime, as in plain Python."""
-    before = swap(None)
+def leave_all() -> Iterator[None]:
+    """Let the calls in this context belong to nobody, as outside of every block."""
+    before = _entered.get()
+    _entered.set(())
     try:
         yield
     finally:
-        swap(before)
-
-
-def swap(runtime: Runtime | None) -> Runtime | None:
-    """Make this the runtime of every call in this context; the one before."""
-    before = _current.get()
-    _current.set(runtime)
-    return before
+        _entered.set(before)
 
 
 async def run_with(runtime: Runtime, work: Callable[[], Awaitable[T]]) -> T:
@@ -322,16 +351,28 @@ async def host_runtime(runtime: Runtime) -> AsyncIterator[Runtime]:
 
 
 async def current() -> Runtime:
-    """The runtime of this call; in plain Python the first call in a loop opens it."""
-    found = _current.get()
-    return await _current_in_plain_python() if found is None else found
+    """The runtime of this call; in plain Python the first call in a loop opens it.
+
+    Raises:
+        SettingsError: The block that this call belongs to has ended.
+    """
+    owner = _entered.get()[-1] if _entered.get() else None
+    if isinstance(owner, Runtime):
+        return owner
+    if owner is not None:
+        owner.check_open()
+    return await _surroundings[-1].open_runtime(owner)
 
 
 # --- plain Python ------------------------------------------------------------------------------
 
 
+def _leave_settings(settings: Settings) -> Settings:
+    return settings
+
+
 @dataclass
-class _PlainRuntime:
+class _Kept:
     runtime: Runtime
     keeper: AsyncGenerator[Runtime, None]
 
@@ -343,52 +384,61 @@ class Surroundings:
     Attributes:
         clock: The time that retries and waits go by.
         open_ledger: Makes the ledger of a state folder.
-        api_host: Where all requests go, whatever the settings say.
+        adapt_settings: Changes the settings that a runtime has loaded.
     """
 
     clock: Clock | None = None
     open_ledger: "Callable[[Path], Ledger] | None" = None
-    api_host: str | None = None
-    _plain: WeakKeyDictionary[asyncio.AbstractEventLoop, _PlainRuntime] = field(
+    adapt_settings: Callable[[Settings], Settings] = _leave_settings
+    _kept: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Account | None, _Kept]] = field(
         default_factory=WeakKeyDictionary
     )
-    """Where nobody called `use`: tasks started side by side share their loop and no context."""
+    """Open runtimes by account; None: that of the environment."""
 
-    async def plain_runtime(self) -> Runtime:
-        """The one of the running loop, which lives as long as the loop."""
-        loop = asyncio.get_running_loop()
-        if loop not in self._plain:
-            keeper = self._keep_until_loop_ends(loop)
+    async def open_runtime(self, account: Account | None) -> Runtime:
+        """The one of an account in the running loop, opened where it is not.
+
+        Args:
+            account: None for the key and the settings of the environment.
+        """
+        kept = self._kept.setdefault(asyncio.get_running_loop(), {})
+        if account not in kept:
+            keeper = self._keep_until_loop_ends(account, kept)
             runtime = await anext(keeper)
             # The loop itself holds the suspended generator only weakly.
-            self._plain[loop] = _PlainRuntime(runtime, keeper)
-        return self._plain[loop].runtime
+            kept[account] = _Kept(runtime, keeper)
+        return kept[account].runtime
 
     async def _keep_until_loop_ends(
-        self, loop: asyncio.AbstractEventLoop
+        self, account: Account | None, kept: dict[Account | None, _Kept]
     ) -> AsyncGenerator[Runtime, None]:
         """Hold a runtime open until the loop ends.
 
         A loop closes its suspended generators as its last act (`shutdown_asyncgens`, which
         `asyncio.run` calls), and that closes the runtime: the caller need not.
         """
-        runtime = Runtime(Settings.from_env)
+        runtime = Runtime(Settings.from_env if account is None else account.load_settings)
         try:
             yield runtime
         finally:
-            self._plain.pop(loop, None)
+            kept.pop(account, None)
             await runtime.aclose()
 
-    async def aclose(self) -> None:
-        """Close the plain runtime of the running loop before the loop ends."""
-        found = self._plain.get(asyncio.get_running_loop())
+    async def close_runtime(self, account: Account | None) -> None:
+        """Close that of an account in the running loop, if it is open."""
+        found = self._kept.get(asyncio.get_running_loop(), {}).get(account)
         if found is not None:
             await found.keeper.aclose()
 
+    async def aclose(self) -> None:
+        """Close all runtimes of the running loop before the loop ends."""
+        for account in list(self._kept.get(asyncio.get_running_loop(), {})):
+            await self.close_runtime(account)
+
     @property
     def loops(self) -> list[asyncio.AbstractEventLoop]:
-        """Those that have a plain runtime."""
-        return list(self._plain)
+        """Those that have an open runtime."""
+        return [loop for loop, kept in list(self._kept.items()) if kept]
 
 
 _surroundings = [Surroundings()]
@@ -405,5 +455,7 @@ def use_surroundings(by: Surroundings) -> Iterator[None]:
         _surroundings.remove(by)
 
 
-async def _current_in_plain_python() -> Runtime:
-    return await _surroundings[-1].plain_runtime()
+async def close_account(account: Account) -> None:
+    """Close the runtimes of an account in the running loop."""
+    for surroundings in _surroundings:
+        await surroundings.close_runtime(account)

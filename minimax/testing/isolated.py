@@ -6,7 +6,8 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
@@ -15,6 +16,7 @@ from minimax import runtime, sandbox
 from minimax.ledger.sqlite import SqliteLedger
 from minimax.runtime import Surroundings
 from minimax.sandbox import Sandbox, VideoStages
+from minimax.settings import Settings
 from minimax.testing.clock import SharedClock
 
 __all__ = ["IsolatedSandbox"]
@@ -24,6 +26,8 @@ MEDIA: Final = Path(sandbox.__file__).parent / "media"
 OF_THIS_PACKAGE: Final = ("MINIMAX_", "FASTMCP_")
 """Beginnings of the variables that are settings; none of the developer's reaches a test."""
 KEY: Final = "key-of-the-sandbox"
+CLOSING_SECONDS: Final = 5.0
+"""For the event loops of other threads, which may be busy."""
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -31,7 +35,8 @@ class IsolatedSandbox(Sandbox):
     """A sandbox that every tool uses inside its block, in all tasks, threads and processes.
 
     Use it with `with` or `async with`. Inside, all requests go to it whatever host the settings
-    name, any key is good, and the developer's own settings, folders and ledger are not touched.
+    name, any key is good, and the developer's own settings, folders and ledger are not touched: a
+    folder that code names itself, outside the temporary ones, becomes one below `base_path`.
     Time is that of `clock`, so that nothing waits in real time.
 
     Args:
@@ -72,14 +77,25 @@ class IsolatedSandbox(Sandbox):
             surroundings = Surroundings(
                 clock=self.clock.of_tools,
                 open_ledger=lambda state: SqliteLedger(state, clock=self.clock.of_ledger),
-                api_host=url,
+                adapt_settings=lambda found: self._adapt(found, url),
             )
             stack.enter_context(runtime.use_surroundings(surroundings))
-            stack.callback(_close_in_idle_loops, surroundings)
-            stack.enter_context(runtime.leave())
+            stack.callback(_close_in_other_loops, surroundings)
+            stack.enter_context(runtime.leave_all())
             self._surroundings = surroundings
             self._at_end = stack.pop_all()
         return self
+
+    def _adapt(self, found: Settings, url: str) -> Settings:
+        """Settings that send nothing out, and write nothing outside of temporary folders."""
+        base_path = _move_folder(found.base_path, self.base_path)
+        return replace(
+            found,
+            api_host=url,
+            base_path=base_path,
+            input_paths=tuple(dict.fromkeys((base_path, *found.input_paths))),
+            state_dir=_move_folder(found.state_dir, self.base_path.parent / "state"),
+        )
 
     def __exit__(
         self,
@@ -137,21 +153,33 @@ def _list_set_settings() -> list[str]:
     return [name for name in os.environ if name.startswith(OF_THIS_PACKAGE)]
 
 
-def _close_in_idle_loops(surroundings: Surroundings) -> None:
-    """Where the plain runtime of a loop cannot be closed from here, the end of the loop does it."""
-    if _is_loop_running():
-        return
+def _move_folder(folder: Path, into: Path) -> Path:
+    """The same folder in a temporary one, unless it is temporary itself."""
+    real = Path(os.path.realpath(folder))
+    if real.is_relative_to(os.path.realpath(tempfile.gettempdir())):
+        return folder
+    return into / real.relative_to(real.anchor)
+
+
+def _close_in_other_loops(surroundings: Surroundings) -> None:
+    """Those of a loop that is running here are closed by `aclose`, or by the end of the loop."""
+    here = _find_running_loop()
     for loop in surroundings.loops:
-        if not loop.is_running() and not loop.is_closed():
+        if loop is here or loop.is_closed():
+            continue
+        if loop.is_running():
+            closing = asyncio.run_coroutine_threadsafe(surroundings.aclose(), loop)
+            with suppress(TimeoutError):
+                closing.result(CLOSING_SECONDS)
+        elif here is None:
             loop.run_until_complete(surroundings.aclose())
 
 
-def _is_loop_running() -> bool:
+def _find_running_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None
 
 
 # --- the sandbox in a thread -------------------------------------------------------------------

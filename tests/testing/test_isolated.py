@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 from mcp import Client
 
 from minimax import runtime
@@ -178,6 +180,59 @@ async def test_accounts_that_code_opens_use_the_sandbox_whatever_host_they_name(
                 await request()
                 assert len((await list_video_tasks())["tasks"]) == 1
         assert sandbox.count_charges("video") == 2
+
+
+async def test_an_account_that_was_opened_before_uses_the_sandbox_too() -> None:
+    customer = MiniMax(api_key="sk-api-anna", api_host="http://127.0.0.1:1")
+    async with customer:
+        outside = await runtime.current()
+        for _ in range(2):
+            async with IsolatedSandbox() as sandbox, customer:
+                await request()
+                assert sandbox.count_charges("video") == 1
+        assert await runtime.current() is outside
+
+
+def test_an_account_that_another_thread_keeps_open_uses_each_sandbox_in_turn() -> None:
+    customer = MiniMax(api_key="sk-api-anna", api_host="http://127.0.0.1:1")
+
+    async def use() -> None:
+        async with customer:
+            await request()
+
+    with start_blocking_portal() as service:
+        service.call(customer.__aenter__)
+        for _ in range(2):
+            with IsolatedSandbox(environ={"MINIMAX_MCP_AUTO_SAVE": "on"}) as sandbox:
+                service.call(use)
+                assert sandbox.count_charges("video") == 1
+            assert not sandbox.base_path.parent.exists()
+        service.call(customer.__aexit__, None, None, None)
+
+
+async def test_folders_that_code_names_are_moved_into_the_sandbox(
+    developer: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    mine = {"base_path": "~/videos/anna", "state_dir": "~/state", "auto_save": True}
+    async with IsolatedSandbox() as sandbox, MiniMax(api_key="sk-api-anna", **mine):  # type: ignore[arg-type]
+        speech = await text_to_audio("hello")
+        assert Path(str(speech["path"])).is_relative_to(sandbox.base_path)
+        assert Path(str(speech["path"])).parent.name == "anna"
+        task_id = await request()
+        status = await query_video_generation(task_id, wait_seconds=45)
+        video = await retrieve_video_file(str(status["file_id"]))
+        assert Path(str(video["path"])).is_relative_to(sandbox.base_path)
+    assert list(developer.rglob("*")) == []
+    assert list(temporary.iterdir()) == []
+
+
+async def test_a_temporary_folder_that_code_names_is_used_as_it_is(tmp_path: Path) -> None:
+    async with IsolatedSandbox(), MiniMax(base_path=tmp_path / "anna"):
+        speech = await text_to_audio("hello")
+    assert Path(str(speech["path"])).is_relative_to(tmp_path.resolve())
+    assert Path(str(speech["path"])).is_file()
 
 
 async def test_a_server_that_code_makes_uses_the_sandbox() -> None:
