@@ -1345,7 +1345,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="minimax_server.py", description="MCP server for MiniMax voices and videos (stdio)."
+        description="MCP server for MiniMax voices and videos (stdio)."
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument(

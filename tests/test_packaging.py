@@ -549,3 +549,10 @@ def test_a_teams_containers_are_read_only_and_given_time_to_answer() -> None:
     assert "lb_retries 0" in balancer
     assert "health_uri /readyz" in balancer
     assert set(re.findall(r"serve-\d(?=:)", balancer)) == set(re.findall(r"serve-\d(?=:)", text))
+
+
+def test_the_development_group_has_the_extras_without_the_name_of_the_project() -> None:
+    group = PROJECT["dependency-groups"]["dev"]
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert {needed for extra in extras.values() for needed in extra} <= set(group)
+    assert not [needed for needed in group if needed.startswith(PROJECT["project"]["name"])]

@@ -11,6 +11,7 @@ from minimax.commands.entries import Configuration, is_of_this_server
 from minimax.commands.findings import Finding, fix, note, ok
 from minimax.commands.host_files import HostFileError
 from minimax.commands.hosts import HOSTS, SERVER_NAME, Host, Machine
+from minimax.commands.launch import fetches_package
 from minimax.errors import MiniMaxError, SettingsError
 from minimax.settings import ENV_FILE, Settings, own_command
 
@@ -214,6 +215,12 @@ def _find_wrong_paths(found: Configuration) -> Iterator[str]:
     placeholders = [word for word in words if PLACEHOLDER in word.replace("\\", "/")]
     if placeholders:
         yield f"the placeholder {placeholders[0]} is still in {path}. {again}"
+        return
+    if fetches_package(command, entry.get("args")):
+        yield (
+            f"{path} lets {command} fetch a package from a registry. This server is not published "
+            f"there, so that would run somebody else's program with your key. {again}"
+        )
         return
     yield from _find_wrong_command(command, path, again)
     folder = _find_folder(entry)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from minimax.commands.entries import Configuration
+from minimax.commands.entries import Configuration, key_is_in_file
 from minimax.commands.host_files import HostFile, HostFileError
 from minimax.commands.hosts import CLAUDE_CODE, HOST_IDS, SERVER_NAME, Host, Machine, find_host
 from minimax.commands.launch import Launch, find_launch, is_in_cache
-from minimax.commands.plans import Plan, plan_entry, plan_removal
+from minimax.commands.plans import Plan, plan_entry, plan_removal, say_where_key_goes
 from minimax.errors import SettingsError
 from minimax.settings import own_command
 
@@ -42,7 +42,10 @@ def run(
     launch = launch.with_sandbox() if sandbox else launch
     host = find_host(host_id)
     if host is None:
-        return _change_claude_code(launch, remove=remove, print_only=print_only)
+        code = _change_claude_code(launch, remove=remove, print_only=print_only)
+        if not (code or remove or sandbox or key_is_in_file()):
+            print(say_where_key_goes())
+        return code
     plan = plan_removal if remove else partial(plan_entry, launch=launch, sandbox=sandbox)
     try:
         is_written = _change_file(host, plan, print_only=print_only)

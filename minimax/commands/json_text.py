@@ -19,6 +19,7 @@ BLANK: Final = " \t\r\n"
 """What JSON takes as white space (RFC 8259, section 2)."""
 DEFAULT_INDENT: Final = "  "
 
+COMMENTS: Final = ("//", "/*")
 RULES: Final = "it does not keep the rules of JSON there"
 REASONS: Final = MappingProxyType(
     {
@@ -217,6 +218,8 @@ def _load(clean: str) -> Any:
         return json.loads(clean, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         reason = next((ours for said, ours in REASONS.items() if error.msg.startswith(said)), RULES)
+        if clean.startswith(COMMENTS, error.pos):
+            reason = "comments are not allowed in this file"
         raise BrokenTextError(reason, line=error.lineno, column=error.colno) from None
     except (ValueError, RecursionError):
         raise BrokenTextError(

@@ -1,6 +1,7 @@
 """How a host starts this very server: its command and arguments, with absolute paths."""
 
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -8,13 +9,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Launch", "find_launch", "is_in_cache", "starts_this_server"]
+__all__ = ["Launch", "fetches_package", "find_launch", "is_in_cache", "starts_this_server"]
 
 PACKAGE: Final = "minimax-server"
 SCRIPTS: Final = (PACKAGE, f"{PACKAGE}.exe")
 SERVER_FILE: Final = "minimax_server.py"
 CACHE_TAG: Final = "CACHEDIR.TAG"
 """Marks folders that may be emptied at any time (bford.info/cachedir); uv and pip put it there."""
+VENV_FILE: Final = "pyvenv.cfg"
+"""Marks virtual environments. uv marks those that it makes as caches too, which lasting ones are
+not."""
+FETCHERS: Final = frozenset({"uvx", "pipx"})
+FETCHING_WORDS: Final = frozenset({"tool", "x"})
+"""Of uv: `uv tool run` and `uv x` are `uvx`."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,10 @@ def find_launch(server_file: Path) -> Launch:
 
 def is_in_cache(launch: Launch) -> bool:
     """Whether the command is in a folder that may be emptied, as that of `uvx` is."""
-    return any((parent / CACHE_TAG).exists() for parent in Path(launch.command).parents)
+    return any(
+        (parent / CACHE_TAG).exists() and not (parent / VENV_FILE).exists()
+        for parent in Path(launch.command).parents
+    )
 
 
 def starts_this_server(command: object, args: object) -> bool:
@@ -53,6 +63,19 @@ def starts_this_server(command: object, args: object) -> bool:
     words = [command, *args] if isinstance(args, list) else [command]
     names = {Path(word.replace("\\", "/")).name for word in words if isinstance(word, str)}
     return bool(names & {SERVER_FILE, *SCRIPTS})
+
+
+def fetches_package(command: object, args: object) -> bool:
+    """Whether a command of a host's configuration runs a package of this name from a registry.
+
+    Nothing is published there, so it is somebody else's.
+    """
+    if not isinstance(command, str) or not isinstance(args, list):
+        return False
+    name = Path(command.replace("\\", "/")).name.removesuffix(".exe")
+    is_fetching = name in FETCHERS or (name == "uv" and bool(FETCHING_WORDS & {*args[:1]}))
+    names = [re.split(r"[\[@=<>~! ]", word)[0] for word in args if isinstance(word, str)]
+    return is_fetching and "--from" not in names and PACKAGE in names
 
 
 def _find_uv() -> str:

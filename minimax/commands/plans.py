@@ -15,13 +15,13 @@ from minimax.commands.entries import (
 from minimax.commands.host_files import HostFile, HostFileError
 from minimax.commands.hosts import SERVER_NAME, Host
 from minimax.commands.launch import Launch
+from minimax.commands.toml_text import TomlEditor
 from minimax.settings import where_keys_go
 
-__all__ = ["Plan", "plan_entry", "plan_removal"]
+__all__ = ["Plan", "plan_entry", "plan_removal", "say_where_key_goes"]
 
-BY_HAND: Final = (
-    "{path} writes its servers in a form that is not edited here, so nothing was changed. Change "
-    "it by hand: {what}"
+NOT_EDITED: Final = (
+    "{path} writes its servers in a form that is not edited here, so nothing was changed. {what}"
 )
 
 
@@ -52,9 +52,10 @@ def plan_entry(found: Configuration, *, launch: Launch, sandbox: bool) -> Plan:
     if {**old, **new} == old:
         return Plan(found.file.data, "It starts this server already; nothing was changed.")
     text = _change(found, new)
-    return Plan(
-        found.file.encode(text), _announce("This is changed to", found.host, {**old, **new})
-    )
+    announcement = _announce("This is changed to", found.host, {**old, **new})
+    if _is_without_key(old) and not sandbox and not key_is_in_file():
+        announcement += say_where_key_goes()
+    return Plan(found.file.encode(text), announcement)
 
 
 def plan_removal(found: Configuration) -> Plan:
@@ -80,11 +81,21 @@ def _plan_new(found: Configuration, launch: Launch, *, sandbox: bool) -> Plan:
     try:
         text = _add(found.host, found.file.text, entry)
     except UneditableTextError:
-        raise _by_hand(found, f"add\n\n{_show(found.host, entry)}") from None
+        raise _not_edited(found, _say_form(found, entry)) from None
     announcement = _announce("This is added", found.host, entry)
     if needs_key:
-        announcement += f"\n\nThen put your key into {where_keys_go()}."
+        announcement += say_where_key_goes()
     return Plan(found.file.encode(text), announcement)
+
+
+def say_where_key_goes() -> str:
+    """What a person has to do after the change."""
+    return f"\n\nThen put your key into {where_keys_go()}."
+
+
+def _is_without_key(entry: Mapping[str, Any]) -> bool:
+    env = entry.get("env")
+    return not (isinstance(env, Mapping) and env.get("MINIMAX_API_KEY"))
 
 
 def _earlier_states(file: HostFile) -> list[HostFile]:
@@ -118,7 +129,8 @@ def _change(found: Configuration, values: Mapping[str, Any]) -> str:
         text = host.editor.change(found.file.text, _path(host), values)
         _compare(host, text, _with_entry(host, found.values, entry))
     except UneditableTextError:
-        raise _by_hand(found, f"change it to\n\n{_show(host, entry)}") from None
+        what = f"Change it by hand to\n\n{_show(host, entry)}"
+        raise _not_edited(found, what) from None
     return text
 
 
@@ -128,8 +140,8 @@ def _remove(found: Configuration) -> str:
         text = host.editor.remove(found.file.text, _path(host))
         _compare(host, text, _with_entry(host, found.values, None))
     except UneditableTextError:
-        name = f'"{SERVER_NAME}" under "{host.servers}"'
-        raise _by_hand(found, f"take out {name}.") from None
+        what = f'Take out "{SERVER_NAME}" under "{host.servers}" by hand.'
+        raise _not_edited(found, what) from None
     return text
 
 
@@ -180,8 +192,21 @@ def _refuse_other_server(found: Configuration) -> None:
         )
 
 
-def _by_hand(found: Configuration, what: str) -> HostFileError:
-    return HostFileError(BY_HAND.format(path=found.file.path, what=what))
+def _not_edited(found: Configuration, what: str) -> HostFileError:
+    return HostFileError(NOT_EDITED.format(path=found.file.path, what=what))
+
+
+def _say_form(found: Configuration, entry: Mapping[str, Any]) -> str:
+    """What a person has to change, so that the servers can be edited."""
+    host = found.host
+    if host.servers not in found.values:
+        return f"Add by hand\n\n{_show(host, entry)}"
+    if isinstance(host.editor, TomlEditor):
+        form = f"a table of its own, [{host.servers}.NAME]"
+        return f'Write every server in "{host.servers}" as {form}, then run this again.'
+    if SERVER_NAME in found.servers:
+        return f'Take out "{SERVER_NAME}" under "{host.servers}", then run this again.'
+    return f'Make "{host.servers}" an object, like {{}}, then run this again.'
 
 
 def _show(host: Host, entry: Mapping[str, Any]) -> str:

@@ -260,6 +260,10 @@ def test_a_broken_file_is_named_with_its_line(
         ({"command": "no-such-uv"}, 'there is no program "no-such-uv", which '),
         ({"command": None}, "has no command"),
         (
+            {"command": "uvx", "args": ["minimax-server"]},
+            "run somebody else's program with your key",
+        ),
+        (
             {"args": ["run", "--directory", str(NOWHERE), "minimax_server.py"]},
             f"the folder {NOWHERE} in ",
         ),

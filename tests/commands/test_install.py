@@ -351,8 +351,12 @@ def test_a_write_protected_file_is_left_alone(
         ("vscode", '{\n  "servers": {\n    "a": {} "b": {}\n  }\n}', "line 3, column 13"),
         ("gemini", '{\n  "ui": {},\n}', "line "),
         ("codex", "a = 1\n[mcp_servers.x\n", "line 2, column 15"),
-        ("cursor", '{"mcpServers": ["minimax"]}', "by hand: add"),
-        ("codex", 'mcp_servers = {a = {command = "x"}}\n', "by hand: add"),
+        ("cursor", '{"mcpServers": ["minimax"]}', 'Make "mcpServers" an object'),
+        ("cursor", '{"mcpServers": null}', 'Make "mcpServers" an object'),
+        ("cursor", '{"mcpServers": {"minimax": null}}', 'Take out "minimax" under "mcpServers"'),
+        ("codex", 'mcp_servers = {a = {command = "x"}}\n', "own, [mcp_servers.NAME]"),
+        ("claude-desktop", '{\n  // mine\n  "a": 1\n}', "comments are not allowed in this file"),
+        ("claude-desktop", '{\n  "a": 1 /* mine */\n}', "comments are not allowed in this file"),
         ("cursor", "{}".encode("utf-16"), "is not in UTF-8"),
         ("cursor", b'{"a": "\xff"}', "is not in UTF-8"),
         ("cursor", b" " * (10 * 1024 * 1024 + 1), "too large"),
@@ -382,8 +386,8 @@ def test_an_entry_in_an_unusual_form_is_left_to_the_person(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     put("codex", 'mcp_servers.minimax = {command = "minimax-server"}\n')
-    assert "by hand: change it to\n\n[mcp_servers.minimax]" in refused(capsys, "codex")
-    assert 'by hand: take out "minimax"' in refused(capsys, "--remove", "codex")
+    assert "Change it by hand to\n\n[mcp_servers.minimax]" in refused(capsys, "codex")
+    assert 'Take out "minimax" under "mcp_servers" by hand.' in refused(capsys, "--remove", "codex")
 
 
 @pytest.mark.parametrize("arguments", [("cursor",), ("--remove", "cursor")])
@@ -538,6 +542,13 @@ def test_without_claude_code_the_command_is_printed(
     printed = capsys.readouterr()
     assert "claude mcp add --scope user minimax -- " in printed.out
     assert "no `claude` on the PATH" in printed.err
+
+
+def test_leaving_the_sandbox_says_where_the_key_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--sandbox", "cursor") == 0
+    assert "put your key" not in capsys.readouterr().out
+    assert run("cursor") == 0
+    assert "Then put your key into " in capsys.readouterr().out
 
 
 def test_a_copy_in_a_cache_is_installed_with_a_warning(

@@ -9,7 +9,13 @@ import pytest
 
 import minimax_server
 from minimax.commands import check
-from minimax.commands.launch import Launch, find_launch, is_in_cache, starts_this_server
+from minimax.commands.launch import (
+    Launch,
+    fetches_package,
+    find_launch,
+    is_in_cache,
+    starts_this_server,
+)
 from minimax.settings import own_command, where_keys_go
 from tests.support import samples
 from tests.support.host import ROOT
@@ -95,6 +101,36 @@ def test_a_folder_that_is_marked_as_a_cache_is_one(tmp_path: Path) -> None:
     assert not is_in_cache(launch)
     (tmp_path / "CACHEDIR.TAG").touch()
     assert is_in_cache(launch)
+
+
+def test_a_virtual_environment_is_no_cache_though_uv_marks_it_as_one(tmp_path: Path) -> None:
+    launch = Launch(str(tmp_path / ".venv" / "bin" / "minimax-server"), ())
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "CACHEDIR.TAG").touch()
+    (tmp_path / ".venv" / "pyvenv.cfg").touch()
+    assert not is_in_cache(launch)
+    (tmp_path / "CACHEDIR.TAG").touch()
+    assert is_in_cache(launch)
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "fetches"),
+    [
+        ("uvx", ["minimax-server"], True),
+        ("/home/anna/.local/bin/uvx", ["minimax-server@latest"], True),
+        ("C:\\uv\\uvx.exe", ["minimax-server[team]==0.2.0", "--sandbox"], True),
+        ("uv", ["tool", "run", "minimax-server"], True),
+        ("pipx", ["run", "minimax-server"], True),
+        ("uvx", ["--from", "/downloads/minimax_server-0.2.0.whl", "minimax-server"], False),
+        ("uv", ["run", "--directory", "/x", "minimax_server.py"], False),
+        ("/home/anna/.local/bin/minimax-server", [], False),
+        (None, None, False),
+    ],
+)
+def test_what_would_be_fetched_from_a_registry_is_recognized(
+    command: object, args: object, *, fetches: bool
+) -> None:
+    assert fetches_package(command, args) is fetches
 
 
 def test_check_says_that_a_copy_in_a_cache_may_vanish(

@@ -172,7 +172,7 @@ def test_claude_codes_commands_are_those_that_install_runs(
     lines = [block.text.strip() for block in blocks("sh", documents=[PAGES[CLAUDE_CODE]])]
     for arguments in (["claude-code"], ["--remove", "claude-code"]):
         minimax_server.main(["install", "--print", *arguments])
-        [_, line] = capsys.readouterr().out.strip().split("\n\n")
+        _, line, *_ = capsys.readouterr().out.strip().split("\n\n")
         words = shlex.split(line)
         if "--" in words:
             start = words.index("--") + 1
