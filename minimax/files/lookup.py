@@ -15,7 +15,7 @@ from typing import Final
 
 from minimax.errors import InputError
 from minimax.files import paths
-from minimax.files.spellings import is_foreign_windows_path, is_relative, read_spellings
+from minimax.files.spellings import is_foreign_windows_path, is_relative, names_user, read_spellings
 from minimax.safe_text import plain
 from minimax.settings import Settings
 
@@ -92,6 +92,8 @@ def _is_folder(path: Path) -> bool:
 
 def _missing_error(path: Path, given: str, *, field: str, settings: Settings) -> InputError:
     sentences = [f"{field}: there is no such file on this computer: {plain(str(path))}."]
+    if names_user(given):
+        sentences.append("Home folders of other users are not looked into: give the full path.")
     if is_relative(given):
         sentences.append(f"Relative names are looked up in {settings.base_path}.")
     if is_foreign_windows_path(given):

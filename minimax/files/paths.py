@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from minimax.audience import pick_text
 from minimax.errors import InputError
+from minimax.safe_text import plain, shorten
 from minimax.settings import Settings
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
 LONGEST_PATH: Final = 4096
 LONGEST_NAME: Final = 255
 """Characters; the limits of the common file systems."""
+LONGEST_SHOWN: Final = 300
+"""Characters of a path in a message."""
 
 CLOUD_FOLDERS: Final = ("mobile documents", "cloudstorage")
 """Below ~/Library, where macOS keeps iCloud Drive and other cloud drives."""
@@ -88,11 +91,11 @@ def resolve_input(text: str, *, field: str, settings: Settings) -> Path:
     path = _resolve(text, base=settings.base_path, field=field)
     inside = [folder for folder in settings.input_paths if path.is_relative_to(folder)]
     if not inside:
-        raise _outside_error(field, settings)
+        raise _outside_error(text, field=field, settings=settings)
     if all(_is_private(path, folder) for folder in inside):
         raise InputError(
-            f"{field} cannot be used: it is in a hidden or system folder, and those stay closed. "
-            "Copy the file to a plain folder and give that path."
+            f"{field} cannot be used: {_show(text)} is in a hidden or system folder, and those "
+            "stay closed. Copy the file to a plain folder and give that path."
         )
     return path
 
@@ -196,7 +199,12 @@ def _is_below_library(path: PurePath) -> bool:
     return below[:1] == ["library"] and (len(below) < 2 or below[1] not in CLOUD_FOLDERS)  # noqa: PLR2004
 
 
-def _outside_error(field: str, settings: Settings) -> InputError:
+def _show(text: str) -> str:
+    """A path as it was given: where its links lead to is not said."""
+    return shorten(plain(text), LONGEST_SHOWN)
+
+
+def _outside_error(text: str, *, field: str, settings: Settings) -> InputError:
     allowed = ", ".join(str(folder) for folder in settings.input_paths)
     absent = ", ".join(
         str(folder)
@@ -205,8 +213,8 @@ def _outside_error(field: str, settings: Settings) -> InputError:
     )
     about_absent = f" (There is no folder {absent}.)" if absent else ""
     return InputError(
-        f"{field} cannot be used: it is not inside a folder that inputs may come from ({allowed}; "
-        "set with MINIMAX_MCP_INPUT_PATHS). Copy the file into one of them."
+        f"{field} cannot be used: {_show(text)} is not inside a folder that inputs may come from "
+        f"({allowed}; set with MINIMAX_MCP_INPUT_PATHS). Copy the file into one of them."
         f"{about_absent} {attached_file_text()}"
     )
 

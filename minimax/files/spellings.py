@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import PureWindowsPath
 from typing import Final
 
-__all__ = ["is_foreign_windows_path", "is_relative", "read_spellings"]
+__all__ = ["is_foreign_windows_path", "is_relative", "names_user", "read_spellings"]
 
 _HOME_VARIABLE: Final = re.compile(
     r"(?:\$HOME|\$\{HOME\}|(?P<windows>%USERPROFILE%))(?=[/\\]|$)", re.IGNORECASE
@@ -51,6 +51,11 @@ def _expand_home(text: str) -> str:
 def is_relative(text: str) -> bool:
     """Whether a text names no folder to begin in."""
     return not (os.path.isabs(text) or _expand_home(text).startswith("~"))  # noqa: PTH117
+
+
+def names_user(text: str) -> bool:
+    """Whether a text begins with the home folder of a user who is named, as `~anna/`."""
+    return bool(_USER.match(text))
 
 
 def is_foreign_windows_path(text: str) -> bool:

@@ -337,10 +337,28 @@ def outside(tmp_path: Path) -> Path:
 def test_what_is_outside_is_refused_alike_whether_it_exists_or_not(
     make: object, outside: Path, settings: Settings, home: Path
 ) -> None:
+    given = make(home, outside)  # type: ignore[operator]
     with address_chat(), pytest.raises(InputError, match="MINIMAX_MCP_INPUT_PATHS") as caught:
-        audio(make(home, outside), settings)  # type: ignore[operator]
-    assert "canary" not in str(caught.value)
+        audio(given, settings)
+    named = given.removeprefix("file://")
+    assert str(caught.value).startswith(f"audio cannot be used: {named} is not inside a folder")
     assert "ask the person where it is here" in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["canary.wav", "missing-canary.wav"])
+def test_where_a_link_leads_to_is_not_said(
+    target: str, outside: Path, settings: Settings, home: Path
+) -> None:
+    link = home / "link.wav"
+    link.symlink_to(outside.parent / target)
+    with pytest.raises(InputError, match=r"link\.wav is not inside a folder") as caught:
+        audio(link, settings)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_path_in_a_hidden_folder_is_named(settings: Settings, home: Path) -> None:
+    with pytest.raises(InputError, match=r"~/\.secret/a\.mp3 is in a hidden or system folder"):
+        audio("~/.secret/a.mp3", settings)
 
 
 def test_a_sibling_with_the_same_prefix_is_outside(settings: Settings, home: Path) -> None:

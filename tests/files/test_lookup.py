@@ -97,6 +97,7 @@ def test_a_user_elsewhere_and_one_that_does_not_exist_read_alike(
 ) -> None:
     put(tmp_path / "anna" / "a.wav", samples.wav())
     unknown = refusal("~anna/a.wav", settings)
+    assert "Home folders of other users are not looked into" in unknown
     monkeypatch.setattr(
         os.path, "expanduser", lambda text: text.replace("~anna", str(tmp_path / "anna"))
     )
