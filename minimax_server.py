@@ -141,7 +141,7 @@ the person may leave and ask later."""
 """Some hosts read no further than 512 characters: the rules come first, what helps after them."""
 
 SANDBOX_INSTRUCTIONS: Final = """\
-Sandbox: nothing is charged, every file is a fixed sample that ignores the prompt; everything is \
+Sandbox: nothing is charged; every file is a fixed sample that ignores the prompt; everything is \
 forgotten when the server ends. Say so with each file.
 """
 SANDBOX_NOTE: Final = """\

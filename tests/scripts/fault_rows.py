@@ -581,8 +581,8 @@ ROWS: Final = (
             name_tests(IN_TOOLS, EXPIRED),
             Edit(
                 LINKS,
-                'download link is over.",\n            outcome=Outcome.REJECTED,',
-                'download link is over.",\n            outcome=Outcome.UNKNOWN,',
+                'download link has expired.",\n            outcome=Outcome.REJECTED,',
+                'download link has expired.",\n            outcome=Outcome.UNKNOWN,',
             ),
         ),
     ),
