@@ -1,4 +1,4 @@
-"""The MiniMax MCP server: every tool, with the words that a model reads, and the command line.
+"""The MiniMax MCP server: every tool, with the text that a model reads, and the command line.
 
 Each tool is also a coroutine that Python code can await:
 
@@ -136,12 +136,12 @@ Yesterday's jobs: list_video_tasks.
 Clone only voices that the person may use.
 Voice: voice_clone with a recording of 10 seconds to 5 minutes, then text_to_audio(text, \
 voice_id). A voice that is not the person's own needs the speaker's permission.
-A completed video without a path: retrieve_video_file(file_id). Jobs go on by themselves, so the \
-person may leave and ask later."""
+A completed video without a path: retrieve_video_file(file_id). Jobs continue on their own, so \
+the person may leave and ask later."""
 """Some hosts read no further than 512 characters: the rules come first, what helps after them."""
 
 SANDBOX_INSTRUCTIONS: Final = """\
-Sandbox: nothing costs anything, every file is a fixed sample that ignores the prompt, and all is \
+Sandbox: nothing is charged; every file is a fixed sample that ignores the prompt; everything is \
 forgotten when the server ends. Say so with each file.
 """
 SANDBOX_NOTE: Final = """\
@@ -530,14 +530,14 @@ async def generate_video(
     ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> SubmittedVideo:
-    """Start a paid video job and return its task_id as soon as MiniMax has accepted.
+    """Start a paid video job and return its task_id as soon as MiniMax accepts it.
 
     Costs about $0.10 to $0.56 (list price), MiniMax-H3 models $0.25 to $1.95 and more with
     reference_videos or many images; dry_run gives the price. It takes minutes; this server
-    follows it and saves the video: go on with query_video_generation(task_id, wait_seconds=45), or
-    later. Call this once per video; each accepted call is a video of its own. When it fails with
-    "may have accepted and charged", tell the person and do not call it again by yourself. If an
-    answer was lost, the next identical call returns its job (reused) instead of buying it twice.
+    follows it and saves the video: call query_video_generation(task_id, wait_seconds=45), now or
+    later. Call this once per video; each accepted call makes another video. If it fails with "may
+    have accepted and charged", tell the person and do not call it again on your own. If an answer
+    was lost, the next identical call returns its job (reused) instead of buying it twice.
     """
     from minimax.video import submit
 
@@ -602,16 +602,16 @@ async def query_video_generation(
         Field(
             ge=0,
             le=LONGEST_WAIT_SECONDS,
-            description="45: wait that long for the end; best.",
+            description="How long to wait for the end; 45 is best.",
         ),
     ] = 0,
     ctx: Context[Any, Any] | None = None,
 ) -> VideoStatus:
     """Get the status of a video job; free.
 
-    status is queued, processing, completed (path: where the video was saved by itself; without one,
-    give file_id to retrieve_video_file) or failed (the reason is in error). With wait_seconds=45
-    it returns when the job ends, or after 45 seconds; still processing is normal: call again. An
+    status is queued, processing, completed (path: where the video was saved; if there is none, give
+    file_id to retrieve_video_file) or failed (the reason is in error). With wait_seconds=45 it
+    returns when the job ends, or after 45 seconds; still processing is normal: call again. An
     error from this call means that MiniMax could not be asked: the job itself is not affected.
     """
     from minimax.video import job
@@ -634,9 +634,9 @@ async def retrieve_video_file(
 ) -> VideoFile:
     """Save a finished video on this computer and give its path; free, and repeatable.
 
-    Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax); overwrites nothing, and
-    downloads nothing twice. A long download goes on by itself (downloading): call again with the
-    same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link for about an hour.
+    Saved in the folder MINIMAX_MCP_BASE_PATH (default ~/MiniMax); overwrites nothing, and downloads
+    nothing twice. A long download continues after the call (downloading): call again with the same
+    arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link that works for about an hour.
     """
     from minimax.video import retrieve
 
@@ -659,7 +659,7 @@ async def list_video_tasks(
     ] = None,
     *,
     remote: Annotated[
-        bool, Field(description="True: also MiniMax-H3 jobs of 7 days bought from elsewhere.")
+        bool, Field(description="True: also MiniMax-H3 jobs of the last 7 days bought elsewhere.")
     ] = False,
 ) -> TaskList:
     """List the videos and long speeches bought from this computer, newest first; free.
@@ -678,10 +678,9 @@ async def list_video_tasks(
 async def cancel_video_generation(
     task_id: Annotated[Id, Field(description="From generate_video.")],
 ) -> CancelledJob:
-    """Cancel a MiniMax-H3 job that is still queued; nothing is charged then.
+    """Cancel a MiniMax-H3 job that is still queued; it is then not charged.
 
-    Others cannot be cancelled: the call is refused and says what can be done. Only when the person
-    asked for it.
+    Other jobs cannot be cancelled: the error says what can be done. Only if the person asked.
     """
     from minimax.video import job
 
@@ -842,9 +841,9 @@ async def long_text_to_audio(
     ] = False,
     ctx: Context[Any, Any] | None = None,
 ) -> SubmittedSpeech:
-    """Start a paid job that says a long text, like a chapter; costs and options as text_to_audio.
+    """Start a paid job that speaks a long text, like a chapter; costs and options as text_to_audio.
 
-    Returns its task_id; go on with query_long_audio. Audio and subtitles are saved without a call.
+    Returns its task_id; call query_long_audio next. Audio and subtitles are saved automatically.
     If an answer was lost, the next identical call returns its job (reused).
     """
     from minimax.voice import long_speech
@@ -884,7 +883,9 @@ async def query_long_audio(
     task_id: Annotated[Id, Field(description="From long_text_to_audio.")],
     wait_seconds: Annotated[
         float,
-        Field(ge=0, le=LONGEST_WAIT_SECONDS, description="45: wait that long for the end; best."),
+        Field(
+            ge=0, le=LONGEST_WAIT_SECONDS, description="How long to wait for the end; 45 is best."
+        ),
     ] = 0,
     ctx: Context[Any, Any] | None = None,
 ) -> LongAudioStatus:
@@ -1013,7 +1014,7 @@ async def delete_voice(
 ) -> DeletedVoice:
     """Delete a cloned or designed voice for good.
 
-    It cannot be undone, and the id can never be used again. Only when the person named this voice
+    This cannot be undone, and the id can never be used again. Only if the person named this voice
     and asked for it to be deleted.
     """
     from minimax.voice import library
@@ -1025,7 +1026,7 @@ async def delete_voice(
 async def account_status(ctx: Context[Any, Any] | None = None) -> AccountStatus:  # noqa: ARG001
     """Show what was spent from this computer, what may still be spent, and what the plan has left.
 
-    Free. Sums are list prices by tool of the last 24 hours, 7 and 30 days; a purchase whose
+    Free. Sums are list prices by tool for the last 24 hours, 7 and 30 days; a purchase whose
     outcome is unknown counts. Call it when the person asks about money or a limit refused a call.
     """
     from minimax.spending import statement
@@ -1047,7 +1048,7 @@ async def text_to_image(
     ] = None,
     height: Annotated[ImageSide, Field(description="Likewise.")] = None,
     subject_image: Annotated[
-        str | None, Field(description="Portrait to keep the face of: path, https URL or data: URI.")
+        str | None, Field(description="Portrait whose face to keep: path, https URL or data: URI.")
     ] = None,
     seed: Annotated[int | None, Field(description="The same seed gives similar images.")] = None,
     prompt_optimizer: Annotated[
@@ -1194,7 +1195,7 @@ def _only_looks(tool: str, arguments: Mapping[str, Any]) -> bool:
 def _add_prompts(server: MCPServer[Any], *, where: str = " on this computer") -> None:
     @server.prompt(
         title="Clone my voice and read a text",
-        description=f"Let the voice of a recording{where}, or of a voice_id, read a text.",
+        description=f"Read a text with the voice of a recording{where}, or of a voice_id.",
     )
     def clone_and_speak(
         text: Annotated[str, Field(description="The text to read aloud.")],
@@ -1269,7 +1270,7 @@ def _add_resources(
 
     @server.resource(f"{TASKS_URI}/{{task_id}}", title="A paid job", mime_type="application/json")
     async def task(task_id: str) -> str:
-        """How one job stands; subscribers are told when that changes, and when it is saved."""
+        """The status of one job; subscribers are notified when it changes and when it is saved."""
         from minimax.video import listing
 
         found = await listing.describe_job(await runtime.current(), _job_types(), task_id)
@@ -1279,7 +1280,7 @@ def _add_resources(
 
     @server.resource("minimax://spending", title="Money spent", mime_type="application/json")
     async def spending() -> str:
-        """What account_status tells: sums by tool, limits, open jobs, the plan's quota."""
+        """What account_status reports: sums by tool, limits, open jobs, the plan's quota."""
         from minimax.spending import statement
 
         found = await statement.make_statement(await runtime.current())
@@ -1349,14 +1350,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument(
-        "--sandbox", action="store_true", help="serve on the built-in MiniMax: no key, no cost"
+        "--sandbox", action="store_true", help="serve on the built-in sandbox: no key, no cost"
     )
     commands = parser.add_subparsers(dest="command", metavar="command")
-    demo = commands.add_parser("demo", help="see the whole job done, on the built-in MiniMax")
-    demo.add_argument("--live", action="store_true", help="for real, after saying what it costs")
-    commands.add_parser("check", help="say whether this machine and its hosts are ready")
+    demo = commands.add_parser("demo", help="run every step once, on the built-in sandbox")
+    demo.add_argument(
+        "--live", action="store_true", help="with your account; asks first, with the price"
+    )
+    commands.add_parser("check", help="check whether this machine and its hosts are ready")
     _add_install_options(commands.add_parser("install", help="add this server to a host"))
-    sandbox = commands.add_parser("sandbox", help="run the built-in MiniMax for other clients")
+    sandbox = commands.add_parser("sandbox", help="run only the sandbox, for other clients")
     sandbox.add_argument(
         "--port", type=_port, metavar="N", default=8765, help="on 127.0.0.1 (default 8765)"
     )
@@ -1365,18 +1368,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--port", type=_port, metavar="N", default=8000, help="to listen on (default 8000)"
     )
     commands.add_parser("work", help="follow the paid jobs of a team")
-    commands.add_parser("set-up", help="make the tables of a team's database")
+    commands.add_parser("set-up", help="create the tables in a team's database")
     return parser.parse_args(arguments)
 
 
 def _add_install_options(install: argparse.ArgumentParser) -> None:
-    install.add_argument("host", nargs="?", metavar="HOST", help="without one: lists them")
-    install.add_argument("--remove", action="store_true", help="take this server out again")
+    install.add_argument("host", nargs="?", metavar="HOST", help="without one: list them")
+    install.add_argument("--remove", action="store_true", help="remove this server")
     install.add_argument(
         "--sandbox",
         action="store_true",
         dest="sandbox_in_host",
-        help="let the host start it on the built-in MiniMax",
+        help="have the host start it on the built-in sandbox",
     )
     install.add_argument(
         "--print", action="store_true", dest="print_only", help="show the change, write nothing"

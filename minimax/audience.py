@@ -1,4 +1,4 @@
-"""Who reads an error: a model in a chat, or whoever reads the log of a program."""
+"""Who reads an error: a model in a chat, or a person who reads a program's log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

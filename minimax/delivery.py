@@ -1,4 +1,4 @@
-"""Media that MiniMax made become files here; a link that has expired is renewed once."""
+"""Saves media that MiniMax made as files; a link that has expired is renewed once."""
 
 import asyncio
 import time

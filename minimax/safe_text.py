@@ -1,4 +1,4 @@
-"""Making text of other services, and our own logs, harmless: no secrets, one line, a length."""
+"""Makes texts from other services, and our own logs, harmless: no secrets, one line, a limit."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""Settings given in code, for every tool that is called inside a block: keys of customers."""
+"""Settings given in code for every tool called inside a block, such as a key per customer."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Reads the settings: argument, then environment, then `.env` beside the server, then default.
+"""Reads the settings: argument, then environment, then `.env` next to the server, then default.
 
 An empty variable counts as unset. The `.env` file is read from beside `minimax_server.py` only,
 never from the working directory, and never overrides the environment.

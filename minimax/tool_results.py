@@ -51,9 +51,7 @@ class SubmittedVideo(TypedDict):
     model: str
     duration: Annotated[int | None, Field(description="Seconds; None: the model decides.")]
     resolution: str | None
-    reused: Annotated[
-        bool, Field(description="True: an earlier, already paid job was handed over.")
-    ]
+    reused: Annotated[bool, Field(description="True: an earlier, already paid job was returned.")]
     estimated_cost_usd: Annotated[float | None, Field(description="List price, if known.")]
     poll_after_seconds: int | None
     next_step: str
@@ -64,9 +62,9 @@ class VideoStatus(TypedDict):
 
     task_id: str
     status: JobStatus
-    provider_status: Annotated[str, Field(description="MiniMax's own word, as it came.")]
+    provider_status: Annotated[str, Field(description="MiniMax's own status word.")]
     file_id: Annotated[str | None, Field(description="Give this to retrieve_video_file.")]
-    path: Annotated[str | None, Field(description="Where the video was saved already.")]
+    path: Annotated[str | None, Field(description="Where the video was saved.")]
     video_width: int | None
     video_height: int | None
     error: Annotated[str | None, Field(description="Why the job failed, if it did.")]
@@ -238,7 +236,7 @@ class TranscribedPart(TypedDict):
 class Transcript(TypedDict):
     """Result of transcribe_audio."""
 
-    text: Annotated[str, Field(description="All that is said; empty where nothing was heard.")]
+    text: Annotated[str, Field(description="Everything that is said; empty if nothing was heard.")]
     segments: list[TranscribedPart]
     duration_ms: int | None
     reused: Annotated[bool, Field(description=REUSED)]

@@ -1,4 +1,4 @@
-"""Reads an answer up to its bounds: bytes on the wire and decoded, values and depth of JSON."""
+"""Reads an answer up to its limits: bytes on the wire and decoded, values and depth of JSON."""
 
 import re
 import zlib

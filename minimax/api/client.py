@@ -469,7 +469,7 @@ class MiniMaxClient:
             self._host = MAINLAND_HOST
         self._notice = (
             f"This API key belongs to {MAINLAND_HOST}, which is used from now on. "
-            f"Set MINIMAX_API_HOST={MAINLAND_HOST} to spare the detour."
+            f"Set MINIMAX_API_HOST={MAINLAND_HOST} to save this extra call."
         )
         log.warning("%s", self._notice)
         return True

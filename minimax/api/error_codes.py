@@ -44,13 +44,13 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
         UNKNOWN_ERROR: Advice(
             "MiniMax reports an unknown error.",
             _UNKNOWN,
-            "Try again later; MiniMax support can look the Trace-Id up.",
+            "Try again later; MiniMax support can look up the Trace-Id.",
         ),
         1001: Advice("MiniMax's own processing timed out.", _UNKNOWN, _LATER),
         1002: Advice(
             "Too many requests in this minute.",
             _THROTTLED,
-            "Wait a minute, then go on more slowly.",
+            "Wait a minute, then call less often.",
         ),
         KEY_REFUSED: Advice(
             "MiniMax does not accept the API key.",
@@ -94,7 +94,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
         1041: Advice(
             "Too many connections at once.",
             _THROTTLED,
-            "Run fewer calls side by side; if it stays, ask MiniMax support.",
+            "Make fewer calls at once; if this persists, ask MiniMax support.",
         ),
         1042: Advice(
             "More than a tenth of the text is invisible or illegal characters.",
@@ -140,7 +140,7 @@ CODES: Final[Mapping[int, Advice]] = MappingProxyType(
         2045: Advice(
             "The number of requests grew too fast.",
             _THROTTLED,
-            "Wait a minute, then go on more slowly.",
+            "Wait a minute, then call less often.",
         ),
         2048: Advice(
             "The prompt recording is too long.",

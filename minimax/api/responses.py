@@ -214,7 +214,7 @@ def _http_refusal(answer: HttpAnswer, said: str) -> MiniMaxError:
 
 def _http_text(answer: HttpAnswer) -> str:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return "Too many requests at once. Go on more slowly."
+        return "Too many requests at once. Send them more slowly."
     if answer.is_redirect:
         return (
             "The API host answered with a redirect, which is never followed. Check "

@@ -1,4 +1,4 @@
-"""Downloads MiniMax's signed links: public hosts, no key, no redirect, undecoded, a size limit."""
+"""Downloads MiniMax's signed links: public hosts, no key, redirect or decoding, a size limit."""
 
 import asyncio
 import re
@@ -182,7 +182,7 @@ def check_download(response: httpx.Response, *, most_bytes: int | None = None) -
     """Refuse an expired link, a host in trouble, and what is no media file or too large."""
     if response.status_code in EXPIRED_LINK_STATUSES:
         raise RefusedError(
-            "The download link is over.",
+            "The download link has expired.",
             outcome=Outcome.REJECTED,
             http_status=response.status_code,
         )

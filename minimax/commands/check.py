@@ -1,4 +1,4 @@
-"""`minimax_server.py check`: says what is ready on this machine, and what is to be fixed."""
+"""`minimax_server.py check`: says what is ready on this machine, and what must be fixed."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a host's configuration language must offer, so that one entry of a text can be changed."""
+"""What a host's configuration format must offer, so that one entry can be changed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""The entry of this server in a host's configuration: made, shown, found and judged."""
+"""The entry of this server in a host's configuration: made, shown, found and checked."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What `check` has to say, line by line."""
+"""What `check` reports, line by line."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -152,7 +152,7 @@ def _say_missing(host: Host, places: list[Path], found: Configuration) -> Findin
         if isinstance(servers, Mapping) and is_of_this_server(servers.get(SERVER_NAME)):
             return fix(
                 f'{host.name}: in {places[0]} this server is under "{key}", but {host.name} reads '
-                f'"{host.servers}". Take it out there. {add}'
+                f'"{host.servers}". Remove it there. {add}'
             )
     for place in places[1:]:
         if _has_this_server(host, place):

@@ -1,4 +1,4 @@
-"""Reads and replaces a host's configuration: whole or not at all, with a copy of what it was."""
+"""Reads and replaces a host's configuration: whole or not at all, with a copy of the old one."""
 
 import codecs
 import errno
@@ -144,7 +144,7 @@ class HostFile:
     def _refuse_if_changed(self) -> None:
         if HostFile.read(self.path).data != self.data:
             raise HostFileError(
-                f"{self.path} was changed by another program in this moment, so it was left as it "
+                f"{self.path} was changed by another program at this moment, so it was left as it "
                 "is. Run the command again."
             )
 

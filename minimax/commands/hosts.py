@@ -1,4 +1,4 @@
-"""The hosts that this server can be added to: where each keeps its configuration, in which form."""
+"""The hosts that this server can be added to: where their configuration is, and its format."""
 
 import os
 import sys

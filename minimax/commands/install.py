@@ -1,4 +1,4 @@
-"""`minimax_server.py install HOST`: adds this server to a host's configuration, or takes it out."""
+"""`minimax_server.py install HOST`: adds this server to a host's configuration, or removes it."""
 
 import shlex
 import shutil
@@ -126,7 +126,10 @@ def _change_claude_code(launch: Launch, *, remove: bool, print_only: bool) -> in
     code = subprocess.run([claude, *words[1:]], check=False).returncode  # noqa: S603 - shown above
     if code and not remove:
         again = own_command(f"install --remove {CLAUDE_CODE}")
-        print(f"If it is there already and is to be replaced, run first: {again}", file=sys.stderr)
+        print(
+            f"If it is already there and you want to replace it, first run: {again}",
+            file=sys.stderr,
+        )
     return code
 
 

@@ -1,4 +1,4 @@
-"""Changes one entry of a JSON text in place: comments, order, indentation and line ends stay.
+"""Changes one entry of a JSON text in place: comments, order, indentation and line endings stay.
 
 Values are read by the standard library. Comments and trailing commas, where a host allows them, are
 first overwritten with blanks of the same length, so that every position stays true.
@@ -20,7 +20,7 @@ BLANK: Final = " \t\r\n"
 DEFAULT_INDENT: Final = "  "
 
 COMMENTS: Final = ("//", "/*")
-RULES: Final = "it does not keep the rules of JSON there"
+RULES: Final = "it is not valid JSON there"
 REASONS: Final = MappingProxyType(
     {
         "Expecting ',' delimiter": "a comma or a closing bracket is missing before it",

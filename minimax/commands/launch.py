@@ -1,4 +1,4 @@
-"""How a host starts this very server: its command and arguments, with absolute paths."""
+"""How a host starts this server: its command and arguments, with absolute paths."""
 
 import os
 import re

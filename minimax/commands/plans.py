@@ -1,4 +1,4 @@
-"""What is to become of a host's configuration: planned here, written elsewhere."""
+"""How a host's configuration is to be changed: planned here, written elsewhere."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

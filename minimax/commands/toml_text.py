@@ -1,4 +1,4 @@
-"""Changes one table of a TOML text in place: comments, order, blank lines and line ends stay.
+"""Changes one table of a TOML text in place: comments, order, blank lines and line endings stay.
 
 Nothing is parsed here. Where a table or a statement begins and ends is asked of the standard
 library: what comes before the beginning of a line is valid TOML only if no string, array or inline
@@ -16,7 +16,7 @@ from minimax.commands.config_text import BrokenTextError, UneditableTextError, n
 
 __all__ = ["TomlEditor"]
 
-RULES: Final = "it does not keep the rules of TOML there"
+RULES: Final = "it is not valid TOML there"
 _POSITION: Final = re.compile(r"\(at line (\d+), column (\d+)\)$")
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 

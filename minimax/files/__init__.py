@@ -1,1 +1,1 @@
-"""Files of the person: reading inputs, saving results, fetching URLs, judging content."""
+"""The person's files: reading inputs, saving results, fetching URLs, checking content."""

@@ -1,4 +1,4 @@
-"""Reads the files inside a tar archive while it comes, in order and with bounds.
+"""Reads the files inside a tar archive while it arrives, in order and within limits.
 
 Whoever made the archive is not trusted: names and links in it are never looked at, only what a
 regular file holds. Nothing is kept but one header and one piece of the stream.

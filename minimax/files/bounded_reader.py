@@ -1,4 +1,4 @@
-"""A file as a parser may read it: so many reads, seeks and bytes, and then no further."""
+"""A file as a parser may read it: up to a limit of reads, seeks and bytes."""
 
 from typing import Final, Protocol
 

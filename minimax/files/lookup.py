@@ -1,4 +1,4 @@
-"""Finds the file that a person's text names, and says what is there instead where it is missing.
+"""Finds the file that a person names, and says what is there instead if it is missing.
 
 Only what `paths` allows is looked at: outside of the allowed folders nothing is asked of the disk,
 so an answer never depends on what is there.
@@ -97,7 +97,7 @@ def _missing_error(path: Path, given: str, *, field: str, settings: Settings) ->
     if is_relative(given):
         sentences.append(f"Relative names are looked up in {settings.base_path}.")
     if is_foreign_windows_path(given):
-        sentences.append("That is a path of Windows, and this computer has another system.")
+        sentences.append("That is a Windows path, and this computer runs another system.")
     missing = _find_first_missing(path)
     near = [] if settings.base_path.is_relative_to(missing) else _find_near(missing, settings)
     if near:

@@ -1,4 +1,4 @@
-"""Tells this machine's own addresses from all others, whatever their range; nothing is sent."""
+"""Distinguishes this machine's own addresses from all others, whatever their range; offline."""
 
 import socket
 from collections.abc import Callable

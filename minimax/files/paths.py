@@ -95,7 +95,7 @@ def resolve_input(text: str, *, field: str, settings: Settings) -> Path:
     if all(_is_private(path, folder) for folder in inside):
         raise InputError(
             f"{field} cannot be used: {_show(text)} is in a hidden or system folder, and those "
-            "stay closed. Copy the file to a plain folder and give that path."
+            "are off limits. Copy the file to a plain folder and give that path."
         )
     return path
 
@@ -123,8 +123,8 @@ def resolve_output_folder(text: str | None, *, settings: Settings) -> Path:
     if not path.is_relative_to(settings.base_path):
         raise InputError(
             f"output_directory must be inside the folder for saved files, {settings.base_path} "
-            "(set with MINIMAX_MCP_BASE_PATH). Leave it out, or give a folder name to be made in "
-            "there"
+            "(set with MINIMAX_MCP_BASE_PATH). Leave it out, or give the name of a folder to "
+            "create in it"
             + pick_text(chat="; the person can copy the file from there to any place.", program=".")
         )
     return path

@@ -231,7 +231,7 @@ def _parse_host(parts: SplitResult) -> str:
 
 def _no_host_name_error() -> InputError:
     return InputError(
-        "The URL does not say its host by a public name such as files.example.com. Addresses and "
+        "The URL does not give its host as a public name such as files.example.com. Addresses and "
         "names of one machine are not used; a name in another script is written in its xn-- form. "
         f"{_INSTEAD}"
     )
@@ -396,7 +396,7 @@ def _check_response(response: "httpx.Response", *, max_bytes: int) -> None:
 def _meaning(status: int) -> str:
     match status:
         case 401 | 403:
-            return "it wants a sign-in, or the link has expired."
+            return "it requires a sign-in, or the link has expired."
         case 404 | 410:
             return "there is no such file; check the URL."
         case 429 | 503:
@@ -404,7 +404,7 @@ def _meaning(status: int) -> str:
         case _ if status >= HTTP_SERVER_ERRORS:
             return "it has trouble of its own; try again later."
         case _:
-            return "its answer is not one that carries a file; check the URL."
+            return "its answer contains no file; check the URL."
 
 
 def _too_large(host: str, *, max_bytes: int) -> StorageError:

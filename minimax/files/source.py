@@ -1,4 +1,4 @@
-"""What a caller gave as a file, read once: a local file, a URL, a data: URI or a file id."""
+"""What a caller gave as a file, parsed once: a local file, a URL, a data: URI or a file id."""
 
 import hashlib
 import re

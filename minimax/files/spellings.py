@@ -1,4 +1,4 @@
-"""The ways in which people write one path; each reading is judged as a path of its own."""
+"""The ways in which people write a path; each reading is checked as a path of its own."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Reads a text file of the person's that may be sent to MiniMax: plain UTF-8, within a size."""
+"""Reads a text file of the person's that may be sent to MiniMax: plain UTF-8, of limited size."""
 
 import io
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Paid jobs that take minutes: asking how they stand, following them, saving what they made."""
+"""Paid jobs that take minutes: querying them, following them, saving what they made."""

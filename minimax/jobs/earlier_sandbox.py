@@ -1,4 +1,4 @@
-"""Says of a job that the sandbox has forgotten why it is not known any more."""
+"""Explains why a job that the sandbox has forgotten is no longer known."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ FORGOTTEN_BY_OWN: Final = (
     "MINIMAX_API_HOST=http://127.0.0.1:8765."
 )
 MAY_BE_FORGOTTEN: Final = (
-    "This is a sandbox: if it was started again since, the job belongs to its earlier run, which "
+    "This is a sandbox: if it was restarted since then, the job belongs to an earlier run, which "
     "is forgotten."
 )
 

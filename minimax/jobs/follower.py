@@ -119,7 +119,7 @@ class JobFollower:
         try:
             await self._follow_to_end(job, once=once)
         except MiniMaxError as error:
-            log.info("the job %s is followed no more: %s", job.task_id, error)
+            log.info("the job %s is no longer followed: %s", job.task_id, error)
         finally:
             del self._followed[job.task_id]
         await self._runtime.ledger.release_job(job.task_id)

@@ -1,4 +1,4 @@
-"""Tells the ids of one kind of job from those of another by what the ledger knows."""
+"""Distinguishes the ids of different kinds of jobs by what is in the ledger."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

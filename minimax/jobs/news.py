@@ -1,4 +1,4 @@
-"""What became of jobs, for whoever wants to be told without asking."""
+"""What became of jobs, for code that wants to be notified."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""When a job is asked about: often where earlier jobs of its size ended, seldom before and after.
+"""When a job is queried: often around the time when jobs of its size ended, seldom otherwise.
 
 All times are seconds since MiniMax accepted the job.
 """

@@ -1,4 +1,4 @@
-"""Uploads what does not go into a paid request itself; uploads are free."""
+"""Uploads what does not fit into a paid request itself; uploads are free."""
 
 import asyncio
 from collections.abc import Callable
@@ -62,9 +62,9 @@ async def upload_files(
         )
     except StillRunning:
         raise UnansweredError(
-            "The files are still on their way to MiniMax; that goes on by itself. No "
+            "The files are still being uploaded to MiniMax, and the upload continues. No "
             f"{use.noun} has been requested yet. Call {use.tool} again with exactly the same "
-            "arguments: that joins it.",
+            "arguments: that joins the upload.",
             outcome=Outcome.NOT_SENT,
         ) from None
     return file_ids

@@ -1,4 +1,4 @@
-"""What any ledger can do, whatever engine it is kept in."""
+"""What every ledger can do, whatever database it uses."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The time that the ledger goes by: the wall clock for people, the boot clock for durations."""
+"""The ledger's time: the wall clock for people, the boot clock for durations."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Tells whether the very process that wrote a row still runs."""
+"""Tells whether the same process that wrote a row is still running."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the ledger writes down, and what an earlier purchase means for an identical request."""
+"""What the ledger records, and what an earlier purchase means for an identical request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The tables of the SQLite ledger, and how a file of an earlier version becomes one of this.
+"""The tables of the SQLite ledger, and the migration of files of earlier versions.
 
 Version 0 is what 0.1.0 wrote: the table `jobs`, videos only; version 2 knows who follows a job and
 how long it took. Every later column may be absent from

@@ -59,7 +59,7 @@ INEXACT_USD: Final = 1e-6
 """As much may a sum of list prices be off in binary; the cheapest speech costs more."""
 
 NOT_WRITTEN: Final = (
-    "This could not be written down on this computer, so it will not be remembered after "
+    "This could not be recorded on this computer, so it will not be remembered after "
     "the server ends: keep the task_id. Run: {check}"
 )
 NEWER: Final = (

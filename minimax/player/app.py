@@ -1,4 +1,4 @@
-"""What a host is told of the player: the page, the tools that show it, the files that it reads."""
+"""What a host is told about the player: the page, the tools that show it, the files it reads."""
 
 import asyncio
 from pathlib import Path

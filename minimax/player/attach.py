@@ -1,4 +1,4 @@
-"""What a host with the player gets beside a result: where the player reads, and small images."""
+"""What a host with the player gets with a result: where the player reads, and small images."""
 
 import asyncio
 import base64

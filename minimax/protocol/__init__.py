@@ -1,1 +1,1 @@
-"""MCP over stdio and strict tools; knows nothing of MiniMax."""
+"""MCP over stdio and strict tools; knows nothing about MiniMax."""

@@ -1,4 +1,4 @@
-"""Refuses the newest request while too much is under way; a middleware of the SDK's."""
+"""Refuses the newest request while too many are in progress; an SDK middleware."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -122,7 +122,7 @@ class RefuseWhenBusy:
 
     def _refusal(self, ctx: ServerRequestContext[Any, Any], busy_with: str) -> dict[str, Any]:
         text = (
-            f"This server is busy with {busy_with}; this call was not begun, so nothing was sent "
+            f"This server is busy with {busy_with}; this call was not started, so nothing was sent "
             f"and nothing was charged. Call again when some of them have ended. {self._advice}"
         )
         if ctx.method != "tools/call":

@@ -1,4 +1,4 @@
-"""Cuts what comes on the pipe into lines, of which none is longer than a limit."""
+"""Splits what comes on the pipe into lines, none longer than a limit."""
 
 import re
 from collections.abc import Iterator

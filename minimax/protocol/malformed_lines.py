@@ -1,4 +1,4 @@
-"""Answers lines on the pipe that are no message, so that nobody waits for them."""
+"""Answers lines on the pipe that are not messages, so that nobody waits for them."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Reads and writes lines on the process's stdin and stdout within bounds.
+"""Reads and writes lines on the process's stdin and stdout, within limits.
 
 The SDK's own transport keeps a line of any length in memory, and everything that a host does not
 read. Here a line has a longest length, and while a host does not read, stdin is not read either.

@@ -1,4 +1,4 @@
-"""Checks what a host gives to a prompt; a middleware of the SDK's.
+"""Checks what a host gives to a prompt; an SDK middleware.
 
 The SDK answers a missing argument with an internal error and a traceback on stderr (mcp 2.3).
 """

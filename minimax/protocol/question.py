@@ -1,4 +1,4 @@
-"""Puts a question before the person in the middle of a tool call, in both protocol eras."""
+"""Asks the person a question in the middle of a tool call, in both protocol eras."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping

@@ -252,11 +252,11 @@ class _StrictTool(Tool):
             if isinstance(error, TimeoutError) and limit is not None and limit.expired():
                 raise ToolError(
                     f"{self.name} got no answer within {self._longest_call_seconds:.0f} seconds. "
-                    "What was begun may have gone on; call again, or check what became of it."
+                    "What it started may have continued; call again, or check what became of it."
                 ) from None
             raise UnexpectedToolError(
                 f"{self.name} failed because of an error in this server itself; its log (stderr) "
-                "has the details. What the call had begun may have gone on, so check before "
+                "has the details. What the call started may have continued, so check before "
                 "calling again."
             ) from error
 

@@ -1,4 +1,4 @@
-"""Tells a host of changes without being asked, in both protocol eras.
+"""Notifies a host of changes, in both protocol eras.
 
 Subscribers of a resource get `notifications/resources/updated`: since 2026-07-28 on the stream of
 their `subscriptions/listen`, before that on the connection. A message (`notifications/message`)

@@ -1,1 +1,1 @@
-"""Everything that decides whether money is spent: one door for paid calls."""
+"""Everything that decides whether money is spent: all paid calls go through here."""

@@ -65,7 +65,7 @@ class BilledRequest:
     doubt_advice: Callable[[MiniMaxError], str] = lambda _: ""
     deadline_seconds: float = policies.MAKE.deadline_seconds + DEADLINE_MARGIN_SECONDS
     still_working_text: str = (
-        "MiniMax is still working on it; that goes on by itself and nothing is lost. Call again "
+        "MiniMax is still working on it; the work continues, and nothing is lost. Call again "
         "with exactly the same arguments: that joins it and is not charged again."
     )
 
@@ -114,7 +114,7 @@ async def buy_result(
         within_seconds=within_seconds,
     )
     handed_over = (
-        "This was made by an earlier call whose answer was lost; it is handed over and nothing "
+        "This was made by an earlier call whose answer was lost; it is returned here, and nothing "
         "was bought now. "
     )
     estimate = estimate_text(bought.record.price_usd, sandbox=runtime.settings.sandbox)
@@ -177,6 +177,6 @@ def _doubt_error(request: BilledRequest, error: MiniMaxError) -> MaybeChargedErr
     )
     return MaybeChargedError.after(
         error,
-        f"{request.noun} was asked for and no usable answer came back: MiniMax may have made and "
+        f"{request.noun} was requested, and no usable answer came back: MiniMax may have made and "
         f"charged it. It was not repeated. {again}{request.doubt_advice(error)}",
     )

@@ -1,4 +1,4 @@
-"""Whether the person agrees to a price, where the host can ask and the price is worth asking."""
+"""Asks the person to agree to a price, if the host can ask and the price is high enough."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal, NamedTuple
@@ -13,11 +13,11 @@ from minimax.spending.wording import show_usd
 __all__ = ["Consent", "PriceAnswer", "Quote", "quote_purchase"]
 
 STOP: Final = "Stop"
-BUY_AND_ASK_NO_MORE: Final = "Go on, and ask no more up to this price"
+BUY_AND_ASK_NO_MORE: Final = "Go on, and do not ask again up to this price"
 
 
 class PriceAnswer(BaseModel):  # noqa: D101 - a docstring would be shown to the person
-    choice: Literal["Stop", "Go on", "Go on, and ask no more up to this price"] = Field(
+    choice: Literal["Stop", "Go on", "Go on, and do not ask again up to this price"] = Field(
         title="May it be bought?"
     )
 
@@ -76,7 +76,7 @@ class Consent:
             raise DeclinedError(
                 f"The person was asked whether this may cost {show_usd(quote.counted_usd)}, and "
                 "no answer came in time. Nothing was sent. Ask them in the chat, and call again "
-                "if they agree; this server will not ask by itself again."
+                "if they agree; this server will not ask again."
             )
         choice = answer.choice if isinstance(answer, PriceAnswer) else STOP
         if choice == STOP:

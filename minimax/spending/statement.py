@@ -1,4 +1,4 @@
-"""The account: what was spent from here, what may be spent, and what the plan has left."""
+"""The account's statement: what was spent, what may be spent, and what the plan has left."""
 
 import datetime
 from collections.abc import Mapping
@@ -120,8 +120,8 @@ async def _read_quota(runtime: Runtime) -> tuple[list[PlanQuotaRow], str | None]
         if pays_as_it_goes and not runtime.settings.sandbox:
             await client.list_voices("voice_cloning")  # free; finds the region and a refused key
             return [], (
-                "A pay-as-you-go key has no quota but a balance, which the API does not tell: see "
-                "the billing page of the MiniMax platform."
+                "A pay-as-you-go key has no quota but a balance, which the API does not report: "
+                "see the billing page of the MiniMax platform."
             )
         rows = await client.read_plan_quota()
     except MiniMaxError as error:

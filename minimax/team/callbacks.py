@@ -1,4 +1,4 @@
-"""MiniMax tells what became of a request, even where its answer was lost.
+"""MiniMax reports what became of a request, even if its answer was lost.
 
 The address names the ledger's row and is signed, so nobody else can name one. That is the nearest
 thing to an idempotency key that MiniMax has: a submission in doubt gets its task id by itself.

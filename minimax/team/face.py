@@ -1,4 +1,4 @@
-"""The tools as a team sees them: no path of the server's disk is taken, read or told.
+"""The tools as a team sees them: no path on the server's disk is accepted, read or shown.
 
 Made of the same functions and words as the tools of one person: files come as links, `data:` URIs,
 file ids or uploads, and results go out as links, made again at every answer. Where a text speaks
@@ -87,12 +87,12 @@ EVERYWHERE: Final = (
     ("paths, https URLs or data: URIs", "https URLs, data: URIs or upload_ids"),
 )
 _SAVED_WHERE: Final = """\
-Saved under the folder of MINIMAX_MCP_BASE_PATH (without it ~/MiniMax); overwrites nothing, and
-downloads nothing twice. A long download goes on by itself (downloading): call again with the
-same arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link for about an hour."""
+Saved in the folder MINIMAX_MCP_BASE_PATH (default ~/MiniMax); overwrites nothing, and downloads
+nothing twice. A long download continues after the call (downloading): call again with the same
+arguments. With MINIMAX_API_RESOURCE_MODE=url it gives a link that works for about an hour."""
 _STORED_WHERE: Final = """\
-A video that is not stored yet is stored first, which goes on by itself (downloading): call again
-with the same arguments."""
+A video that is not stored yet is stored first, which may continue after the call (downloading):
+call again with the same arguments."""
 _LONG_SAVED_WHERE: Final = """\
 completed: path and subtitle_path (.srt) tell where it was saved, else audio_url is a link."""
 _LONG_STORED_WHERE: Final = """\
@@ -101,14 +101,14 @@ WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "voice_clone": (
         (
             "a file that was attached to the chat is not on this computer: ask where it is.",
-            "a file of the person's own comes in by create_upload.",
+            "send a file of the person's own with create_upload.",
         ),
         ("for more likeness; a path.", "for more likeness."),
     ),
     "query_video_generation": (
         (
-            "completed (path: where the video was saved by itself; without one,",
-            "completed (video_url: its link; without one,",
+            "completed (path: where the video was saved; if there is none,",
+            "completed (video_url: its link; if there is none,",
         ),
     ),
     "retrieve_video_file": (
@@ -277,17 +277,17 @@ async def _current() -> AccountRuntime:
 class UploadSlot(TypedDict):
     """Result of create_upload."""
 
-    upload_id: Annotated[str, Field(description="Give this in the place of a link.")]
-    put_url: Annotated[str, Field(description="Where the file is sent with HTTP PUT.")]
+    upload_id: Annotated[str, Field(description="Give this instead of a link.")]
+    put_url: Annotated[str, Field(description="Send the file here with HTTP PUT.")]
     expires_in_seconds: int
     next_step: str
 
 
 async def create_upload() -> UploadSlot:
-    """Make a place to which the person's own recording, image or video can be sent; free.
+    """Get a link to which the person's own recording, image, video or text can be sent; free.
 
     Send the file's bytes with HTTP PUT to put_url within 15 minutes, then give upload_id wherever
-    a tool takes an https URL. A file that is on the web already needs none.
+    a tool takes an https URL. A file that is already on the web does not need this.
     """
     here = await _current()
     number = secrets.token_hex(16)
@@ -333,8 +333,8 @@ async def _take_in_file(field: str, given: str) -> str:
     if text[:5].lower() == "data:" or _FILE_ID.fullmatch(text):
         return text
     raise InputError(
-        f"{field}: give an https URL, a data: URI, or an upload_id. A file of the person's own is "
-        "sent to the place that create_upload makes. Nothing was sent to MiniMax."
+        f"{field}: give an https URL, a data: URI, or an upload_id. Send a file of the person's "
+        "own with create_upload. Nothing was sent to MiniMax."
     )
 
 

@@ -1,4 +1,4 @@
-"""MiniMax's limits of one key, kept by all replicas together, so that none is refused by them."""
+"""MiniMax's limits for one key, kept by all replicas together, so that MiniMax refuses nothing."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -38,8 +38,8 @@ WHERE (SELECT count(*) FROM minimax_in_flight
 
 def _busy_error(what: str) -> RefusedError:
     return RefusedError(
-        f"More {what} are wanted at the moment than MiniMax takes of this key. Nothing was sent "
-        "and nothing is charged; call again in a minute.",
+        f"More {what} are requested at the moment than MiniMax accepts for this key. Nothing was "
+        "sent and nothing is charged; call again in a minute.",
         outcome=Outcome.REJECTED,
     )
 

@@ -115,7 +115,7 @@ class JobQueue:
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not stopping.done():
-                log.warning("The worker lost its database, and begins again.")
+                log.warning("The worker lost its database, and starts again.")
         finally:
             working.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectorException):

@@ -1,4 +1,4 @@
-"""This process as the others know it: a random id that shows its life in the database."""
+"""This process as the others see it: a random id with a heartbeat in the database."""
 
 import asyncio
 import contextlib

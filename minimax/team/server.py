@@ -1,4 +1,4 @@
-"""The MCP server of a team, as an ASGI application: who calls is told by a token."""
+"""The MCP server of a team, as an ASGI application: a token identifies the caller."""
 
 import asyncio
 import logging

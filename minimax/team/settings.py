@@ -1,4 +1,4 @@
-"""The settings of team mode: `MINIMAX_TEAM_*`, beside those of every server."""
+"""The settings of team mode: `MINIMAX_TEAM_*`, in addition to the general ones."""
 
 import os
 import re
@@ -151,7 +151,7 @@ def _require(given: Mapping[str, str]) -> None:
         if not given[name]
     ]
     if not given["MINIMAX_TEAM_TOKENS"] and not given["MINIMAX_TEAM_ISSUER"]:
-        missing.append("MINIMAX_TEAM_TOKENS or MINIMAX_TEAM_ISSUER (nobody may buy unnamed)")
+        missing.append("MINIMAX_TEAM_TOKENS or MINIMAX_TEAM_ISSUER (nobody may buy anonymously)")
     if given["MINIMAX_TEAM_ISSUER"]:
         missing += [f"{PREFIX}{name}" for name in ("JWKS_URL", "URL") if not given[PREFIX + name]]
     bind = given["MINIMAX_TEAM_BIND"]

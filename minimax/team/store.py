@@ -110,7 +110,9 @@ class ObjectStore:
         try:
             found = obstore.get(self._store, name)
             if int(found.meta["size"]) > most_bytes:
-                raise StorageError("What was uploaded is larger than anything that is taken here.")
+                raise StorageError(
+                    "What was uploaded is larger than any file that is accepted here."
+                )
             with file.open("wb") as target:
                 for chunk in found.stream(min_chunk_size=READ_BYTES):
                     target.write(chunk)

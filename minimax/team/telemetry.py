@@ -1,4 +1,4 @@
-"""Spans and metrics, through OpenTelemetry's API: without the extra `otel` they go nowhere."""
+"""Spans and metrics, through OpenTelemetry's API; without the extra `otel` none are sent."""
 
 import os
 from typing import Final
@@ -50,7 +50,7 @@ class Telemetry:
         self._follow_lag = meter.create_gauge(
             "minimax.follow_lag",
             unit="s",
-            description="Since the job that was not asked about for longest was asked about.",
+            description="Since the job that has waited longest was last asked about.",
         )
 
     def count_outcome(

@@ -1,4 +1,4 @@
-"""Follows paid jobs to their end and stores what they made, whoever asks or does not."""
+"""Follows paid jobs to their end and stores what they made, whether or not anyone asks."""
 
 import asyncio
 import logging
@@ -61,7 +61,7 @@ async def follow_job(team: Team, key: str) -> None:
     try:
         member = team.accounts.member(row["tenant"])
     except SettingsError:
-        log.warning("The account of the job %s is gone; it is followed no more.", row["task_id"])
+        log.warning("The account of the job %s is gone; it is no longer followed.", row["task_id"])
         return
     runtime = team.runtime_of(member, follows=True)
     task_id = str(row["task_id"])

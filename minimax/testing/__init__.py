@@ -1,4 +1,4 @@
-"""For tests of programs that use this package: a MiniMax of their own, folders and a clock.
+"""For tests of programs that use this package: a simulated MiniMax, folders and a clock.
 
     with IsolatedSandbox() as sandbox:
         my_program.make_video("A boat on a lake of tea.")

@@ -1,4 +1,4 @@
-"""The time that a sandbox and the tools share in a test: waiting for it moves it."""
+"""The clock that a sandbox and the tools share in a test: waiting moves it."""
 
 import asyncio
 import contextlib

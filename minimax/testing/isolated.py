@@ -1,4 +1,4 @@
-"""A MiniMax for one test: nothing leaves this machine, and nothing is left behind on it."""
+"""A simulated MiniMax for one test: nothing leaves this machine or stays behind on it."""
 
 import asyncio
 import os

@@ -208,8 +208,8 @@ def _downloading_result(runtime: Runtime, download: VideoDownload) -> VideoFile:
         bytes=None,
         media_type=None,
         next_step=runtime.write_next_step(
-            "The download goes on by itself. Call retrieve_video_file again with the same "
-            "arguments: that joins it and tells the path when it is done."
+            "The download continues. Call retrieve_video_file again with the same "
+            "arguments: that joins it and returns the path when it is done."
         ),
     )
 

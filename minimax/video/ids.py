@@ -1,4 +1,4 @@
-"""Tells a task id from a file id by what the ledger knows; nothing is sent."""
+"""Distinguishes a task id from a file id by what is in the ledger; nothing is sent."""
 
 from minimax.errors import InputError
 from minimax.jobs.kinds import refuse_id_of_other_kind
@@ -25,7 +25,7 @@ async def refuse_file_id(runtime: Runtime, ident: str) -> None:
     else:
         return
     raise InputError(
-        f"task_id: {ident} is a file_id, that of the video which the finished job {task_id} made. "
-        f'To save it, call retrieve_video_file(file_id="{ident}"); about the job, ask with '
+        f"task_id: {ident} is a file_id, of the video that the finished job {task_id} made. "
+        f'To save it, call retrieve_video_file(file_id="{ident}"); for the job, call '
         f'query_video_generation(task_id="{task_id}"). Nothing was sent.'
     )

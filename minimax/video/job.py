@@ -132,8 +132,8 @@ async def _cancel(runtime: Runtime, job: Job) -> None:
     await job.conclude(reply.model_copy(update={"status": status}))
     if not cancelled:
         raise RefusedError(
-            f"The job {job.task_id} ended at the very moment at which it was to be cancelled: "
-            "it may have been charged, and MiniMax has deleted its record. Look at MiniMax's "
+            f"The job {job.task_id} ended just as it was being cancelled: it may have been "
+            "charged, and MiniMax has deleted its record. Look at MiniMax's "
             "own page for the video.",
             task_id=job.task_id,
         )

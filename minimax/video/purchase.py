@@ -1,4 +1,4 @@
-"""Buys a video job once, whatever kind of job it is, and says what came of it."""
+"""Buys a video job once, whatever kind of job it is, and reports the outcome."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -246,7 +246,7 @@ def _look_text(probable: str | None) -> str:
 
 def _still_sending_error(tool: str) -> UnansweredError:
     return UnansweredError(
-        "The request is still being sent and goes on by itself; nothing is lost. Call "
+        "The request is still being sent; it continues, and nothing is lost. Call "
         f"{tool} again with exactly the same arguments: that joins it and does not buy a "
         "second video.",
         outcome=Outcome.UNKNOWN,
@@ -258,8 +258,8 @@ def _result_of_purchase(
 ) -> SubmittedVideo:
     record, task_id = bought.record, str(bought.task_id)
     handed_over = (
-        "This very video was bought by an earlier call whose answer was lost; it is handed over "
-        "and nothing was bought now. "
+        "This video was already bought by an earlier call whose answer was lost; it is returned "
+        "here, and nothing was bought now. "
     )
     return SubmittedVideo(
         task_id=task_id,

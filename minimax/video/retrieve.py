@@ -125,9 +125,9 @@ def _no_video_error(task_id: str, status: JobStatus) -> InputError:
     if status == "failed":
         return InputError(
             f"file_id: {task_id} is the task_id of a job that ended without a video; "
-            f'query_video_generation(task_id="{task_id}") tells why. There is nothing to fetch.'
+            f'query_video_generation(task_id="{task_id}") says why. There is nothing to fetch.'
         )
     return InputError(
         f"file_id: {task_id} is the task_id of a job that is not finished yet ({status}). Call "
-        f"{waiting_call(task_id)} until it is completed, then this again."
+        f"{waiting_call(task_id)} until it is completed, then call this again."
     )

@@ -166,6 +166,6 @@ def _price_note(video: PreparedVideo) -> str:
     if video.list_price_usd is None or not video.has_unknown_length:
         return ""
     return (
-        " That is the most it can be: MiniMax fetches linked reference videos itself, so their "
-        "length is not known here, and the longest that it takes is counted."
+        " This is the maximum: MiniMax fetches linked reference videos itself, so their length is "
+        "not known here, and the longest that it accepts is counted."
     )

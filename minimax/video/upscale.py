@@ -1,4 +1,4 @@
-"""Buys a finished MiniMax-H3 video of 768P again in 2K, as a job of its own.
+"""Buys a 2K version of a finished 768P MiniMax-H3 video, as a job of its own.
 
 MiniMax takes the task id of the video from allow-listed accounts, and the video itself from all.
 The task id is tried first, since a refusal costs nothing.

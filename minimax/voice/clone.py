@@ -395,8 +395,8 @@ def _uploading_result(runtime: Runtime, voice_id: str) -> ClonedVoice:
         demo_audio_url=None,
         demo_audio_path=None,
         next_step=runtime.write_next_step(
-            "The recording is still on its way; that goes on by itself. Call voice_clone again "
-            "with exactly the same arguments: that joins it and tells when the voice is ready."
+            "The recording is still being uploaded, and the work continues. Call voice_clone again "
+            "with exactly the same arguments: that joins it and says when the voice is ready."
         ),
     )
 

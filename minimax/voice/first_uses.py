@@ -1,4 +1,4 @@
-"""Voices that speak for the first time: MiniMax charges a fee for a made voice then."""
+"""Voices that speak for the first time: MiniMax then charges a fee for them."""
 
 from collections.abc import Sequence
 

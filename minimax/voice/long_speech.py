@@ -246,7 +246,7 @@ def _check(request: LongSpeechRequest, settings: Settings) -> tuple[str, TextFil
 
 def _check_words(field: str, text: str) -> str:
     if not text.strip():
-        raise InputError(f"{field} has nothing in it that could be said. Nothing was sent.")
+        raise InputError(f"{field} contains nothing that can be spoken. Nothing was sent.")
     return text
 
 
@@ -353,14 +353,14 @@ def _doubt_error(price_usd: float | None, error: MiniMaxError, _: str | None) ->
     )
     return MaybeChargedError.after(
         error,
-        "The long speech was asked for and no usable answer came back: MiniMax may have accepted "
+        "The long speech was requested, and no usable answer came back: MiniMax may have accepted "
         f"and charged it. It was not sent again{again}",
     )
 
 
 def _still_sending_error() -> UnansweredError:
     return UnansweredError(
-        "The request is still being sent and goes on by itself; nothing is lost. Call "
+        "The request is still being sent; it continues, and nothing is lost. Call "
         f"{TOOL} again with exactly the same arguments: that joins it and does not buy a second "
         "speech.",
         outcome=Outcome.UNKNOWN,
@@ -372,8 +372,8 @@ def _result_of_purchase(
 ) -> SubmittedSpeech:
     task_id, sandbox = str(bought.task_id), runtime.settings.sandbox
     handed_over = (
-        "This very speech was bought by an earlier call whose answer was lost; it is handed over "
-        "and nothing was bought now. "
+        "This speech was already bought by an earlier call whose answer was lost; it is returned "
+        "here, and nothing was bought now. "
     )
     fees = "" if bought.reused else first_use_text(speech.first_uses, sandbox=sandbox)
     price_usd = bought.record.price_usd
@@ -396,7 +396,7 @@ def _result_of_purchase(
 
 def _estimate_result(runtime: Runtime, speech: PreparedSpeech) -> SubmittedSpeech:
     fee = (
-        " The fee of a made voice that speaks for the first time is in it."
+        " It includes the fee of a cloned or designed voice that speaks for the first time."
         if speech.first_uses
         else ""
     )

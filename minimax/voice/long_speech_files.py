@@ -1,4 +1,4 @@
-"""Saves what the job of a long speech made: its sound, and its subtitles as a SubRip file.
+"""Saves what the job of a long speech made: its audio, and its subtitles as a SubRip file.
 
 MiniMax delivers one tar archive with three files behind one link: the sound, the subtitles (JSON,
 `.titles`) and facts (JSON, `.extra`). Its documentation does not say so; public programs that use
@@ -120,8 +120,8 @@ async def request_link(runtime: Runtime, file_id: str, record: Record | None) ->
 def _gone_error(refusal: RefusedError) -> RefusedError:
     return RefusedError.after(
         refusal,
-        "MiniMax does not have the sound of this job, or has it no more: it keeps it for about "
-        "nine hours. Making it again is charged again"
+        "MiniMax does not have the audio of this job, or no longer has it: it keeps audio for "
+        "about nine hours. Making it again is charged again"
         + pick_text(chat=", so ask the person first.", program="."),
     )
 

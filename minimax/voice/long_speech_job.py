@@ -1,4 +1,4 @@
-"""Asks about the job of a long speech, waits for its end, and tells where its sound is."""
+"""Asks about the job of a long speech, waits for its end, and says where its audio is."""
 
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -48,13 +48,13 @@ class LongSpeechJobs:
     def next_step_in_list(self, record: Record, status: str, saved_as: str | None) -> str:
         """What can be done with a long speech, in a list."""
         if saved_as is not None:
-            return f"Its sound is saved; tell the person the {saved_as}."
+            return f"Its audio is saved; tell the person the {saved_as}."
         if status == "submitting":
             return "Still being sent."
         if status == "unknown":
             return "MiniMax may have accepted and charged this; look at its usage page."
         if status == "failed":
-            return "This job ended without a sound."
+            return "This job ended without audio."
         return f'{QUERY_TOOLS[self.kind]}(task_id="{record.task_id}")'
 
 
@@ -137,8 +137,8 @@ async def _link_instead(runtime: Runtime, file_id: str, problem: MiniMaxError) -
 def _result_of_unfinished(runtime: Runtime, task_id: str, reply: StatusReply) -> LongAudioStatus:
     failed = reply.job_status == "failed"
     next_step = (
-        "This job has ended without a sound; asking again changes nothing. Tell the person why, "
-        "and begin again only with their agreement: a new job costs again."
+        "This job has ended without audio; asking again changes nothing. Tell the person why, and "
+        "start again only with their agreement: a new job costs again."
         if failed
         else f"Still under way, which is normal. Call {waiting_call(task_id)} again. Do not call "
         "long_text_to_audio again for this text."
@@ -158,8 +158,8 @@ def _result_of_unfinished(runtime: Runtime, task_id: str, reply: StatusReply) ->
 def _explain(reply: StatusReply) -> str:
     if reply.status.lower() == "expired":
         return (
-            "MiniMax says that the job is expired: it keeps what it made for about nine hours, and "
-            "has deleted it."
+            "MiniMax says that the job has expired: it keeps audio for about nine hours, and has "
+            "deleted this."
         )
     return explain_failure(reply)
 
@@ -186,11 +186,11 @@ def _next_step(runtime: Runtime, task_id: str, sound: Sound) -> str:
         prefix = "The speech could not be saved here. " if sound.problem else ""
         return (
             f"{prefix}Give the person the link audio_url; it works {life}, needs no key, and leads "
-            "to the sound, or to an archive (.tar) of the sound and its subtitles. Call this again "
+            "to the audio, or to an archive (.tar) of the audio and its subtitles. Call this again "
             "for a fresh one."
         )
     if sound.problem is not None:
-        return "The speech was made, and is not saved here. Tell the person why: see error."
+        return "The speech was made, but is not saved here. Tell the person why: see error."
     return (
         f"The speech is made and is being saved. Call {waiting_call(task_id)} again: that tells "
         f"the {runtime.results.word}."

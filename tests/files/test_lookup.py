@@ -209,7 +209,7 @@ def test_an_absolute_path_is_not_told_about_relative_names(settings: Settings, h
 )
 @posix_only
 def test_a_path_of_windows_is_recognized_elsewhere(text: str, settings: Settings) -> None:
-    assert "a path of Windows" in refusal(text, settings)
+    assert "a Windows path" in refusal(text, settings)
 
 
 @pytest.mark.parametrize("text", ["", "  ", '""', "@"])

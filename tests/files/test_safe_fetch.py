@@ -1120,8 +1120,8 @@ async def test_a_redirect_is_read_as_strictly_as_the_url_itself(
         pytest.param("file:///etc/passwd", "begin with https://", id="to-file"),
         pytest.param("data:audio/wav;base64,AAAA", "begin with https://", id="to-data"),
         pytest.param("https://user:pw@files.example.com/", "carries a sign-in", id="sign-in"),
-        pytest.param("//b\u00fccher.example/", "does not say its host", id="another-script"),
-        pytest.param("//[::1", "does not say its host", id="not-a-url"),
+        pytest.param("//b\u00fccher.example/", "does not give its host", id="another-script"),
+        pytest.param("//[::1", "does not give its host", id="not-a-url"),
         pytest.param("/" + "a" * 9_000, "longer than 8,192", id="endless"),
     ],
 )
@@ -1161,17 +1161,17 @@ async def test_nothing_is_carried_from_one_hop_to_the_next(tls: Tls) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("401 Unauthorized", "it wants a sign-in, or the link has expired"),
-        ("403 Forbidden", "it wants a sign-in, or the link has expired"),
+        ("401 Unauthorized", "it requires a sign-in, or the link has expired"),
+        ("403 Forbidden", "it requires a sign-in, or the link has expired"),
         ("404 Not Found", "there is no such file"),
         ("410 Gone", "there is no such file"),
         ("429 Too Many Requests", "it is too busy"),
         ("500 Internal Server Error", "it has trouble of its own"),
         ("503 Service Unavailable", "it is too busy"),
         ("599 Odd", "it has trouble of its own"),
-        ("206 Partial Content", "its answer is not one that carries a file"),
-        ("302 Found", "its answer is not one that carries a file"),
-        ("418 I'm a teapot", "its answer is not one that carries a file"),
+        ("206 Partial Content", "its answer contains no file"),
+        ("302 Found", "its answer contains no file"),
+        ("418 I'm a teapot", "its answer contains no file"),
     ],
 )
 async def test_any_answer_but_a_success_is_an_error_in_plain_words(

@@ -34,7 +34,7 @@ from tests.support.virtual_time import VirtualTime
 
 pytestmark = pytest.mark.anyio
 
-NOT_WRITTEN = "could not be written down"
+NOT_WRITTEN = "could not be recorded"
 VIDEO = [Kind.VIDEO]
 
 

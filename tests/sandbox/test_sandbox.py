@@ -1677,7 +1677,7 @@ async def test_only_a_finished_task_can_be_deleted(client: Client, sandbox: Sand
 
 async def test_the_root_page_describes_the_sandbox(client: Client, sandbox: Sandbox) -> None:
     response = await client.download(client.base_url)
-    assert response.text.startswith("This is a MiniMax that runs on this machine")
+    assert response.text.startswith("This is a simulation of MiniMax on this machine")
     assert sandbox.requests == []
 
 

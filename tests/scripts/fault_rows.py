@@ -226,7 +226,7 @@ ROWS: Final = (
     ),
     Row(
         6,
-        "The answer to a submission is cut, or is not JSON.",
+        "The answer to a submission is cut off, or is not JSON.",
         "It is not sent again, and the error says that it may have been charged.",
         Mutation(
             "takes an answer that cannot be read for none, and sends again",
@@ -297,7 +297,7 @@ ROWS: Final = (
     Row(
         10,
         "Retry-After asks for an hour, for -1, for 10^40 or for a word.",
-        "An hour is told and not waited for; what makes no sense is ignored.",
+        "An hour is reported, not waited for; a value that makes no sense is ignored.",
         Mutation(
             "sleeps for an hour",
             name_tests(IN_FAULTS, "test_a_wait_of_an_hour_is_told_and_not_slept_through"),
@@ -317,7 +317,7 @@ ROWS: Final = (
     ),
     Row(
         11,
-        "A submission is refused: no balance, or not this key.",
+        "A submission is refused: no balance, or a wrong key.",
         "It is sent once, and each error says its own next step.",
         Mutation(
             "tries again without a balance",
@@ -360,8 +360,8 @@ ROWS: Final = (
     # --- a caller or a server that is gone -----------------------------------------------------
     Row(
         13,
-        "The host cancels a call while its submission is on the way.",
-        "The submission goes on; the task id is in the ledger and on stderr.",
+        "The host cancels a call while its submission is being sent.",
+        "The submission continues; the task id is in the ledger and on stderr.",
         Mutation(
             "cancels the submission with its call",
             name_tests(IN_FAULTS, GIVEN_UP),
@@ -376,7 +376,7 @@ ROWS: Final = (
     Row(
         14,
         "The same video is requested again, after a doubt or after a cancelled call.",
-        "After a doubt it is refused; what was accepted is handed over.",
+        "After a doubt it is refused; a job that was accepted is returned.",
         Mutation(
             "buys again after a doubt",
             name_tests(
@@ -396,7 +396,7 @@ ROWS: Final = (
     Row(
         15,
         "The server is killed between a submission and its answer.",
-        "The ledger knows of it, and the next server refuses the same request.",
+        "The ledger has recorded it, and the next server refuses the same request.",
         Mutation(
             "writes nothing down before it sends",
             name_tests(IN_FAULTS, KILLED),
@@ -442,8 +442,8 @@ ROWS: Final = (
     # --- asking about a job --------------------------------------------------------------------
     Row(
         18,
-        "Three questions about a job are answered with 502.",
-        "The wait goes on to the end of the job.",
+        "Three status queries of a job are answered with 502.",
+        "The wait continues to the end of the job.",
         Mutation(
             "ends the wait at the first failure",
             name_tests(IN_FAULTS, "test_three_bad_gateways_do_not_end_a_wait"),
@@ -454,7 +454,7 @@ ROWS: Final = (
     Row(
         19,
         "MiniMax gives a job a status that is not known here.",
-        "It counts as under way and is shown as it came.",
+        "The job counts as running, and the status is shown unchanged.",
         Mutation(
             "takes a word that it does not know for the end of the job",
             name_tests(
@@ -466,7 +466,7 @@ ROWS: Final = (
     Row(
         20,
         "A job fails, is cancelled or expires.",
-        "That is told at once with its reason, and the job is not asked about again.",
+        "That is reported at once with the reason, and MiniMax is not asked again.",
         Mutation(
             "goes on asking about a job that has failed",
             name_tests(
@@ -492,8 +492,8 @@ ROWS: Final = (
     ),
     Row(
         22,
-        "Questions about ten jobs are throttled for half a minute.",
-        "They are asked less often, and all waits go on to the end.",
+        "The status queries of ten jobs are throttled for half a minute.",
+        "They are sent less often, and all waits continue to the end.",
         Mutation(
             "ends a wait that is throttled",
             name_tests("video/test_job.py", TEN_WAITS),
@@ -543,8 +543,8 @@ ROWS: Final = (
     ),
     Row(
         24,
-        "A finished job names no file yet, or its file is not known for 20 seconds.",
-        "It is asked again for a while; then an error keeps the task id.",
+        "A finished job names no file yet, or MiniMax does not know its file for 20 seconds.",
+        "MiniMax is asked again for a while; after that, an error contains the task id.",
         Mutation(
             "gives up when no file is named",
             name_tests(IN_FAULTS, "test_a_file_that_is_named_a_moment_later_is_found"),
@@ -570,7 +570,7 @@ ROWS: Final = (
     Row(
         25,
         "The link to a video has expired.",
-        "One other link is requested; nothing is generated again.",
+        "One new link is requested; nothing is generated again.",
         Mutation(
             "uses the expired link again",
             name_tests(IN_TOOLS, EXPIRED),
@@ -581,15 +581,15 @@ ROWS: Final = (
             name_tests(IN_TOOLS, EXPIRED),
             Edit(
                 LINKS,
-                'download link is over.",\n            outcome=Outcome.REJECTED,',
-                'download link is over.",\n            outcome=Outcome.UNKNOWN,',
+                'download link has expired.",\n            outcome=Outcome.REJECTED,',
+                'download link has expired.",\n            outcome=Outcome.UNKNOWN,',
             ),
         ),
     ),
     Row(
         26,
-        "A download is cut, with or without an announced length.",
-        "It begins again, three times at most, and only a whole file gets its name.",
+        "A download is cut off, with or without an announced length.",
+        "It is tried three times at most, and only a complete file gets its name.",
         Mutation(
             "publishes a part of a video",
             name_tests(IN_FAULTS, CUT, "without-length")
@@ -621,8 +621,8 @@ ROWS: Final = (
     ),
     Row(
         27,
-        "A download comes a byte now and then.",
-        "Its deadline ends it, and no part of it is left.",
+        "A download arrives one byte at a time, very slowly.",
+        "Its deadline ends it, and no partial file is left.",
         Mutation(
             "waits without a deadline",
             name_tests(IN_LINKS, DRIP),
@@ -656,7 +656,7 @@ ROWS: Final = (
     Row(
         29,
         "A download or an answer is a compression bomb.",
-        "The download is refused before it is decoded; the answer is decoded up to its bound.",
+        "The download is refused before it is decoded; the answer is decoded up to its limit.",
         Mutation(
             "takes compressed downloads",
             name_tests(
@@ -676,7 +676,7 @@ ROWS: Final = (
     ),
     Row(
         30,
-        "An error page comes with 200 in place of a video.",
+        "An error page comes with 200 instead of a video.",
         "It is not saved.",
         Mutation(
             "saves whatever came",
@@ -688,7 +688,7 @@ ROWS: Final = (
     Row(
         31,
         "The disk is full or may not be written to.",
-        "The error says so, and no part of the file is left.",
+        "The error says so, and no partial file is left.",
         Mutation(
             "publishes what fitted on the disk",
             name_tests(IN_FILES, "test_a_file_size_limit_leaves_no_leftover"),
@@ -716,8 +716,8 @@ ROWS: Final = (
     ),
     Row(
         33,
-        "The name of a file is taken, or is a link that leads elsewhere.",
-        "Nothing is overwritten, no link is followed, and a whole file is not fetched again.",
+        "The name of a file is taken, or is a link to somewhere else.",
+        "Nothing is overwritten, no link is followed, and a complete file is not fetched again.",
         Mutation(
             "writes through a link",
             name_tests(IN_FILES, "test_a_link_under_the_final_name_is_not_written_through"),
@@ -749,7 +749,7 @@ ROWS: Final = (
     # --- files to send -------------------------------------------------------------------------
     Row(
         34,
-        "An input leads outside by dots, a link, a similar name or a swap, or is no regular file.",
+        "An input leads outside by dots, a link, a similar name or a swap, or is not a plain file.",
         "It is refused at once, and nothing of it is read.",
         Mutation(
             "takes any path that begins like an allowed folder",
@@ -832,7 +832,7 @@ ROWS: Final = (
     Row(
         36,
         "An upload is answered with 502.",
-        "It is sent again, whole.",
+        "The whole upload is sent again.",
         Mutation(
             "does not send it again",
             name_tests(IN_CLIENT, "test_an_upload_is_resent_whole_after_502_and_a_cut")
@@ -854,8 +854,8 @@ ROWS: Final = (
     ),
     Row(
         37,
-        "An upload is refused by its size before it has been sent.",
-        "Files that are too large are refused here; otherwise it is given up after three tries.",
+        "An upload is refused because of its size before it has been sent.",
+        "Files that are too large are refused here; otherwise it gives up after three tries.",
         Mutation(
             "uploads a recording of any size",
             name_tests(IN_FILES, "test_a_recording_of_21_mb_is_refused"),
@@ -879,7 +879,7 @@ ROWS: Final = (
     Row(
         38,
         "The answer to a clone is lost, and the next try says that the voice exists.",
-        "That is a success where the id was made here.",
+        "That counts as success if the id was made here.",
         Mutation(
             "says that the id is taken",
             name_tests(IN_TOOLS, "test_a_lost_answer_to_a_clone_is_success_where_the_id_was_ours"),
@@ -889,8 +889,8 @@ ROWS: Final = (
     # --- texts, settings, clocks, the end ------------------------------------------------------
     Row(
         39,
-        "A message of MiniMax holds instructions, control characters or 10 KB.",
-        "It is one quoted line without them, of 300 characters at most.",
+        "A message from MiniMax contains instructions, control characters or 10 KB of text.",
+        "It is quoted as one line of at most 300 characters, without control characters.",
         Mutation(
             "passes the message on as it came",
             name_tests(IN_CLIENT, QUOTED),
@@ -909,7 +909,7 @@ ROWS: Final = (
     Row(
         40,
         "Something fails at log level DEBUG, and the other side repeats the key.",
-        "Key and signed links are in no result, in no log and not in the ledger.",
+        "The key and signed links are in no result, no log and not in the ledger.",
         Mutation(
             "logs whatever the libraries log",
             name_tests(IN_FAULTS, SECRETS),
@@ -943,7 +943,7 @@ ROWS: Final = (
     ),
     Row(
         41,
-        "The model gives an argument that there is not, or a value out of range.",
+        "The model gives an argument that does not exist, or a value out of range.",
         "The error names the argument, and nothing is sent.",
         Mutation(
             "drops arguments that it does not know",
@@ -959,7 +959,7 @@ ROWS: Final = (
     Row(
         42,
         "A .env file in the working directory, or a setting, names another host.",
-        "The file is not read, and the host is refused: the key does not go there.",
+        "The file is not read, and the host is refused: the key is not sent there.",
         Mutation(
             "reads .env from the working directory",
             name_tests("test_settings.py", "test_an_env_file_in_the_working_directory_is_not_read"),
@@ -978,7 +978,7 @@ ROWS: Final = (
     Row(
         43,
         "The environment names a proxy, and it is down or refuses.",
-        "The error names the proxy; names that lead inside are refused all the same.",
+        "The error names the proxy; names of internal addresses are still refused.",
         Mutation(
             "does not judge where a name leads behind a proxy",
             name_tests(IN_LINKS, "test_a_name_that_leads_inside_is_refused_behind_a_proxy_as_well"),
@@ -1020,7 +1020,7 @@ ROWS: Final = (
     Row(
         45,
         "The host closes stdin in the middle of a download.",
-        "The server ends at once with code 0, and no part of the file is left.",
+        "The server ends at once with code 0, and no partial file is left.",
         Mutation(
             "waits for the download",
             name_tests(

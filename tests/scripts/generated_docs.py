@@ -456,7 +456,7 @@ def modules_page() -> str:
             "# The modules\n",
             paragraph(
                 f"{ORIGIN} Each module describes itself in the first line of its docstring. How "
-                "the folders belong together is in [the map](IMPLEMENTATION_SUMMARY.md)."
+                "the folders fit together is in [Architecture](IMPLEMENTATION_SUMMARY.md)."
             ),
             *(part for folder in sorted(folders) for part in _folder(folder, folders[folder])),
         ]

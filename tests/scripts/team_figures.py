@@ -71,7 +71,7 @@ def draw(tallies: Sequence[Tally], stdio: Throughput, team: Throughput) -> str:
         stdio.row("stdio, SQLite"),
         team.row("HTTP, PostgreSQL, one replica"),
         "",
-        f"One replica takes {team.rate / stdio.rate:.2f} times the jobs of stdio.",
+        f"One replica handles {team.rate / stdio.rate:.2f} times as many jobs per second as stdio.",
     ]
     return "\n".join(lines)
 

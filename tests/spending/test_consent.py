@@ -44,7 +44,7 @@ BOTH_ERAS = pytest.mark.parametrize("mode", ["auto", "legacy"])
 
 GO_ON = ElicitResult(action="accept", content={"choice": "Go on"})
 ASK_NO_MORE = ElicitResult(
-    action="accept", content={"choice": "Go on, and ask no more up to this price"}
+    action="accept", content={"choice": "Go on, and do not ask again up to this price"}
 )
 STOP = ElicitResult(action="accept", content={"choice": "Stop"})
 
@@ -384,6 +384,6 @@ def test_what_has_no_list_price_counts_and_is_asked_as_such(settings: Settings) 
     assert consent.must_ask(quote)
     assert "names no list price" in consent.write_question(quote)
     consent.apply_answer(
-        PriceAnswer(choice="Go on, and ask no more up to this price"), quote, in_time=True
+        PriceAnswer(choice="Go on, and do not ask again up to this price"), quote, in_time=True
     )
     assert not consent.must_ask(quote)

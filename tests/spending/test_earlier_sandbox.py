@@ -130,7 +130,7 @@ async def test_a_sandbox_that_runs_alone_says_the_same_after_it_was_started_agai
         job = await call(client, "generate_video", prompt="a fox")
     async with serve(sandboxes[1]), connected(settings, sandboxes[1]) as client:
         said = await failure(client, "query_video_generation", task_id=job["task_id"])
-    assert "if it was started again since, the job belongs to its earlier run" in said
+    assert "if it was restarted since then, the job belongs to an earlier run" in said
     assert "sandbox --port" not in said
 
 

@@ -28,7 +28,7 @@ from tests.support.paid_jobs import (
 
 pytestmark = pytest.mark.anyio
 
-HANDED_OVER = "it is handed over and nothing was bought now"
+HANDED_OVER = "it is returned here, and nothing was bought now"
 EARLIER_IN_DOUBT = "An earlier attempt at the same request ended in doubt and may have been charged"
 AGREE = "allow_second_charge=true"
 LIMIT = "MINIMAX_MCP_DAILY_LIMIT_USD"

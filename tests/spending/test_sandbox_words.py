@@ -39,8 +39,8 @@ async def test_the_instructions_and_every_paid_tool_begin_with_what_the_sandbox_
     for tool in paid:
         assert (tool.description or "").startswith("Sandbox: nothing is charged")
     assert instructions.startswith(
-        "Sandbox: nothing costs anything, every file is a fixed sample that ignores the prompt, "
-        "and all is forgotten when the server ends."
+        "Sandbox: nothing is charged; every file is a fixed sample that ignores the prompt; "
+        "everything is forgotten when the server ends."
     )
 
 

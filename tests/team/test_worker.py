@@ -169,7 +169,7 @@ async def test_a_job_whose_account_is_gone_ends_in_the_queue(
     deployment.accounts._by_name.clear()
     deployment.accounts._shared_key = False
     async with deployment.run_worker(), asyncio.timeout(20):
-        while "is gone; it is followed no more" not in caplog.text:
+        while "is gone; it is no longer followed" not in caplog.text:
             await asyncio.sleep(0.02)
     [row] = await read_rows(database)
     assert row["path"] is None

@@ -463,7 +463,9 @@ async def test_a_queued_job_is_cancelled_free_of_charge(settings: Settings) -> N
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(25, "runs already"), (60, "has ended")], ids=["running", "finished"]
+    ("seconds", "said"),
+    [(25, "is already running"), (60, "has ended")],
+    ids=["running", "finished"],
 )
 async def test_a_running_or_finished_job_is_left_alone(
     seconds: int, said: str, settings: Settings, time: VirtualTime

@@ -67,9 +67,7 @@ async def check_told(
     with pytest.raises(InputError) as caught:
         await use(file_id)
     text = str(caught.value)
-    assert (
-        f"{file_id} is a file_id, that of the video which the finished job {task_id} made" in text
-    )
+    assert f"{file_id} is a file_id, of the video that the finished job {task_id} made" in text
     assert f'retrieve_video_file(file_id="{file_id}")' in text
     assert f'query_video_generation(task_id="{task_id}")' in text
     assert len(sandbox.requests) == sent

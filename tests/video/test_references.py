@@ -193,7 +193,7 @@ async def test_each_legal_combination_is_accepted_at_the_price_that_dry_run_tell
         priced["estimated_cost_usd"] == job["estimated_cost_usd"] == pytest.approx(usd, abs=0.006)
     )
     assert sandbox.bill[-1].amount_usd == pytest.approx(usd)
-    assert "That is the most it can be" not in priced["next_step"]
+    assert "This is the maximum" not in priced["next_step"]
 
 
 async def test_references_of_any_kind_choose_h3(
@@ -226,7 +226,7 @@ async def test_a_linked_video_counts_as_long_as_minimax_takes_them_and_the_answe
         job = await call(client, "generate_video", **given)
     for result in (priced, job):
         assert result["estimated_cost_usd"] == pytest.approx(0.40 + seconds * 0.08)
-        assert "That is the most it can be" in result["next_step"]
+        assert "This is the maximum" in result["next_step"]
 
 
 @pytest.mark.parametrize(

@@ -640,7 +640,7 @@ async def test_a_job_whose_answer_was_lost_is_handed_over_even_if_its_source_has
         world.faults.add(Fault("/v2/", times=None, status=503))
         job = await upscale.upscale(running, source)
     assert job["reused"]
-    assert "it is handed over and nothing was bought now" in job["next_step"]
+    assert "it is returned here, and nothing was bought now" in job["next_step"]
     assert job["estimated_cost_usd"] == 0.25
     assert world.count_charges("regeneration") == 1
 

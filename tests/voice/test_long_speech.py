@@ -160,9 +160,9 @@ async def test_a_text_file_is_uploaded_first_and_named_by_its_id_as_a_number(
     [
         pytest.param({}, "one of the two", id="nothing"),
         pytest.param({"text": "a", "text_file": "~/book.txt"}, "one of the two", id="both"),
-        pytest.param({"text": " \n "}, "nothing in it", id="blank"),
+        pytest.param({"text": " \n "}, "nothing that can be spoken", id="blank"),
         pytest.param({"text": "x" * 50_001}, "takes 50000 at most", id="too-long"),
-        pytest.param({"text_file": "~/blank.txt"}, "nothing in it", id="blank-file"),
+        pytest.param({"text_file": "~/blank.txt"}, "nothing that can be spoken", id="blank-file"),
         pytest.param({"text_file": "~/huge.txt"}, "fewer than 1,000,000", id="huge-file"),
         pytest.param({"text_file": "~/missing.txt"}, "no such file", id="missing-file"),
         pytest.param({"text_file": "~/image.png"}, "ends in .txt", id="image"),
@@ -266,7 +266,7 @@ async def test_a_made_voice_that_speaks_first_costs_its_fee_once(
         first = await call(client, "long_text_to_audio", **words)
         again = await call(client, "long_text_to_audio", **words)
     assert priced["estimated_cost_usd"] == first["estimated_cost_usd"] > 3
-    assert "fee of a made voice" in priced["next_step"]
+    assert "fee of a cloned or designed voice" in priced["next_step"]
     assert "This voice has spoken for the first time" in first["next_step"]
     assert again["estimated_cost_usd"] < 0.01
     assert sandbox.count_charges("voice_clone") == 1
@@ -589,7 +589,7 @@ async def test_what_minimax_keeps_no_more_is_said_plainly(
         sandbox.faults.add(Fault("/v1/files/retrieve", code=2013, times=None))
         found = await minimax_server.query_long_audio(task_id)
     assert (found["status"], found["path"], found["audio_url"]) == ("completed", None, None)
-    assert "has it no more" in str(found["error"])
+    assert "no longer has it" in str(found["error"])
     assert "charged again" in str(found["error"])
 
 

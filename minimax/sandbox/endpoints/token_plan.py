@@ -1,4 +1,4 @@
-"""GET /v1/token_plan/remains: what is left of a plan, in the form of June 2026."""
+"""GET /v1/token_plan/remains: what is left of a plan, in the format of June 2026."""
 
 from typing import Any, Final
 

@@ -13,20 +13,20 @@ from minimax.sandbox.account import Sandbox
 from minimax.sandbox.faults import Fault
 
 WELCOME: Final = """\
-This is a MiniMax that runs on this machine: the paths, answers, rules and faults of MiniMax's API,
+This is a simulation of MiniMax on this machine: the paths, answers, rules and faults of its API,
 with sample media instead of results. Nothing is sent out and nothing costs anything.
 
-Point a client's base URL here; any API key is good.
+Point a client's base URL here; any API key is accepted.
 
-    GET    /sandbox/state     what was asked for and what it would have cost
-    POST   /sandbox/faults    {"path": "/v1/", "times": 2, "status": 502}: what shall go wrong
-    DELETE /sandbox/faults    nothing shall go wrong any more
+    GET    /sandbox/state     what was requested and what it would have cost
+    POST   /sandbox/faults    {"path": "/v1/", "times": 2, "status": 502}: what goes wrong
+    DELETE /sandbox/faults    nothing goes wrong any more
     POST   /sandbox/clock     {"advance_seconds": 3600}
 
 What is posted to /sandbox/ needs Content-Type: application/json.
 
-A video's prompt, like the text of a long speech, may hold [refuse input], [block output] or [fail];
-an image's [block one].
+A video's prompt, like the text of a long speech, may contain [refuse input], [block output] or
+[fail]; an image's may contain [block one].
 """
 
 _NUMBER: Final = (int, float)

@@ -252,8 +252,8 @@ def _as_status(task: VideoTask) -> StatusReply:
 def _not_cancelled_text(task_id: str, status: str) -> str:
     if status == "processing":
         return (
-            f"The job {task_id} runs already, and MiniMax cancels queued jobs only. It goes on and "
-            "is charged; fetch its video when it is finished."
+            f"The job {task_id} is already running, and MiniMax cancels queued jobs only. It "
+            "continues and is charged; fetch its video when it is finished."
         )
     return (
         f"The job {task_id} has ended, so there is nothing to cancel. Its record was left alone: "

@@ -32,7 +32,7 @@ class HailuoApi(VideoApi):
             raise InputError("ratio is for MiniMax-H3 models; here the first frame decides.")
         if mode is VideoMode.LAST_FRAME:
             raise InputError(
-                "last_frame needs a first_frame with it; alone it is for model=MiniMax-H3."
+                "last_frame needs a first_frame too; without one it is for model=MiniMax-H3 only."
             )
         _check_fast_pretreatment(request, known)
 
@@ -77,7 +77,7 @@ class HailuoApi(VideoApi):
     ) -> bool:
         raise RefusedError(
             f"The job {task_id} cannot be cancelled: MiniMax has no way to cancel Hailuo and "
-            "01-series jobs. It goes on and is charged; its video can be fetched when it is "
+            "01-series jobs. It continues and is charged; its video can be fetched when it is "
             "finished.",
             task_id=task_id,
         )
