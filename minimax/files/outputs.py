@@ -24,7 +24,7 @@ from minimax.files.descriptors import (
 from minimax.files.requirements import MIB
 from minimax.validation import is_id
 
-__all__ = ["SavedFile", "file_stem", "find_saved", "not_media", "save"]
+__all__ = ["SavedFile", "WriteError", "file_stem", "find_saved", "not_media", "save"]
 
 WRITE_BYTES: Final = MIB
 """Collected before one write, so that a thread is woken once a mebibyte."""
@@ -240,8 +240,12 @@ def not_media(what: str) -> StorageError:
     )
 
 
-def _write_error(error: OSError, folder: Path) -> StorageError:
-    return StorageError(
+class WriteError(StorageError):
+    """A file could not be written into its folder."""
+
+
+def _write_error(error: OSError, folder: Path) -> WriteError:
+    return WriteError(
         f"Saving in {folder} failed: {explain_write_error(error)}. No part of the file was left "
         "there. The folder for saved files is set with MINIMAX_MCP_BASE_PATH."
     )

@@ -205,6 +205,11 @@ def _show(text: str) -> str:
 
 
 def _outside_error(text: str, *, field: str, settings: Settings) -> InputError:
+    if settings.team:
+        return InputError(
+            f"{field} cannot be used: {_show(text)} is no https URL, data: URI or upload_id. "
+            "Nothing was sent to MiniMax."
+        )
     allowed = ", ".join(str(folder) for folder in settings.input_paths)
     absent = ", ".join(
         str(folder)

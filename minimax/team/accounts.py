@@ -5,7 +5,6 @@ subject of an issuer's tokens; its value names the account, and may refer to the
 the account's own MiniMax key. The file holds no token and no key.
 """
 
-import asyncio
 import hashlib
 import json
 import os
@@ -21,12 +20,11 @@ from mcp.server.auth.provider import AccessToken
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from minimax.errors import SettingsError
+from minimax.team.public_keys import PublicKeys
 
 __all__ = ["Accounts", "JwtTokens", "ListedTokens", "Member", "current_member"]
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
-JWKS_SECONDS: Final = 600
-"""How long the issuer's public keys are kept."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 """What the names of objects may contain."""
@@ -60,7 +58,7 @@ class Accounts:
 
     Args:
         file: The list; None where an issuer's subjects all use the shared key.
-        shared_key: Whether there is one.
+        shared_key: The key of accounts that have none of their own; None: there is none.
         environ: Where the keys are that the file refers to.
     """
 
@@ -68,7 +66,7 @@ class Accounts:
         self,
         file: Path | None,
         *,
-        shared_key: bool,
+        shared_key: SecretStr | None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
@@ -77,6 +75,29 @@ class Accounts:
         for entry in self._entries.values():
             self._check(entry)
         self._by_name = {entry.account: entry for entry in self._entries.values()}
+        self._refuse_keys_in_common()
+
+    def _refuse_keys_in_common(self) -> None:
+        """Accounts are kept apart by their keys, or by this server where they have none.
+
+        Raises:
+            SettingsError: Two accounts name one key, so each could use and delete what is the
+                other's.
+        """
+        owners: dict[str, str] = {}
+        if self._shared_key is not None:
+            owners[self._shared_key.get_secret_value()] = "MINIMAX_API_KEY"
+        for name, entry in self._by_name.items():
+            if entry.key_env is None:
+                continue
+            owner = owners.setdefault(self._environ[entry.key_env].strip(), name)
+            if owner != name:
+                raise SettingsError(
+                    f"MINIMAX_TEAM_TOKENS: the key in {entry.key_env} of the account {name} is "
+                    f"that of {owner} too, so nothing would keep them apart. Give each account a "
+                    "key of its own, or leave key_env out: accounts that use MINIMAX_API_KEY are "
+                    "kept apart by this server."
+                )
 
     def _check(self, entry: _Entry) -> None:
         if not _NAME.fullmatch(entry.account):
@@ -84,7 +105,7 @@ class Accounts:
                 "MINIMAX_TEAM_TOKENS: an account's name may have 64 letters, digits and . _ @ - "
                 "in it, and begins with a letter or a digit."
             )
-        if entry.key_env is None and not self._shared_key:
+        if entry.key_env is None and self._shared_key is None:
             raise SettingsError(
                 f"The account {entry.account} names no key_env in the file of MINIMAX_TEAM_TOKENS, "
                 "and there is no shared key: set MINIMAX_API_KEY, or give the account a key."
@@ -113,7 +134,7 @@ class Accounts:
             SettingsError: It has no key of its own, and there is no shared one.
         """
         entry = self._by_name.get(name)
-        if entry is None and not self._shared_key:
+        if entry is None and self._shared_key is None:
             raise SettingsError(
                 "This account has no MiniMax key, and this server has no shared one. Ask whoever "
                 "runs it. Nothing was sent."
@@ -173,21 +194,12 @@ class JwtTokens:
     def __init__(self, accounts: Accounts, *, issuer: str, audience: str, jwks_url: str) -> None:
         self._accounts = accounts
         self._issuer, self._audience = issuer, audience
-        self._keys = jwt.PyJWKClient(jwks_url, cache_keys=True, lifespan=JWKS_SECONDS, timeout=10)
+        self._keys = PublicKeys(jwks_url)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """The caller, if all of it holds."""
-        try:
-            key = await asyncio.to_thread(self._keys.get_signing_key_from_jwt, token)
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=list(ALGORITHMS),
-                issuer=self._issuer,
-                audience=self._audience,
-                options={"require": ["exp", "iss", "aud", "sub"]},
-            )
-        except jwt.PyJWTError:
+        claims = await self._read_claims(token)
+        if claims is None:
             return None
         subject = str(claims["sub"])
         account = self._accounts.find(f"sub:{subject}") or _name_of(subject)
@@ -200,6 +212,28 @@ class JwtTokens:
             resource=self._audience,
             claims={"account": account, "iss": claims["iss"]},
         )
+
+    async def _read_claims(self, token: str) -> dict[str, Any] | None:
+        try:
+            key = await self._keys.find(str(jwt.get_unverified_header(token).get("kid")))
+            if key is None:
+                return None
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=list(ALGORITHMS),
+                issuer=self._issuer,
+                audience=self._audience,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except jwt.PyJWTError:
+            return None
+        return claims if _is_name(claims["sub"]) else None
+
+
+def _is_name(subject: str) -> bool:
+    """Whether a subject names anybody, in characters that can be written down."""
+    return bool(subject.strip()) and not any("\ud800" <= each <= "\udfff" for each in subject)
 
 
 def _name_of(subject: str) -> str:

@@ -82,9 +82,19 @@ def read_push(body: bytes) -> dict[str, Any]:
     """What MiniMax sent; nothing where it is no JSON object."""
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+async def _may_be_about(db: Connection, key: str, task_id: str) -> bool:
+    """Whether a job can be what a row has become: its answer is missing, and the job is new."""
+    found = await db.execute(
+        "SELECT FROM minimax_purchases WHERE key = %(key)s AND state IN ('submitting', 'unknown')"
+        " AND NOT EXISTS (SELECT FROM minimax_purchases WHERE task_id = %(task_id)s)",
+        {"key": key, "task_id": task_id},
+    )
+    return await found.fetchone() is not None
 
 
 async def note_push(
@@ -101,6 +111,8 @@ async def note_push(
         return
 
     async def note(db: Connection) -> Row | None:
+        if not await _may_be_about(db, key, task_id):
+            return None
         return await accept_row(db, key, task_id=task_id, on_accepted=on_accepted)
 
     row = await database.run(note)

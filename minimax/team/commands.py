@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import FrameType
@@ -21,13 +23,15 @@ from minimax.team.database import create_tables, open_database
 from minimax.team.queue import create_queue_tables
 from minimax.team.runtime import LAST_WORK_SECONDS, open_team
 from minimax.team.server import Gate, Parts, make_app
-from minimax.team.settings import TeamSettings
+from minimax.team.settings import TeamSettings, prepare_scratch
 
 __all__ = ["serve", "set_up", "work"]
 
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than load balancers keep an idle connection, so that none is closed under a request."""
 WAITING_CONNECTIONS: Final = 1024
+CLOSING_SECONDS: Final = 5.0
+"""For connections, once all work has ended."""
 FAILED: Final = 1
 WRONG_SETTINGS: Final = 2
 
@@ -68,7 +72,7 @@ def _run(command: Command) -> int:
 
 def _read_settings() -> tuple[TeamSettings, Accounts]:
     settings = TeamSettings.from_env()
-    accounts = Accounts(settings.tokens, shared_key=settings.base.api_key is not None)
+    accounts = Accounts(settings.tokens, shared_key=settings.base.api_key)
     if settings.tokens is None and settings.base.api_key is None:
         raise SettingsError(
             "Team mode does not start: there is no MiniMax key. Set MINIMAX_API_KEY for a shared "
@@ -80,6 +84,7 @@ def _read_settings() -> tuple[TeamSettings, Accounts]:
         more_secrets=[*settings.secrets, *accounts.secrets],
     )
     telemetry.configure()
+    prepare_scratch(settings.scratch)
     return settings, accounts
 
 
@@ -100,6 +105,7 @@ class _Server(uvicorn.Server):
         if self._draining is not None or sig == signal.SIGINT:
             super().handle_exit(sig, frame)
             return
+        end_in_any_case(self._drain_seconds + LAST_WORK_SECONDS + CLOSING_SECONDS)
         self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
@@ -135,12 +141,33 @@ async def _serve(port: int, parts: Parts, settings: TeamSettings, accounts: Acco
 
 async def _work(settings: TeamSettings, accounts: Accounts) -> None:
     stop = asyncio.Event()
+
+    def end() -> None:
+        end_in_any_case(LAST_WORK_SECONDS + CLOSING_SECONDS)
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end)
     async with open_team(settings, accounts) as team:
         await worker.work(team, stop=stop)
+
+
+def end_in_any_case(seconds: float) -> None:
+    """End the process after so long, although something hangs, as a frozen database does."""
+    timer = threading.Timer(seconds, _end_at_once)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_at_once() -> None:
+    sys.stderr.write(
+        "The process was ended before its work was closed, because something did not answer, "
+        "probably the database. What was bought is in the database or in this log.\n"
+    )
+    sys.stderr.flush()
+    os._exit(FAILED)
 
 
 async def _set_up(settings: TeamSettings, _: Accounts) -> None:

@@ -5,6 +5,7 @@ file ids or uploads, and results go out as links, made again at every answer. Wh
 of this computer, another stands here; a text that is not found is an error at the start.
 """
 
+import asyncio
 import functools
 import hashlib
 import inspect
@@ -58,7 +59,9 @@ FILE_ARGUMENTS: Final = frozenset(
         "text_file",
     }
 )
-KEPT_INPUT_SECONDS: Final = 6 * 3600
+MOST_INPUT_BYTES: Final = 256 * 1024 * 1024
+"""Of the files of one account on one replica, four of the largest; the oldest make room."""
+KEPT_INPUT_SECONDS: Final = 3600
 """Uploads are kept on the replica for work that goes on after its call."""
 _UPLOAD: Final = re.compile(r"upload-[0-9a-f]{32}")
 _FILE_ID: Final = re.compile(r"[0-9]{9,19}")
@@ -312,6 +315,7 @@ async def _take_in(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: One names a file in a way that is not taken here.
     """
+    _refuse_null_characters(arguments)
     taken = dict(arguments)
     for name in FILE_ARGUMENTS & set(arguments):
         given = arguments[name]
@@ -320,6 +324,13 @@ async def _take_in(arguments: Mapping[str, Any]) -> dict[str, Any]:
         elif given:
             taken[name] = await _take_in_file(name, str(given))
     return taken
+
+
+def _refuse_null_characters(arguments: Mapping[str, Any]) -> None:
+    """PostgreSQL has no such texts, and MiniMax no such names."""
+    for name, given in arguments.items():
+        if isinstance(given, str) and "\0" in given:
+            raise InputError(f"{name} has a null character in it. Nothing was sent to MiniMax.")
 
 
 async def _take_in_file(field: str, given: str) -> str:
@@ -342,6 +353,8 @@ async def _take_in_link(field: str, link: str) -> str:
     """A link as it is; one of the account's own results as its file, since links end."""
     here = await _current()
     name = here.store.name_in(link)
+    if name == "":
+        raise InputError(f"{field}: this link leads to nothing. Nothing was sent to MiniMax.")
     if name is None or not name.startswith(f"{here.account}/"):
         return link
     await here.deliveries.note_use(name)
@@ -350,22 +363,33 @@ async def _take_in_link(field: str, link: str) -> str:
 
 async def _fetch(here: AccountRuntime, field: str, name: str, missing: str) -> str:
     [folder] = here.settings.input_paths
+    found = await asyncio.to_thread(here.store.find, name)
+    if found is None:
+        raise InputError(f"{field}: {missing} Nothing was sent to MiniMax.")
     suffix = ".txt" if field == "text_file" else ""
-    stem = hashlib.sha256(name.encode()).hexdigest()[:32]
+    stem = hashlib.sha256(f"{found.version} {name}".encode()).hexdigest()[:32]
     file = folder / here.account / f"{stem}{suffix}"
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remove_old(file.parent)
+        _make_room(file.parent, found.bytes)
         part = file.with_suffix(f".{secrets.token_hex(4)}")
-        if not await here.store.fetch(name, part, most_bytes=MOST_UPLOAD_BYTES):
-            raise InputError(f"{field}: {missing} Nothing was sent to MiniMax.")
-        part.rename(file)
+        try:
+            if not await here.store.fetch(name, part, most_bytes=MOST_UPLOAD_BYTES):
+                raise InputError(f"{field}: {missing} Nothing was sent to MiniMax.")
+            part.rename(file)
+        finally:
+            part.unlink(missing_ok=True)
     return str(file)
 
 
-def _remove_old(folder: Path) -> None:
-    for file in folder.iterdir():
-        if file.stat().st_mtime < time.time() - KEPT_INPUT_SECONDS:
+def _make_room(folder: Path, new_bytes: int) -> None:
+    """Remove what is old, and the oldest while an account has too much."""
+    kept = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
+    room_bytes = MOST_INPUT_BYTES - new_bytes - sum(file.stat().st_size for file in kept)
+    for file in kept:
+        is_old = file.stat().st_mtime < time.time() - KEPT_INPUT_SECONDS
+        if is_old or room_bytes < 0:
+            room_bytes += file.stat().st_size
             file.unlink(missing_ok=True)
 
 

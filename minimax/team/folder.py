@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import mimetypes
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ PATH: Final = "/objects"
 SIGNATURE_CHARACTERS: Final = 32
 MOST_UPLOAD_BYTES: Final = 64 * 1024 * 1024
 PRIVATE_FOLDER: Final = 0o700
+_UNIX_SECONDS: Final = re.compile(r"[0-9]{1,12}")
 SHOWN_AS_IT_IS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'; media-src 'self'; img-src 'self'",
@@ -55,8 +57,10 @@ class Folder:
     async def answer(self, request: Request) -> Response:
         """What a link leads to, or a part of it; or an upload is taken by one."""
         name, method = request.path_params["name"], request.method.replace("HEAD", "GET")
+        if not self._is_signed(request, method, name):
+            return Response(status_code=403)
         file = (self.path / name).resolve()
-        if not self._is_signed(request, method, name) or not file.is_relative_to(self.path):
+        if not file.is_relative_to(self.path):
             return Response(status_code=403)
         if method == "PUT":
             return await self._take(request, file)
@@ -79,7 +83,7 @@ class Folder:
 
     def _is_signed(self, request: Request, method: str, name: str) -> bool:
         expires = request.query_params.get("expires", "")
-        if not (expires.isascii() and expires.isdecimal()) or int(expires) < time.time():
+        if not _UNIX_SECONDS.fullmatch(expires) or int(expires) < time.time():
             return False
         given = request.query_params.get("signature", "")
         signature = self._make_signature(method, name, int(expires))

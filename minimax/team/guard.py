@@ -5,8 +5,10 @@ the one door: what an account names must have been made by it, or be everybody's
 """
 
 import io
-from collections.abc import Awaitable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from opentelemetry.trace import Tracer
 
@@ -25,12 +27,22 @@ from minimax.errors import MiniMaxError, Outcome, RefusedError
 from minimax.team.database import Connection, Database
 from minimax.team.pace import Pace
 
-__all__ = ["Belongings", "Callbacks", "TeamClient"]
+__all__ = ["Belongings", "Callbacks", "Claim", "TeamClient"]
+
+T = TypeVar("T")
 
 VOICE: Final = "voice"
 FILE: Final = "file"
 MOST_OWN_JOBS: Final = 10_000
 """Of one account, remembered by one process."""
+
+
+class Claim(Enum):
+    """What became of a claim."""
+
+    NEW = "new"
+    OWN = "own before"
+    TAKEN = "another's"
 
 
 class Belongings:
@@ -42,18 +54,32 @@ class Belongings:
         self._own_jobs: set[tuple[str, str]] = set()
         """That were found to be this account's, which they stay."""
 
-    async def claim(self, kind: str, ident: str) -> bool:
-        """Make it this account's; False where it is another's."""
+    async def claim(self, kind: str, ident: str) -> Claim:
+        """Make it this account's, unless it is another's."""
 
-        async def claim(db: Connection) -> bool:
-            await db.execute(
+        async def claim(db: Connection) -> Claim:
+            added = await db.execute(
                 "INSERT INTO minimax_belongings (kind, id, tenant) VALUES (%s, %s, %s)"
                 " ON CONFLICT DO NOTHING",
                 (kind, ident, self._account),
             )
-            return await self._find_owner(db, kind, ident) == self._account
+            if added.rowcount:
+                return Claim.NEW
+            is_own = await self._find_owner(db, kind, ident) == self._account
+            return Claim.OWN if is_own else Claim.TAKEN
 
         return await self._database.run(claim)
+
+    async def release(self, kind: str, ident: str) -> None:
+        """Take a claim back."""
+
+        async def release(db: Connection) -> None:
+            await db.execute(
+                "DELETE FROM minimax_belongings WHERE kind = %s AND id = %s AND tenant = %s",
+                (kind, ident, self._account),
+            )
+
+        await self._database.run_statement(release)
 
     async def owns(self, kind: str, ident: str) -> bool:
         """Whether it is this account's."""
@@ -216,10 +242,11 @@ class TeamClient(MiniMaxClient):
     async def clone_voice(  # noqa: D102
         self, body: Mapping[str, Any], *, policy: Policy
     ) -> CloneReply:
-        if self._belongings is not None:
-            await self._require_uploads(body)
-            await self._claim_voice(self._belongings, str(body["voice_id"]))
-        return await super().clone_voice(body, policy=policy)
+        request = partial(super().clone_voice, body, policy=policy)
+        if self._belongings is None:
+            return await request()
+        await self._require_uploads(body)
+        return await self._make_voice(self._belongings, str(body["voice_id"]), request)
 
     async def _require_uploads(self, body: Mapping[str, Any]) -> None:
         prompt = body.get("clone_prompt") or {}
@@ -229,20 +256,36 @@ class TeamClient(MiniMaxClient):
                     await self._belongings.owns(FILE, str(file_id)), "file", file_id
                 )
 
-    async def _claim_voice(self, belongings: Belongings, voice_id: str) -> None:
-        """Before the request, so that a lost answer leaves no voice that is nobody's."""
-        if not await belongings.claim(VOICE, voice_id):
+    async def _make_voice(
+        self, belongings: Belongings, voice_id: str, request: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Claim a voice before its request, so that a lost answer leaves none that is nobody's.
+
+        A refusal takes the claim back: a voice of that name may have been made elsewhere.
+        """
+        claim = await belongings.claim(VOICE, voice_id)
+        if claim is Claim.TAKEN:
             raise RefusedError(
                 f"The voice_id {voice_id} is taken. Choose another one. Nothing was sent."
             )
+        try:
+            reply = await request()
+        except MiniMaxError as error:
+            is_in_doubt = error.outcome is Outcome.UNKNOWN or error.after_unknown
+            if claim is Claim.NEW and not is_in_doubt:
+                await belongings.release(VOICE, voice_id)
+            raise
+        await belongings.claim(VOICE, voice_id)  # another request for it may have been refused
+        return reply
 
     async def design_voice(self, body: Mapping[str, Any]) -> DesignReply:  # noqa: D102
-        belongings = self._belongings
-        if belongings is not None and body.get("voice_id"):
-            await self._claim_voice(belongings, str(body["voice_id"]))
-        reply = await super().design_voice(body)
-        if belongings is not None:
-            await belongings.claim(VOICE, reply.voice_id)
+        request = partial(super().design_voice, body)
+        if self._belongings is None:
+            return await request()
+        if body.get("voice_id"):
+            return await self._make_voice(self._belongings, str(body["voice_id"]), request)
+        reply = await request()
+        await self._belongings.claim(VOICE, reply.voice_id)
         return reply
 
     async def delete_voice(self, voice_id: str, *, voice_type: str) -> None:  # noqa: D102

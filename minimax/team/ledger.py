@@ -6,6 +6,7 @@ a network nobody can tell whether an answer arrived, so a purchase stays open un
 what it was told. Without the database nothing is sent.
 """
 
+import asyncio
 import json
 import logging
 import secrets
@@ -46,6 +47,8 @@ OnAccepted = Callable[[Connection, str], Awaitable[object]]
 log = logging.getLogger(__name__)
 
 DECISION_TRIES: Final = 5
+LATE_SECONDS: Final = 5.0
+"""Then what became of a request is in the log as well."""
 OUTCOME_TRIES: Final = 30
 """What became of a request is tried to be written down for more than a minute."""
 INEXACT_USD: Final = 1e-6
@@ -340,6 +343,10 @@ class PostgresLedger:
             )
 
     async def _write_outcome(self, work: Work[T], outcome: str) -> T:
+        # In the log before a process is killed that waits for its database.
+        late = asyncio.get_running_loop().call_later(
+            LATE_SECONDS, log.warning, "A paid request is not written down yet: %s", outcome
+        )
         try:
             return await self._write(work, tries=OUTCOME_TRIES)
         except UnreachableError:
@@ -351,6 +358,8 @@ class PostgresLedger:
                 "look with list_video_tasks and account_status later.",
                 outcome=Outcome.UNKNOWN,
             ) from None
+        finally:
+            late.cancel()
 
     async def mark_probable(self, key: str, task_id: str) -> None:
         """See `base.Ledger`."""

@@ -36,10 +36,10 @@ WHERE (SELECT count(*) FROM minimax_in_flight
 """
 
 
-def _busy_error(what: str) -> RefusedError:
+def _busy_error(what: str, when: str) -> RefusedError:
     return RefusedError(
         f"More {what} are requested at the moment than MiniMax accepts for this key. Nothing was "
-        "sent and nothing is charged; call again in a minute.",
+        f"sent and nothing is charged. Call again {when}.",
         outcome=Outcome.REJECTED,
     )
 
@@ -95,7 +95,7 @@ class Pace:
 
         wait_seconds = await self._database.run_statement(take)
         if wait_seconds is None:
-            raise _busy_error("videos")
+            raise _busy_error("videos", "in a minute")
         if wait_seconds > 0:
             await self._database.clock.sleep(wait_seconds)
 
@@ -137,7 +137,11 @@ class Pace:
         waited_seconds = 0.0
         while not await self._database.run(take):
             if waited_seconds >= LONGEST_WAIT_SECONDS:
-                raise _busy_error("MiniMax-H3 videos")
+                raise _busy_error(
+                    "MiniMax-H3 videos",
+                    "when a job of this key has ended; one whose answer was lost counts for half "
+                    "an hour",
+                )
             await self._database.clock.sleep(LOOK_SECONDS)
             waited_seconds += LOOK_SECONDS
         return ticket

@@ -1,16 +1,19 @@
 """Where the results of a team's account go: objects under the account's name."""
 
+import logging
 import mimetypes
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from minimax.errors import InputError
+from minimax.errors import InputError, Outcome, StorageError
 from minimax.files import media_types, outputs
-from minimax.files.outputs import SavedFile
+from minimax.files.outputs import SavedFile, WriteError
 from minimax.files.saved import SavedInfo
 from minimax.team.store import ObjectStore
 
 __all__ = ["StoredResults"]
+
+log = logging.getLogger(__name__)
 
 
 class StoredResults:
@@ -43,9 +46,17 @@ class StoredResults:
         folder: Path,
         raw_type: str | None = None,
     ) -> SavedFile:
-        file = await outputs.save(
-            chunks, stem=stem, types=types, folder=self._scratch / folder, raw_type=raw_type
-        )
+        try:
+            file = await outputs.save(
+                chunks, stem=stem, types=types, folder=self._scratch / folder, raw_type=raw_type
+            )
+        except WriteError as error:
+            log.error("A result could not be stored: %s", error)  # noqa: TRY400
+            raise StorageError(
+                "The server could not store the result: its disk is full or cannot be written. "
+                "What MiniMax made is not lost: tell whoever runs this server, then call again.",
+                outcome=Outcome.UNKNOWN,
+            ) from None
         name = folder / f"{stem}{file.path.suffix}"
         try:
             await self._store.put_file(name.as_posix(), file.path, media_type=file.media_type)

@@ -24,6 +24,7 @@ from minimax.protocol.busy import RefuseWhenBusy
 from minimax.protocol.strict_tool import Toolbox
 from minimax.team import callbacks
 from minimax.team.accounts import Accounts, JwtTokens, ListedTokens, current_member
+from minimax.team.bodies import limit_values
 from minimax.team.database import Connection
 from minimax.team.face import make_face
 from minimax.team.folder import PATH as LINK_PATH
@@ -91,6 +92,10 @@ class Gate:
             if scope["type"] != "http" or scope["path"] != MCP_PATH:
                 await app(scope, receive, send)
                 return
+            if scope["method"] == "GET":  # without sessions there is nothing to stream
+                refusal = Response(status_code=405, headers={"Allow": "POST"})
+                await refusal(scope, receive, send)
+                return
             with self._count_call():
                 await app(scope, receive, send)
 
@@ -133,12 +138,13 @@ class Gate:
     async def _trouble(self) -> str | None:
         if self.team is None:
             return "starting"
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                await self.team.database.run_statement(_select_nothing)
-        except Exception:  # noqa: BLE001 - whatever it is, the database is of no use
-            return "the database does not answer"
-        return None
+        asking = asyncio.create_task(self.team.database.run_statement(_select_nothing))
+        # Not `timeout`: where the database hangs, so does the end of a cancelled statement.
+        await asyncio.wait({asking}, timeout=CHECK_SECONDS)
+        if asking.done() and not asking.cancelled() and asking.exception() is None:
+            return None
+        asking.cancel()
+        return "the database does not answer"
 
     async def answer_link(self, request: Request) -> Response:
         """What a signed link leads to, where the store is a folder."""
@@ -212,7 +218,7 @@ def make_app(
         **_identify_by(settings, accounts),
     )
     parts.add_more(server)
-    return gate.count_calls(serve_over_http(server, settings, gate))
+    return limit_values(gate.count_calls(serve_over_http(server, settings, gate)))
 
 
 def serve_over_http(server: MCPServer[Any], settings: TeamSettings, gate: Gate) -> ASGIApp:

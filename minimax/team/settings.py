@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from minimax.errors import SettingsError
 from minimax.settings import ENV_FILE, Settings, is_loopback, read_env_file
 
-__all__ = ["NAMES", "TeamSettings"]
+__all__ = ["NAMES", "TeamSettings", "prepare_scratch"]
 
 PREFIX: Final = "MINIMAX_TEAM_"
 NAMES: Final = (
@@ -50,6 +51,8 @@ SHORTEST_SECRET: Final = 32
 """Characters of the secret that callbacks and questions are signed with."""
 STORES: Final = ("s3", "gs", "az", "file", "memory")
 """`memory` is for tests: what it holds ends with the process."""
+PRIVATE_FOLDER: Final = 0o700
+OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 LOOPBACK: Final = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 LOOPBACK_ORIGINS: Final = tuple(f"http://{host}" for host in LOOPBACK)
 
@@ -140,6 +143,28 @@ class TeamSettings:
             pool_size=int(_read_number(given, "MINIMAX_TEAM_POOL", DEFAULT_POOL)),
             drain_seconds=_read_number(given, "MINIMAX_TEAM_DRAIN", DEFAULT_DRAIN_SECONDS),
             scratch=scratch,
+        )
+
+
+def prepare_scratch(folder: Path) -> None:
+    """Make the folder for files on their way, for this user alone.
+
+    Raises:
+        SettingsError: It cannot be made, or another user of this machine could change it.
+    """
+    try:
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        raise SettingsError(
+            f"{folder} cannot be made. Set MINIMAX_TEAM_SCRATCH to a folder of this user."
+        ) from None
+    is_own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    is_private = os.name != "posix" or not found.st_mode & OTHERS_WRITE
+    if not (is_own and is_private and stat.S_ISDIR(found.st_mode)):
+        raise SettingsError(
+            f"Other users of this machine could change the files in {folder}. Set "
+            "MINIMAX_TEAM_SCRATCH to a folder of this user."
         )
 
 

@@ -1,6 +1,7 @@
 """The object store of a team: results and uploads, given out as links that work for an hour."""
 
 import asyncio
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ PART_BYTES: Final = 8 * 1024 * 1024
 READ_BYTES: Final = 1024 * 1024
 FAILED: Final = (BaseError, OSError)
 """What obstore raises; some of its errors are those of Python."""
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
 MEMORY_LINK: Final = "https://memory.invalid/"
 """A store in memory has no links; these lead nowhere."""
 
@@ -32,6 +34,8 @@ class StoredObject:
 
     def __init__(self, facts: Any) -> None:
         self.bytes = int(facts["size"])
+        self.version = str(facts["e_tag"] or facts["last_modified"])
+        """Another where an object is replaced."""
 
 
 class ObjectStore:
@@ -144,14 +148,20 @@ class ObjectStore:
         return signed
 
     def name_in(self, link: str) -> str | None:
-        """The name of the object that a link of this store leads to; None for other links."""
+        """The name of the object that a link of this store leads to.
+
+        Returns:
+            None for other links; "" where it is no name.
+        """
         example = urlsplit(self.link("x"))
         parts = urlsplit(link)
         if (parts.scheme, parts.netloc) != (example.scheme, example.netloc):
             return None
         folder = example.path.removesuffix("x")
-        path = parts.path
-        return unquote(path.removeprefix(folder)) if path.startswith(folder) else None
+        if not parts.path.startswith(folder):
+            return None
+        name = unquote(parts.path.removeprefix(folder))
+        return name if _NAME.fullmatch(name) and ".." not in name.split("/") else ""
 
 
 def _store_error(what: str) -> StorageError:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import obstore
 import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -136,7 +138,7 @@ async def open_deployment(
     }
     found = TeamSettings.from_env(environ=environ, env_file=folder / "none")
     found = replace(found, database_url=SecretStr(database.url))
-    accounts = Accounts(tokens, shared_key=True, environ={"CAROLS_KEY": CAROLS_KEY})
+    accounts = Accounts(tokens, shared_key=SecretStr(KEY), environ={"CAROLS_KEY": CAROLS_KEY})
     sandbox.keys = {KEY, CAROLS_KEY}
     async with AsyncExitStack() as exits:
         yield Deployment(found, accounts, ObjectStore("memory://"), sandbox, exits)
@@ -159,6 +161,18 @@ async def call(replica: Replica, token: str, name: str, **arguments: Any) -> dic
     assert not result.is_error, text_of(result)
     structured: dict[str, Any] = result.structured_content or {}
     return structured
+
+
+def put_upload(deployment: Deployment, account: str, content: bytes) -> str:
+    """Put an upload of an account into the store; its upload_id."""
+    number = secrets.token_hex(16)
+    put_object(deployment, f"{account}/uploads/{number}", content)
+    return f"upload-{number}"
+
+
+def put_object(deployment: Deployment, name: str, content: bytes) -> None:
+    """Put an object into the store, as somebody does who has a link to send it to."""
+    obstore.put(deployment.store._store, name, content)
 
 
 async def failure(replica: Replica, token: str, name: str, **arguments: Any) -> str:

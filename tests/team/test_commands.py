@@ -85,6 +85,18 @@ def free_port() -> int:
         return port
 
 
+async def test_a_process_that_hangs_ends_in_any_case() -> None:
+    program = (
+        "import time; from minimax.team.commands import end_in_any_case;"
+        " end_in_any_case(0.1); time.sleep(60)"
+    )
+    ended = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False
+    )
+    assert ended.returncode == 1
+    assert b"ended before its work was closed" in ended.stderr
+
+
 async def test_a_replica_asks_for_tables_starts_once_they_are_made_and_ends_when_told(
     environment: dict[str, str],
 ) -> None:

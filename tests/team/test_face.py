@@ -10,7 +10,11 @@ import obstore
 import pytest
 
 import minimax_server
+from minimax.errors import StorageError
+from minimax.files import outputs
+from minimax.team import face
 from minimax.team.face import NOT_ON_DISK, make_face, rephrase
+from minimax.team.store import ObjectStore
 from tests.support import samples
 from tests.support.paid_jobs import SHORT_TOOLS, PaidTool
 from tests.team.deployment import (
@@ -22,6 +26,8 @@ from tests.team.deployment import (
     connect,
     count_downloads,
     failure,
+    put_object,
+    put_upload,
 )
 
 pytestmark = pytest.mark.anyio
@@ -174,6 +180,72 @@ async def test_what_the_store_does_not_take_is_said_and_still_a_result(
     assert made["image_urls"]
     assert "The server's object store did not take the file" in made["next_step"]
     assert "bucket gone" not in json.dumps(made)
+
+
+async def test_an_upload_that_is_replaced_is_used_as_it_is_now(
+    deployment: Deployment, replica: Replica
+) -> None:
+    upload = put_upload(deployment, "alice", b"A short text.")
+    name = f"alice/uploads/{upload.removeprefix('upload-')}"
+    ask = {"text_file": upload, "dry_run": True}
+    short = await call(replica, ALICE, "long_text_to_audio", **ask)
+    put_object(deployment, name, b"A much longer text. " * 20)
+    long = await call(replica, ALICE, "long_text_to_audio", **ask)
+    assert long["characters"] > short["characters"]
+
+
+async def test_uploads_of_an_account_have_a_limit_and_leave_nothing_half_fetched(
+    deployment: Deployment, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face, "MOST_INPUT_BYTES", 1000)
+    folder = Path(deployment.settings.base.input_paths[0]) / "alice"
+    for _ in range(5):
+        upload = put_upload(deployment, "alice", b"A text. " * 60)
+        await call(replica, ALICE, "long_text_to_audio", text_file=upload, dry_run=True)
+        assert sum(file.stat().st_size for file in folder.iterdir()) <= 1000
+
+    async def fill(store: ObjectStore, name: str, file: Path, **options: Any) -> bool:
+        file.write_bytes(b"half")
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr(ObjectStore, "fetch", fill)
+    before = set(folder.iterdir())
+    upload = put_upload(deployment, "alice", b"Another text.")
+    await failure(replica, ALICE, "long_text_to_audio", text_file=upload, dry_run=True)
+    assert set(folder.iterdir()) <= before
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("generate_video", {"prompt": "x", "first_frame": "961854975430012"}),
+        ("text_to_image", {"prompt": "x", "subject_image": "961854975430012"}),
+        ("transcribe_audio", {"audio": "961854975430012"}),
+        ("delete_voice", {"voice_id": "a\0b", "voice_type": "voice_cloning"}),
+        ("text_to_audio", {"text": "x", "model": "speech\0"}),
+        ("generate_video", {"prompt": "x", "first_frame": "https://memory.invalid/alice/../bob/x"}),
+        ("generate_video", {"prompt": "x", "first_frame": "https://memory.invalid/alice/a%00b"}),
+    ],
+)
+async def test_odd_arguments_are_refused_without_a_path_of_the_server(
+    tool: str, arguments: dict[str, Any], replica: Replica
+) -> None:
+    text = await failure(replica, ALICE, tool, **arguments)
+    assert "error in this server" not in text
+    assert "folder" not in text
+    assert "MINIMAX_" not in text
+
+
+async def test_a_full_disk_is_told_without_a_path_of_the_server(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*arguments: Any, **options: Any) -> None:
+        raise outputs.WriteError("Saving in /srv/scratch failed: the disk is full.")
+
+    monkeypatch.setattr(outputs, "save", fail)
+    made = await call(replica, ALICE, "text_to_image", prompt="a lake")
+    assert "its disk is full or cannot be written" in made["next_step"]
+    assert "/srv" not in json.dumps(made)
 
 
 async def test_old_uploads_leave_the_replica(deployment: Deployment, replica: Replica) -> None:

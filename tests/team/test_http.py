@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,12 +15,17 @@ import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import SecretStr
 
 from minimax.errors import SettingsError
 from minimax.sandbox import Fault
+from minimax.team import server
 from minimax.team.accounts import Accounts
+from minimax.team.bodies import MOST_VALUES
+from minimax.team.database import Database
 from tests.conftest import KEY
 from tests.spending.test_consent import GO_ON, STOP, Person
+from tests.support import samples
 from tests.support.paid_jobs import SUBMIT, wait_until
 from tests.team.deployment import (
     ALICE,
@@ -35,6 +40,7 @@ from tests.team.deployment import (
     connect,
     digest,
     failure,
+    put_upload,
 )
 
 pytestmark = pytest.mark.anyio
@@ -143,6 +149,14 @@ def sign(key: Any, claims: dict[str, Any], **options: Any) -> str:
     return jwt.encode(kept, key, **{"algorithm": "RS256", "headers": {"kid": "1"}, **options})
 
 
+@pytest.mark.parametrize("subject", ["", " ", "\ud800"], ids=["empty", "blank", "surrogate"])
+async def test_a_subject_that_names_nobody_is_no_account(
+    subject: str, issued: tuple[Any, Replica]
+) -> None:
+    key, replica = issued
+    assert (await post(replica, **bearer(sign(key, {"sub": subject})))).status_code == 401
+
+
 async def test_a_signed_token_is_taken_where_issuer_audience_expiry_and_subject_are_right(
     issued: tuple[Any, Replica],
 ) -> None:
@@ -220,6 +234,28 @@ async def test_voices_on_a_shared_key_are_their_makers_alone(
     assert others["designed"] == []
 
 
+async def test_a_refused_clone_does_not_claim_a_voice_that_was_made_elsewhere(
+    replica: Replica, deployment: Deployment
+) -> None:
+    voice_id = "CompanyBrandVoice"
+    bobs = put_upload(deployment, "bob", samples.wav())
+    deployment.sandbox.faults.add(Fault("/v1/voice_clone", code=2039, times=1))
+    await failure(replica, BOB, "voice_clone", audio=bobs, voice_id=voice_id)
+    text = await failure(
+        replica, BOB, "delete_voice", voice_id=voice_id, voice_type="voice_cloning"
+    )
+    assert "no voice" in text
+    alices = put_upload(deployment, "alice", samples.wav())
+    await call(replica, ALICE, "voice_clone", audio=alices, voice_id=voice_id)
+    text = await failure(replica, BOB, "voice_clone", audio=bobs, voice_id=voice_id)
+    assert "is taken" in text
+    deployment.sandbox.faults.add(Fault("/v1/voice_clone", code=2039, times=1))
+    await failure(
+        replica, ALICE, "voice_clone", audio=alices, voice_id=voice_id, noise_reduction=True
+    )  # a refusal of her own takes nothing from her
+    await call(replica, ALICE, "delete_voice", voice_id=voice_id, voice_type="voice_cloning")
+
+
 async def test_each_account_buys_with_its_own_key_and_within_its_own_limit(
     replica: Replica, deployment: Deployment
 ) -> None:
@@ -262,7 +298,35 @@ def test_a_list_of_accounts_that_cannot_be_used_is_refused_at_the_start(
     file = tmp_path / "tokens.json"
     file.write_text(json.dumps({digest(ALICE): entry}), encoding="utf-8")
     with pytest.raises(SettingsError, match=match):
-        Accounts(file, shared_key=shared, environ={})
+        Accounts(file, shared_key=SecretStr("k") if shared else None, environ={})
+
+
+@pytest.mark.parametrize(
+    ("keys", "shared"),
+    [
+        ({"alice": "A", "bob": "B"}, "k"),
+        ({"alice": "SHARED", "bob": None}, "k"),
+    ],
+    ids=["of each other", "the shared one"],
+)
+def test_accounts_that_nothing_would_keep_apart_are_refused_at_the_start(
+    keys: dict[str, str | None], shared: str, tmp_path: Path
+) -> None:
+    entries = {digest(name): {"account": name, "key_env": key} for name, key in keys.items()}
+    file = tmp_path / "tokens.json"
+    file.write_text(json.dumps(entries), encoding="utf-8")
+    with pytest.raises(SettingsError, match="nothing would keep them apart"):
+        Accounts(
+            file, shared_key=SecretStr(shared), environ={"A": "same", "B": " same", "SHARED": "k"}
+        )
+
+
+def test_several_tokens_of_one_account_have_its_key(tmp_path: Path) -> None:
+    entry = {"account": "alice", "key_env": "A"}
+    file = tmp_path / "tokens.json"
+    file.write_text(json.dumps({digest("1"): entry, digest("2"): entry}), encoding="utf-8")
+    accounts = Accounts(file, shared_key=SecretStr("k"), environ={"A": "same"})
+    assert accounts.member("alice").key == SecretStr("same")
 
 
 @pytest.mark.parametrize("name", ["token-of-alice", "f" * 63])
@@ -270,7 +334,7 @@ def test_a_list_that_holds_tokens_themselves_is_refused(name: str, tmp_path: Pat
     file = tmp_path / "tokens.json"
     file.write_text(json.dumps({name: {"account": "alice"}}), encoding="utf-8")
     with pytest.raises(SettingsError, match="sha256sum"):
-        Accounts(file, shared_key=True)
+        Accounts(file, shared_key=SecretStr("k"))
 
 
 # --- operating it ------------------------------------------------------------------------------
@@ -284,6 +348,44 @@ async def test_a_replica_says_whether_it_lives_and_is_ready(replica: Replica) ->
     draining = await get(replica, "/readyz")
     assert (draining.status_code, draining.json()["reason"]) == (503, "draining")
     assert (await get(replica, "/healthz")).status_code == 200
+
+
+async def test_streams_that_nobody_writes_to_are_not_opened(replica: Replica) -> None:
+    async with httpx2.AsyncClient() as http:
+        answer = await http.get(replica.mcp_url, headers={**ACCEPT, **bearer(ALICE)})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_a_request_of_very_many_values_is_refused_before_anything_is_made_of_it(
+    replica: Replica,
+) -> None:
+    many = {**INITIALIZE, "method": "tools/list", "params": {"_meta": {"a": [{}] * MOST_VALUES}}}
+    async with httpx2.AsyncClient() as http:
+        headers = {**ACCEPT, **bearer(ALICE)}
+        answer = await http.post(replica.mcp_url, json=many, headers=headers)
+        assert answer.status_code == 413
+        unknown = await http.post(replica.mcp_url, json=many, headers=ACCEPT)
+        assert unknown.status_code == 401
+    assert (await post(replica, **bearer(ALICE))).status_code == 200
+
+
+async def test_a_replica_whose_database_hangs_is_not_ready(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*arguments: Any, **options: Any) -> None:
+        while not released.is_set():  # as psycopg, which waits on although it is cancelled
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+
+    released = asyncio.Event()
+    monkeypatch.setattr(Database, "run_statement", hang)
+    monkeypatch.setattr(server, "CHECK_SECONDS", 0.1)
+    try:
+        async with asyncio.timeout(5):
+            ready = await get(replica, "/readyz")
+    finally:
+        released.set()
+    assert (ready.status_code, ready.json()["reason"]) == (503, "the database does not answer")
 
 
 async def test_a_replica_without_its_database_is_not_ready_and_sends_nothing(
@@ -373,7 +475,7 @@ async def test_no_key_and_no_token_reaches_a_log_or_an_answer(
 
 async def test_an_account_without_a_key_is_told_so(deployment: Deployment) -> None:
     alone = replace(deployment.settings.base, api_key=None)
-    accounts = Accounts(None, shared_key=False)
+    accounts = Accounts(None, shared_key=None)
     with pytest.raises(SettingsError, match="no MiniMax key"):
         accounts.member("sub-1")
     assert alone.api_key is None

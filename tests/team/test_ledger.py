@@ -347,6 +347,24 @@ async def test_an_accepted_job_is_queued_in_the_transaction_that_writes_it_down(
     assert len(queued) == 2
 
 
+async def test_an_acceptance_that_waits_for_its_database_is_in_the_log_already(
+    store: PostgresStore,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("minimax.team.ledger.LATE_SECONDS", 0.05)
+    ledger = await store.open()
+    key = await buy(ledger, make_purchase())
+    async with database.pool.connection() as db, db.transaction():
+        await db.execute("LOCK TABLE minimax_purchases")
+        marking = asyncio.create_task(ledger.mark_accepted(key, task_id="task-1"))
+        async with asyncio.timeout(5):
+            while "not written down yet: accepted, task_id task-1" not in caplog.text:
+                await asyncio.sleep(0.01)
+    await marking
+
+
 async def test_a_queue_that_takes_nothing_does_not_lose_the_acceptance(
     store: PostgresStore, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,5 +1,6 @@
 """The settings of team mode: what is missing is named, and nothing is guessed that matters."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from minimax.errors import SettingsError
-from minimax.team.settings import NAMES, TeamSettings
+from minimax.team.settings import NAMES, TeamSettings, prepare_scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "s" * 32
@@ -108,3 +109,30 @@ def test_the_example_changes_nothing(tmp_path: Path) -> None:
     environ: dict[str, Any] = {**ENOUGH, "HOME": str(tmp_path)}
     found = TeamSettings.from_env(environ=environ, env_file=example)
     assert found == load(tmp_path)
+
+
+# --- the scratch folder ------------------------------------------------------------------------
+
+
+def test_the_scratch_folder_is_made_for_this_user_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "minimax-team"
+    for _ in range(2):
+        prepare_scratch(folder)
+    assert folder.is_dir()
+    if os.name == "posix":
+        assert folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such rights")
+@pytest.mark.parametrize("kind", ["writable", "link", "file"])
+def test_a_scratch_folder_that_others_could_change_is_refused(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / "minimax-team"
+    if kind == "writable":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif kind == "link":
+        folder.symlink_to(tmp_path)
+    else:
+        folder.touch()
+    with pytest.raises(SettingsError, match="MINIMAX_TEAM_SCRATCH"):
+        prepare_scratch(folder)

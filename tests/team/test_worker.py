@@ -23,6 +23,7 @@ from tests.support.paid_jobs import LOST, SUBMIT
 from tests.support.virtual_time import VirtualTime
 from tests.team.deployment import (
     ALICE,
+    BOB,
     Deployment,
     Replica,
     call,
@@ -167,7 +168,7 @@ async def test_a_job_whose_account_is_gone_ends_in_the_queue(
 ) -> None:
     await call(replica, ALICE, "generate_video", **VIDEO)
     deployment.accounts._by_name.clear()
-    deployment.accounts._shared_key = False
+    deployment.accounts._shared_key = None
     async with deployment.run_worker(), asyncio.timeout(20):
         while "is gone; it is no longer followed" not in caplog.text:
             await asyncio.sleep(0.02)
@@ -325,6 +326,23 @@ async def test_a_callback_that_comes_again_or_late_changes_nothing(
     assert after["task_id"] == video["task_id"]
 
 
+@pytest.mark.parametrize("state", ["rejected", "submitting"])
+async def test_a_callback_makes_no_row_of_a_refused_request_or_of_another_accounts_job(
+    called: tuple[Deployment, Replica], database: Database, state: str
+) -> None:
+    deployment, replica = called
+    alices = (await call(replica, ALICE, "generate_video", **VIDEO))["task_id"]
+    deployment.sandbox.faults.add(Fault(SUBMIT, code=2013, times=1))
+    await failure(replica, BOB, "generate_video", **VIDEO)
+    async with database.pool.connection() as db:
+        await db.execute("UPDATE minimax_purchases SET state = %s WHERE tenant = 'bob'", (state,))
+    [row] = [row for row in await read_rows(database) if row["tenant"] == "bob"]
+    task_id = "4711" if state == "rejected" else alices
+    await push(replica, path_of(deployment, row["key"]), task_id=task_id)
+    [after] = [row for row in await read_rows(database) if row["tenant"] == "bob"]
+    assert (after["state"], after["task_id"]) == (state, None)
+
+
 async def test_nobody_else_can_name_a_row_and_minimax_may_try_the_address(
     called: tuple[Deployment, Replica], database: Database
 ) -> None:
@@ -339,7 +357,8 @@ async def test_nobody_else_can_name_a_row_and_minimax_may_try_the_address(
     too_much = await push(replica, path, text="x" * 100_000)
     assert too_much.status_code == 413
     async with httpx2.AsyncClient() as http:
-        assert (await http.post(replica.url + path, content=b"no json")).status_code == 200
+        for body in (b"no json", b"[" * 60_000):
+            assert (await http.post(replica.url + path, content=body)).status_code == 200
 
 
 async def test_without_an_address_no_callback_is_asked_for_or_taken(
