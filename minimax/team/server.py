@@ -14,6 +14,7 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -92,7 +93,9 @@ class Gate:
             if scope["type"] != "http" or scope["path"] != MCP_PATH:
                 await app(scope, receive, send)
                 return
-            if scope["method"] == "GET":  # without sessions there is nothing to stream
+            # Without sessions there is nothing to stream; who has no token is told where they are
+            # made.
+            if scope["method"] == "GET" and "authorization" in Headers(scope=scope):
                 refusal = Response(status_code=405, headers={"Allow": "POST"})
                 await refusal(scope, receive, send)
                 return

@@ -353,7 +353,10 @@ async def test_a_replica_says_whether_it_lives_and_is_ready(replica: Replica) ->
 async def test_streams_that_nobody_writes_to_are_not_opened(replica: Replica) -> None:
     async with httpx2.AsyncClient() as http:
         answer = await http.get(replica.mcp_url, headers={**ACCEPT, **bearer(ALICE)})
+        unknown = await http.get(replica.mcp_url, headers=ACCEPT)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert unknown.status_code == 401
+    assert "www-authenticate" in unknown.headers
 
 
 async def test_a_request_of_very_many_values_is_refused_before_anything_is_made_of_it(
