@@ -1,6 +1,7 @@
 """Saves media that MiniMax made as files; a link that has expired is renewed once."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -38,6 +39,8 @@ __all__ = [
     "saving_failed_text",
     "try_saving",
 ]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SavedOrError = tuple[SavedFile | None, MiniMaxError | None]
@@ -168,6 +171,7 @@ async def try_saving(saving: Awaitable[SavedFile]) -> SavedOrError:
     try:
         return await saving, None
     except MiniMaxError as error:
+        log.warning("A paid result could not be saved: %s", error)
         return None, error
 
 

@@ -100,8 +100,9 @@ class ConnectionPools:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        while self._made:
-            await self._made.popitem()[1].aclose()
+        with logs.silence_http_logs():
+            while self._made:
+                await self._made.popitem()[1].aclose()
 
 
 class _NoCookies(CookieJar):
@@ -156,13 +157,20 @@ class _ReleasingStream(httpx.AsyncByteStream):
         self._free: asyncio.Semaphore | None = free
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
+        chunks = aiter(self._stream)
+        while True:
+            with logs.silence_http_logs():
+                try:
+                    chunk = await anext(chunks)
+                except StopAsyncIteration:
+                    return
             yield chunk
 
     async def aclose(self) -> None:
         free, self._free = self._free, None
         try:
-            await self._stream.aclose()
+            with logs.silence_http_logs():
+                await self._stream.aclose()
         finally:
             if free is not None:
                 free.release()

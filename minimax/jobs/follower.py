@@ -169,10 +169,12 @@ class JobFollower:
                 return
             try:
                 path = await job.type.save(self._runtime, record)
-            except MiniMaxError:
+            except MiniMaxError as error:
+                _note_saving_error(job, error)
                 if not tries_left:
                     raise
             else:
+                job.saving_error = None
                 self._runtime.get_shared(JobNews).note_saved(job.task_id, path)
                 return
             await self._runtime.clock.sleep(pause_seconds)
@@ -189,3 +191,9 @@ class JobFollower:
             if record.follower is Follower.THIS:
                 return record
             await self._runtime.clock.sleep(LOOK_PAUSE_SECONDS)
+
+
+def _note_saving_error(job: Job, error: MiniMaxError) -> None:
+    if job.saving_error is None:
+        log.warning("The file of the job %s could not be saved: %s", job.task_id, error)
+    job.saving_error = error

@@ -118,6 +118,7 @@ class Job:
         watchers: How many wait for its end, its follower included.
         is_claimed: It is to be followed by this process, unless another one does.
         is_used: A caller has named it, so its id has been checked.
+        saving_error: Why its file could not be saved when that was last tried.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Job:
         self._runtime = runtime
         self._pace_seconds = pace_seconds
         self.is_used = False
+        self.saving_error: MiniMaxError | None = None
         self._asking = asyncio.Lock()
         self._questions = 0
         self._failures = 0

@@ -12,6 +12,7 @@ memory, says so, tries the file again at every transaction, and merges what it r
 import contextlib
 import itertools
 import json
+import logging
 import os
 import secrets
 import sqlite3
@@ -58,6 +59,8 @@ PRIVATE_FILE: Final = 0o600
 INEXACT_USD: Final = 1e-6
 """As much may a sum of list prices be off in binary; the cheapest speech costs more."""
 
+log = logging.getLogger(__name__)
+
 NOT_WRITTEN: Final = (
     "This could not be recorded on this computer, so it will not be remembered after "
     "the server ends: keep the task_id. Run: {check}"
@@ -82,6 +85,8 @@ class SqliteLedger:
         processes: Tells whether processes of version 0.1.0 still run.
         busy_seconds: How long to wait for another process's transaction.
         beat_seconds: How often this process shows its life where it has bought something.
+        counts_from: What was bought earlier is neither spending nor an open job; Unix seconds. The
+            built-in sandbox forgets both when it ends.
     """
 
     def __init__(
@@ -93,7 +98,9 @@ class SqliteLedger:
         processes: Processes | None = None,
         busy_seconds: float = BUSY_SECONDS,
         beat_seconds: float = BEAT_SECONDS,
+        counts_from: float = 0.0,
     ) -> None:
+        self._counts_from = counts_from
         self._busy_seconds = busy_seconds
         self._beat_seconds = beat_seconds
         self._clock = clock or LedgerClock()
@@ -504,7 +511,7 @@ class SqliteLedger:
         rows = db.execute(
             "SELECT kind, created_at FROM jobs WHERE status IN ('queued', 'processing')"
             " AND final_reply IS NULL AND created_at > ?",
-            (wall - max(KEPT_SECONDS.values()),),
+            (max(wall - max(KEPT_SECONDS.values()), self._counts_from),),
         )
         return sum(
             wall - row["created_at"] < KEPT_SECONDS[Kind(row["kind"] or Kind.VIDEO.value)]
@@ -536,7 +543,7 @@ class SqliteLedger:
         rows = db.execute(
             "SELECT kind, COALESCE(price_usd, ?) AS usd,"
             " CASE WHEN boot = ? THEN ? - boot_seconds ELSE ? - created_at END AS age"
-            " FROM jobs WHERE state != ? AND id IN ("
+            " FROM jobs WHERE state != ? AND created_at >= ? AND id IN ("
             "  SELECT id FROM jobs WHERE created_at > ?"
             "  UNION SELECT id FROM jobs WHERE boot = ? AND boot_seconds > ?)",
             (
@@ -545,6 +552,7 @@ class SqliteLedger:
                 boot_seconds,
                 wall,
                 State.REJECTED.value,
+                self._counts_from,
                 wall - within_seconds,
                 self._boot,
                 boot_seconds - within_seconds,
@@ -844,6 +852,7 @@ class SqliteLedger:
         self._trouble = trouble
         if self._memory is not None:
             return
+        log.warning("%s", trouble)
         memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         if not self._copy_into(memory):
             memory.close()

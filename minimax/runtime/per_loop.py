@@ -92,7 +92,7 @@ class Runtime:
         self._backend = backend
         self._client: MiniMaxClient | None = None
         self._opening = asyncio.Lock()
-        self._open_ledger = open_ledger or self._surroundings.open_ledger or _open_sqlite
+        self._open_ledger = open_ledger or self._surroundings.open_ledger or self._open_sqlite
         self._ledger: Ledger | None = None
         self._deliveries: Deliveries | None = None
         self._results: Results | None = None
@@ -156,6 +156,11 @@ class Runtime:
             self._ledger = self._open_ledger(self.settings.state_dir)
             self._at_end.push_async_callback(self._ledger.aclose)
         return self._ledger
+
+    def _open_sqlite(self, folder: Path) -> "Ledger":
+        from minimax.ledger.sqlite import SqliteLedger
+
+        return SqliteLedger(folder, counts_from=self._began_at if self.settings.sandbox else 0.0)
 
     @property
     def results(self) -> "Results":
@@ -222,12 +227,6 @@ class Runtime:
         await self.background.aclose()
         self._client = None
         await self._at_end.aclose()
-
-
-def _open_sqlite(folder: Path) -> "Ledger":
-    from minimax.ledger.sqlite import SqliteLedger
-
-    return SqliteLedger(folder)
 
 
 # --- the runtime of a call ---------------------------------------------------------------------

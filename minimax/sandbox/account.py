@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from minimax.sandbox.billing import Bill
 from minimax.sandbox.bounded import RecentList
@@ -28,14 +28,23 @@ from minimax.sandbox.signed_links import ObjectStore
 LINK_SECONDS: Final = 3600.0  # MiniMax API: the download_url of a v1 video is valid for 1 hour
 
 
-@dataclass(frozen=True)
+@dataclass
 class RecordedRequest:
-    """One request as it was received; header names are in lower case."""
+    """One request as it was received.
+
+    Attributes:
+        method: Of HTTP.
+        path: Without the query.
+        headers: Their names are in lower case.
+        trace_id: Of its answer.
+        json: The body, if it was a JSON object of up to 64 KiB that was read.
+    """
 
     method: str
     path: str
     headers: dict[str, str] = field(repr=False)
     trace_id: str
+    json: dict[str, Any] | None = field(default=None, repr=False)
 
 
 class Sandbox:
@@ -117,16 +126,22 @@ class Sandbox:
         *,
         headers: Iterable[tuple[bytes, bytes]],
         trace_id: str,
-    ) -> None:
+    ) -> RecordedRequest:
         """Record a request, including one that is refused or faulted."""
         decoded = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-        self.requests.append(RecordedRequest(method, path, decoded, trace_id))
+        recorded = RecordedRequest(method, path, decoded, trace_id)
+        self.requests.append(recorded)
         self.counts[f"{method} {path}"] += 1
+        return recorded
 
     def count(self, request: str) -> int:
         """Return how often a request such as `"POST /v1/voice_clone"` arrived, faulted or not."""
         return self.counts[request]
 
     def count_charges(self, what: str) -> int:
-        """Return how often `what` was charged."""
+        """Return how often `what` was charged: one of `billing.KINDS`.
+
+        Raises:
+            ValueError: It is something else.
+        """
         return self.bill.count_charges(what)

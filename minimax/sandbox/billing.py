@@ -2,8 +2,21 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 from minimax.sandbox.bounded import RecentList
+
+KINDS: Final = (
+    "video",
+    "regeneration",
+    "speech",
+    "long_speech",
+    "image",
+    "transcript",
+    "voice_clone",
+    "voice_design",
+)
+"""What is charged for; the last two when a voice first speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +47,11 @@ class Bill(RecentList[Charge]):
             self._counts[charge.what] -= 1
 
     def count_charges(self, what: str) -> int:
-        """Return how often `what` was charged, including charges dropped from the list."""
+        """Return how often `what` was charged, including charges dropped from the list.
+
+        Raises:
+            ValueError: It is none of `KINDS`.
+        """
+        if what not in KINDS:
+            raise ValueError(f"nothing is charged as {what!r}, only as one of {', '.join(KINDS)}")
         return self._counts[what]

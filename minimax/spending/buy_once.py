@@ -378,8 +378,9 @@ def _is_under_way_elsewhere(record: Record) -> bool:
 def _log_late_acceptance(task: "asyncio.Task[Obtained]") -> None:
     if not task.cancelled() and task.exception() is None:
         accepted, _ = task.result()
+        named = f" (task_id {accepted.task_id})" if accepted.task_id else ""
         log.warning(
-            "A paid request was accepted after its caller had gone: task_id %s. The next "
-            "identical call gets it; list_video_tasks shows jobs.",
-            accepted.task_id,
+            "A paid request was accepted after its caller had gone%s. The next identical call gets "
+            "it.",
+            named,
         )

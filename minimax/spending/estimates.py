@@ -3,9 +3,7 @@
 from typing import Final
 
 from minimax.catalog import (
-    CLONE_PRICE_USD,
     DESIGN_PREVIEW_USD_PER_MILLION,
-    DESIGN_PRICE_USD,
     IMAGE_PRICE_USD,
     SPEECH_PRICES_USD_PER_MILLION,
     TRANSCRIPTION_USD_PER_HOUR,
@@ -22,8 +20,6 @@ __all__ = [
 
 MILLION: Final = 1_000_000
 HOUR_SECONDS: Final = 3600
-VOICE_FEE_USD: Final = max(CLONE_PRICE_USD, DESIGN_PRICE_USD)
-"""At the first use of a made voice; which of the two it is cannot be told before."""
 
 
 def count_characters(text: str) -> int:
@@ -31,18 +27,18 @@ def count_characters(text: str) -> int:
     return sum(2 if "\u4e00" <= char <= "\u9fff" else 1 for char in text)
 
 
-def estimate_speech(model: str, text: str, *, first_uses: int = 0) -> float | None:
+def estimate_speech(model: str, text: str, *, fees_usd: float = 0.0) -> float | None:
     """Dollars for one text; None where the model has no list price.
 
     Args:
         model: The speech model.
         text: What is said.
-        first_uses: How many voices speak for the first time, so that their fees fall due.
+        fees_usd: Of voices that speak for the first time.
     """
     per_million = SPEECH_PRICES_USD_PER_MILLION.get(model)
     if per_million is None:
         return None
-    return count_characters(text) * per_million / MILLION + first_uses * VOICE_FEE_USD
+    return count_characters(text) * per_million / MILLION + fees_usd
 
 
 def estimate_preview(text: str) -> float:

@@ -81,7 +81,7 @@ async def query(
             job,
             within_seconds=wait_seconds and wait_seconds - elapsed + SAVE_GRACE_SECONDS,
         )
-    return _status_result(runtime, job.task_id, reply, elapsed, path)
+    return _status_result(runtime, job, reply, elapsed, path)
 
 
 async def cancel(runtime: Runtime, task_id: str) -> CancelledJob:
@@ -146,7 +146,8 @@ async def _find_path(runtime: Runtime, job: Job, *, within_seconds: float) -> Pa
     while True:
         path = await find_saved_path(runtime, await runtime.ledger.by_task(job.task_id))
         waited = runtime.clock.now() - started
-        if path is not None or waited >= within_seconds or not follower.is_following(job.task_id):
+        is_expected = job.saving_error is None and follower.is_following(job.task_id)
+        if path is not None or waited >= within_seconds or not is_expected:
             return path
         await runtime.clock.sleep(SAVED_LOOK_SECONDS)
 
@@ -156,7 +157,7 @@ async def _find_path(runtime: Runtime, job: Job, *, within_seconds: float) -> Pa
 
 def _status_result(
     runtime: Runtime,
-    task_id: str,
+    job: Job,
     reply: StatusReply,
     elapsed_seconds: float,
     path: Path | None,
@@ -165,8 +166,10 @@ def _status_result(
     where = None if path is None else runtime.results.say_where(path)
     failed, completed = status == "failed", status == "completed"
     code = reply.base_resp.status_code or None
+    error = None if path else job.saving_error
+    not_saved = f" It could not be saved by itself: {error}" if error else ""
     return VideoStatus(
-        task_id=task_id,
+        task_id=job.task_id,
         status=status,
         provider_status=reply.word,
         file_id=reply.file_id if completed else None,
@@ -178,6 +181,6 @@ def _status_result(
         elapsed_seconds=round(elapsed_seconds),
         poll_after_seconds=None if failed or completed else POLL_AFTER_SECONDS,
         next_step=runtime.write_next_step(
-            next_step_after_status(status, task_id, reply.file_id, where)
+            next_step_after_status(status, job.task_id, reply.file_id, where) + not_saved
         ),
     )

@@ -284,10 +284,10 @@ def _result_of_purchase(
 def _twin_text(twin: Record | None) -> str:
     if twin is None:
         return ""
-    minutes = max(1, round(twin.age_seconds / 60))
+    minutes = round(twin.age_seconds / 60)
+    ago = f"{minutes} minute{'s' if minutes > 1 else ''}" if minutes else "less than a minute"
     return (
-        f" An identical video was bought {minutes} minute{'s' if minutes > 1 else ''} ago "
-        f"(task_id {twin.task_id}); this is a second one."
+        f" An identical video was bought {ago} ago (task_id {twin.task_id}); this is a second one."
     )
 
 

@@ -38,6 +38,7 @@ from minimax.spending.estimates import estimate_speech
 from minimax.spending.wording import unused_voice_text
 from minimax.tool_results import ClonedVoice
 from minimax.validation import check_length, check_range
+from minimax.voice.first_uses import KnownVoices
 from minimax.voice.recordings import UploadedRecordings, delete_recordings
 from minimax.voice.voice_ids import check_voice_id
 
@@ -429,6 +430,7 @@ async def _result(
     saved, problem = await delivery.save_preview(
         runtime, reply.demo_audio, voice_id=reply.voice_id, folder=folder
     )
+    runtime.get_shared(KnownVoices).note_made(reply.voice_id, CLONE_PRICE_USD)
     return ClonedVoice(
         voice_id=reply.voice_id,
         status="cloned",

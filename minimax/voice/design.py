@@ -20,6 +20,7 @@ from minimax.spending.estimates import estimate_preview
 from minimax.spending.wording import unused_voice_text
 from minimax.tool_results import DesignedVoice
 from minimax.validation import check_length
+from minimax.voice.first_uses import KnownVoices
 from minimax.voice.voice_ids import check_voice_id
 
 __all__ = ["DesignRequest", "design", "quote"]
@@ -106,6 +107,7 @@ async def _make_result(
     saved, problem = await delivery.save_preview(
         runtime, reply.trial_audio, voice_id=reply.voice_id, folder=folder
     )
+    runtime.get_shared(KnownVoices).note_made(reply.voice_id, DESIGN_PRICE_USD)
     return {
         "voice_id": reply.voice_id,
         "preview_path": str(saved.path) if saved else None,

@@ -1,12 +1,34 @@
 """Voices that speak for the first time: MiniMax then charges a fee for them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from minimax.catalog import CLONE_PRICE_USD, DEFAULT_VOICE, DESIGN_PRICE_USD, PRICES_AS_OF
 from minimax.errors import MiniMaxError
 from minimax.runtime import Runtime
 
-__all__ = ["KnownVoices", "first_use_text"]
+__all__ = ["FirstUse", "KnownVoices", "first_use_text", "sum_fees"]
+
+HIGHER_FEE_USD: Final = max(CLONE_PRICE_USD, DESIGN_PRICE_USD)
+
+
+@dataclass(frozen=True)
+class FirstUse:
+    """A voice that speaks for the first time, so that its fee falls due.
+
+    Attributes:
+        voice_id: The voice.
+        fee_usd: Its fee; None where the voice was not made here, so that it may be either.
+    """
+
+    voice_id: str
+    fee_usd: float | None = None
+
+
+def sum_fees(first_uses: Sequence[FirstUse]) -> float:
+    """Dollars at most."""
+    return sum(HIGHER_FEE_USD if use.fee_usd is None else use.fee_usd for use in first_uses)
 
 
 class KnownVoices:
@@ -15,8 +37,13 @@ class KnownVoices:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._spoken = {DEFAULT_VOICE}
+        self._fees: dict[str, float] = {}
 
-    async def find_first_uses(self, voice_ids: Sequence[str]) -> list[str]:
+    def note_made(self, voice_id: str, fee_usd: float) -> None:
+        """This voice was made here, and has this fee when it speaks first."""
+        self._fees[voice_id] = fee_usd
+
+    async def find_first_uses(self, voice_ids: Sequence[str]) -> list[FirstUse]:
         """The voices that have not spoken yet.
 
         MiniMax lists a made voice only from its first use on; one free call tells.
@@ -30,21 +57,27 @@ class KnownVoices:
             return []  # the speech itself will say what is wrong
         groups = (*found.system_voice, *found.voice_cloning, *found.voice_generation)
         self._spoken |= {voice.voice_id for voice in groups}
-        return [voice_id for voice_id in voice_ids if voice_id not in self._spoken]
+        return [
+            FirstUse(voice_id, self._fees.get(voice_id))
+            for voice_id in voice_ids
+            if voice_id not in self._spoken
+        ]
 
     def note_speech(self, voice_ids: Sequence[str]) -> None:
         """These voices have spoken."""
         self._spoken.update(voice_ids)
 
 
-def first_use_text(first_uses: Sequence[str], *, sandbox: bool) -> str:
+def first_use_text(first_uses: Sequence[FirstUse], *, sandbox: bool) -> str:
     """What a result says about the fees of voices that have just spoken first; may be empty."""
     if not first_uses or sandbox:
         return ""
+    [known, *others] = {use.fee_usd for use in first_uses}
     prices = (
-        f"${CLONE_PRICE_USD:.2f} for a clone or ${DESIGN_PRICE_USD:.2f} for a designed voice "
-        f"(list price, {PRICES_AS_OF})"
-    )
+        f"${CLONE_PRICE_USD:.2f} for a clone or ${DESIGN_PRICE_USD:.2f} for a designed voice"
+        if known is None or others
+        else f"${known:.2f}"
+    ) + f" (list price, {PRICES_AS_OF})"
     if len(first_uses) == 1:
         return (
             f" This voice has spoken for the first time: MiniMax now charges its fee, {prices}, "

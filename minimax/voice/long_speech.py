@@ -45,7 +45,7 @@ from minimax.spending.wording import (
 )
 from minimax.tool_results import SubmittedSpeech
 from minimax.validation import check_length
-from minimax.voice.first_uses import KnownVoices, first_use_text
+from minimax.voice.first_uses import FirstUse, KnownVoices, first_use_text, sum_fees
 from minimax.voice.long_speech_job import LONG_SPEECH_JOBS, waiting_call
 from minimax.voice.speech_options import SpeechOptions
 
@@ -148,7 +148,7 @@ class PreparedSpeech:
     request: LongSpeechRequest
     text: str
     file: TextFile | None
-    first_uses: tuple[str, ...]
+    first_uses: tuple[FirstUse, ...]
     account: str
 
     @property
@@ -159,7 +159,7 @@ class PreparedSpeech:
     @property
     def price_usd(self) -> float | None:
         """List price, if there is one."""
-        return estimate_speech(self.request.model, self.text, first_uses=len(self.first_uses))
+        return estimate_speech(self.request.model, self.text, fees_usd=sum_fees(self.first_uses))
 
     @property
     def purchase(self) -> Purchase:

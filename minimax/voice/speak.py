@@ -23,7 +23,7 @@ from minimax.spending.consent import Quote
 from minimax.spending.estimates import estimate_speech
 from minimax.tool_results import Speech
 from minimax.validation import check_choice, is_http_url
-from minimax.voice.first_uses import KnownVoices, first_use_text
+from minimax.voice.first_uses import FirstUse, KnownVoices, first_use_text, sum_fees
 from minimax.voice.speech_options import RAW_TYPES, MixedVoice, SpeechOptions, parse_voice_mix
 from minimax.voice.subtitles import save_subtitles
 
@@ -102,7 +102,7 @@ async def _prepare(runtime: Runtime, request: SpeechRequest) -> BilledRequest:
         noun="The speech",
         model=request.model,
         prompt=request.text,
-        price_usd=estimate_speech(request.model, request.text, first_uses=len(first_uses)),
+        price_usd=estimate_speech(request.model, request.text, fees_usd=sum_fees(first_uses)),
         identity={**_body(request), "folder": str(folder)},
         send=partial(_send, runtime, request),
         make_result=partial(_make_result, runtime, request, folder, first_uses=first_uses),
@@ -191,7 +191,7 @@ async def _make_result(
     folder: Path,
     content: Mapping[str, Any],
     *,
-    first_uses: Sequence[str],
+    first_uses: Sequence[FirstUse],
 ) -> Mapping[str, Any]:
     reply = SpeechReply.model_validate(content)
     stem = f"speech-{_name_of(request, reply)}"

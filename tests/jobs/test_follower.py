@@ -195,6 +195,25 @@ async def test_a_download_that_fails_is_tried_again_later(
         await world.time.run(server.until_saved(task_id, within_seconds=120))
 
 
+async def test_a_query_says_that_saving_failed_and_does_not_wait_for_it(
+    open_world: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_world(job_seconds=10) as world:
+        server = world.start()
+        task_id = await server.generate()
+        world.sandbox.faults.add(Fault("/download/", times=None, status=500))
+        await world.time.run(world.time.sleep(60))
+        began = world.time.now
+        [found] = await world.time.run(server.query(task_id))
+        assert world.time.now - began < 1
+        assert found["status"] == "completed"
+        assert "It could not be saved by itself: " in found["next_step"]
+        await world.time.run(world.time.sleep(3600))
+        warned = [record for record in caplog.records if "could not be saved" in record.message]
+        assert len(warned) == 1
+        assert "Signature" not in caplog.text
+
+
 async def test_a_video_that_cannot_be_saved_is_given_up_and_fetched_on_request(
     open_world: Any,
 ) -> None:

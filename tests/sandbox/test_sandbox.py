@@ -1802,3 +1802,16 @@ async def test_the_command_prints_its_url_and_stops_cleanly(number: signal.Signa
         process.send_signal(number)
         assert process.wait(5) == 0
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
+
+
+def test_a_charge_that_there_is_not_is_a_mistake_of_the_test(sandbox: Sandbox) -> None:
+    with pytest.raises(ValueError, match="'speach', only as one of video, "):
+        sandbox.count_charges("speach")
+
+
+async def test_what_was_asked_for_is_recorded(client: Client, sandbox: Sandbox) -> None:
+    await client.post("/v1/video_generation", {"model": "MiniMax-Hailuo-2.3", "prompt": "x"})
+    await client.post("/v1/video_generation", {"prompt": "x" * 100_000})
+    small, large = sandbox.requests
+    assert small.json == {"model": "MiniMax-Hailuo-2.3", "prompt": "x"}
+    assert large.json is None

@@ -95,9 +95,9 @@ async def test_the_row_is_there_before_the_request_leaves_and_the_id_before_anyo
     async with run_sandbox(settings) as (sandbox, shop_settings):
         see = sandbox.record
 
-        def looked(*args: Any, **kwargs: Any) -> None:
+        def looked(*args: Any, **kwargs: Any) -> Any:
             seen.append(("the request", states(settings)))
-            see(*args, **kwargs)
+            return see(*args, **kwargs)
 
         monkeypatch.setattr(sandbox, "record", looked)
         async with open_server(shop_settings, time) as running:

@@ -146,3 +146,16 @@ async def test_every_result_in_the_sandbox_says_that_files_are_samples(
     async with sandboxed(settings) as client:
         speech = await call(client, "text_to_audio", text="Good day.")
     assert speech["next_step"].startswith("Sandbox: every file is a sample, nothing is charged. ")
+
+
+async def test_an_earlier_sandbox_takes_nothing_of_the_limit_and_has_no_open_jobs(
+    settings: Settings,
+) -> None:
+    at = replace(settings, daily_limit_usd=0.4)
+    for prompt in ("a fox", "a dog", "a cat"):
+        async with sandboxed(at) as client:
+            before = await call(client, "account_status")
+            assert (before["spent_24_hours_usd"], before["open_jobs"]) == ({}, 0)
+            await call(client, "generate_video", prompt=prompt)
+            said = await failure(client, "generate_video", prompt="one too many")
+            assert "daily limit" in said

@@ -169,7 +169,7 @@ async def test_the_first_use_of_a_clone_says_that_its_fee_falls_due_and_the_seco
         voice = await call(client, "voice_clone", audio=str(recording))
         first = await call(client, "text_to_audio", text="Hello.", voice_id=voice["voice_id"])
         second = await call(client, "text_to_audio", text="Hello.", voice_id=voice["voice_id"])
-    assert "$1.50" in first["next_step"]
+    assert "charges its fee, $1.50 (list price" in first["next_step"]
     assert "November 2026" in first["next_step"]
     assert "$1.50" not in second["next_step"]
     assert sandbox.count_charges("voice_clone") == 1

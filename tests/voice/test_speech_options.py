@@ -262,7 +262,7 @@ async def test_each_made_voice_of_a_mix_has_its_fee_at_its_first_use(
         again = await call(client, "text_to_audio", text="Hello.", voice_mix=mix)
         single = await call(client, "text_to_audio", text="Hello.", voice_id="Anna-reads-1")
     assert "2 voices have spoken for the first time" in first["next_step"]
-    assert "List price: $6.00" in first["next_step"]
+    assert "List price: $3.00" in first["next_step"]
     assert "for the first time" not in again["next_step"] + single["next_step"]
     assert sandbox.count_charges("voice_clone") == 2
     assert sandbox.count("POST /v1/get_voice") == 1
@@ -272,12 +272,12 @@ async def test_the_fees_of_a_mix_count_against_the_daily_limit(
     settings: Settings, sandbox: Sandbox, home: Path
 ) -> None:
     recording = put(home / "a.wav", samples.wav())
-    async with connected(replace(settings, daily_limit_usd=5.0), sandbox) as client:
+    async with connected(replace(settings, daily_limit_usd=2.9), sandbox) as client:
         for name in ("Anna-reads-1", "Berta-reads-1"):
             await call(client, "voice_clone", audio=str(recording), voice_id=name)
         mix = ["Anna-reads-1:40", "Berta-reads-1:40"]
         text = await failure(client, "text_to_audio", text="Hello.", voice_mix=mix)
-    assert "would cost $6.00" in text
+    assert "would cost $3.00" in text
     assert not sandbox.count("POST /v1/t2a_v2")
 
 

@@ -46,7 +46,9 @@ class FaultMiddleware:
         if path == "/" or path.startswith(CONTROL_PREFIX):
             await self._app(scope, receive, send)
             return
-        self._sandbox.record(scope["method"], path, headers=scope["headers"], trace_id=trace_id)
+        scope["state"]["recorded"] = self._sandbox.record(
+            scope["method"], path, headers=scope["headers"], trace_id=trace_id
+        )
         if self._sandbox.bytes_per_second:
             receive = _throttle_receive(receive, self._sandbox.bytes_per_second)
             send = _throttle_send(send, self._sandbox.bytes_per_second, scope)

@@ -37,6 +37,7 @@ from minimax.sandbox.units import MB
 Payload: TypeAlias = Mapping[str, Any]
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Payload | Response]]
 
+MOST_RECORDED_BYTES: Final = 64 * 1024
 MAX_JSON_BYTES: Final = 70 * MB
 MULTIPART_OVERHEAD_BYTES: Final = MB  # boundaries and part headers, a generous estimate
 
@@ -242,6 +243,8 @@ async def _read_json(request: Request, *, max_bytes: int = MAX_JSON_BYTES) -> Pa
         raise invalid_params("the body is not JSON") from None
     if not isinstance(fields, dict):
         raise invalid_params("the body must be a JSON object")
+    if len(body) <= MOST_RECORDED_BYTES:
+        request.state.recorded.json = fields
     return fields
 
 
