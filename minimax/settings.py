@@ -10,13 +10,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
 from minimax.audience import pick_text
 from minimax.errors import SettingsError
+
+if TYPE_CHECKING:
+    from dotenv.parser import Original
 
 __all__ = [
     "API_HOSTS",
@@ -51,6 +54,7 @@ _AUTHORITY: Final = re.compile(
 script; what only looks like a name would fail later, inside of the HTTP library."""
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_SETTING_LINE: Final = re.compile(r"\s*(?:export\s+)?(?:MINIMAX|FASTMCP)_\w+\s*=")
 _BEARER: Final = re.compile(r"^bearer[ :]+", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(
     r"(?:(?:paste|put|insert|enter|add|type)[ _-])?(?:(?:your|my|the)[ _-])?(?:[a-z]+[ _-]){0,3}"
@@ -204,20 +208,42 @@ def read_env_file(env_file: Path = ENV_FILE) -> dict[str, str]:
     """The values of a `.env` file; none where there is none.
 
     Raises:
-        SettingsError: It cannot be read.
+        SettingsError: It cannot be read, or a line of it cannot: what is below that line, like a
+            spending limit, must not be lost silently.
     """
     if not env_file.is_file():
         return {}
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     try:
-        found = dotenv_values(env_file, interpolate=False, encoding="utf-8-sig")
+        with env_file.open(encoding="utf-8-sig") as stream:
+            found = list(parse_stream(stream))
     except (OSError, ValueError):
         raise SettingsError(
             "The .env file beside minimax_server.py cannot be read. Save it as plain UTF-8 text "
             "that your user may read, or delete it."
         ) from None
-    return {name: value for name, value in found.items() if value is not None}
+    for line in found:
+        if line.error or _swallows_settings(line.value):
+            number = _find_line_number(line.original)
+            raise SettingsError(
+                f"Line {number} of {ENV_FILE_NAME} cannot be read, perhaps because a quote is open "
+                "there. Nothing is done without it: what is below it may be your spending limit. "
+                f"Correct the line. {_next_step()}"
+            )
+    return {line.key: line.value for line in found if line.key and line.value is not None}
+
+
+def _find_line_number(original: "Original") -> int:
+    """Where a line begins; the parser counts from the blank lines above it."""
+    text = original.string
+    return original.line + text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def _swallows_settings(value: str | None) -> bool:
+    """Whether a quote was closed only some lines later, behind other settings."""
+    _, *others = (value or "").splitlines() or [""]
+    return any(_SETTING_LINE.match(other) for other in others)
 
 
 def _warn_if_shared(env_file: Path) -> None:

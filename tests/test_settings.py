@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from minimax.audience import address_chat
 from minimax.commands import check
@@ -321,6 +322,45 @@ def test_the_sandbox_keeps_its_state_apart(tmp_path: Path) -> None:
     real = Settings.from_env(environ={}, env_file=tmp_path / "none")
     tried = Settings.from_env(sandbox=True, environ={}, env_file=tmp_path / "none")
     assert real.state_dir != tried.state_dir
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            'MINIMAX_API_KEY=k\n\n# here\nMINIMAX_MCP_BASE_PATH="~/V\nMINIMAX_MCP_IMAGES=off\n',
+            4,
+        ),
+        ("MINIMAX_API_KEY='sk-api-x\nMINIMAX_MCP_DAILY_LIMIT_USD=0\n", 1),
+        ('MINIMAX_API_KEY="k\nMINIMAX_MCP_DAILY_LIMIT_USD=0\nMINIMAX_VIDEO_MODEL="\n', 1),
+        ("\nMINIMAX_API_KEY k\n", 2),
+    ],
+    ids=["open quote", "open key", "closed by a later quote", "no equals sign"],
+)
+def test_a_line_of_the_env_file_that_cannot_be_read_is_named_and_nothing_below_it_is_lost(
+    text: str, line: int, tmp_path: Path
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o600)
+    with pytest.raises(SettingsError, match=rf"^Line {line} of the \.env file.*quote is open"):
+        Settings.from_env(environ={}, env_file=file)
+
+
+def test_lines_that_are_no_settings_do_no_harm(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    lines = [
+        "\ufeff# mine",
+        "",
+        "export MINIMAX_API_KEY='sk-api-x' # mine",
+        'OTHER="two',
+        'lines"',
+        "X",
+    ]
+    file.write_text("\r\n".join(lines), encoding="utf-8")
+    file.chmod(0o600)
+    settings = Settings.from_env(environ={}, env_file=file)
+    assert settings.api_key == SecretStr("sk-api-x")
 
 
 def test_an_unreadable_env_file_is_named(tmp_path: Path) -> None:
