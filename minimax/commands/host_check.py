@@ -73,7 +73,7 @@ class _Judge:
         self.is_installed = False
         self._own = settings
         self._find_accepting_host = find_accepting_host
-        self._asked: list[tuple[Settings, str]] = []
+        self._asked: list[tuple[Settings, str, bool]] = []
 
     def check_host(self, host: Host, places: list[Path]) -> list[Finding]:
         try:
@@ -117,15 +117,17 @@ class _Judge:
                 "your key into one of them, then restart the host."
             )
         if self._own is not None and _same_key(settings, self._own):
-            return ok(f"{name}: the key in {place} is the one above") if is_in_block else None
-        for asked, other in self._asked:
+            return note(f"{name}: the key in {place} is the one above") if is_in_block else None
+        for asked, other, is_accepted in self._asked:
             if _same_key(settings, asked):
-                return ok(f"{name}: the key in {place} is that of {other}")
-        self._asked.append((settings, name))
+                say = ok if is_accepted else fix
+                return say(f"{name}: the key in {place} is that of {other}")
         try:
             host = self._find_accepting_host(settings)
         except MiniMaxError as error:
+            self._asked.append((settings, name, False))
             return fix(f"{name}: the key in {place}: {error}")
+        self._asked.append((settings, name, True))
         return ok(f"{name}: the key in {place} is accepted by {host} (one free call)")
 
 
@@ -135,13 +137,22 @@ def _same_key(one: Settings, other: Settings) -> bool:
 
 def _say_found(found: Configuration) -> Finding:
     command, what = found.entry.get("command"), f"{found.host.name}: {found.file.path}"
+    again = _write_install(found)
+    folder = _find_folder(found.entry)
+    if folder is not None and Path(folder).resolve() != ENV_FILE.parent:
+        return note(f"{what} starts another copy, in {folder}. To start this one, run: {again}")
     if isinstance(command, str) and not Path(command).is_absolute():
-        again = own_command(f"install {found.host.id}")
         return note(
             f'{what} starts this server by "{command}" without a folder. If the host says "spawn '
             f'{command} ENOENT", run: {again}'
         )
     return ok(f"{what} starts this server")
+
+
+def _write_install(found: Configuration) -> str:
+    """The command that corrects an entry, and leaves it in the sandbox where it is there."""
+    sandbox = " --sandbox" if "--sandbox" in _read_args(found.entry) else ""
+    return own_command(f"install {found.host.id}{sandbox}")
 
 
 def _say_missing(host: Host, places: list[Path], found: Configuration) -> Finding:
@@ -206,7 +217,7 @@ def _find_env_file(entry: Mapping[str, Any]) -> Path:
 
 def _find_wrong_paths(found: Configuration) -> Iterator[str]:
     entry, path = found.entry, found.file.path
-    again = f"Run: {own_command(f'install {found.host.id}')}"
+    again = f"Run: {_write_install(found)}"
     command = entry.get("command")
     if not isinstance(command, str):
         yield f"what {path} says about this server has no command. {again}"

@@ -48,12 +48,19 @@ def plan_entry(found: Configuration, *, launch: Launch, sandbox: bool) -> Plan:
     if old is None:
         return _plan_new(found, launch, sandbox=sandbox)
     _refuse_other_server(found)
-    new = {"command": launch.command, "args": list(launch.args)}
+    new: dict[str, Any] = {"command": launch.command, "args": list(launch.args)}
+    needs_key = not sandbox and _is_without_key(old) and not key_is_in_file()
+    if needs_key and "env" not in old:
+        new["env"] = {"MINIMAX_API_KEY": ""}
     if {**old, **new} == old:
         return Plan(found.file.data, "It starts this server already; nothing was changed.")
     text = _change(found, new)
     announcement = _announce("This is changed to", found.host, {**old, **new})
-    if _is_without_key(old) and not sandbox and not key_is_in_file():
+    if not sandbox and "--sandbox" in (old.get("args") or []):
+        announcement += (
+            "\n\nThis leaves the sandbox: from now on requests go to MiniMax and cost money."
+        )
+    if needs_key:
         announcement += say_where_key_goes()
     return Plan(found.file.encode(text), announcement)
 

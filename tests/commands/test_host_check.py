@@ -287,7 +287,40 @@ def test_a_wrong_path_is_named_with_the_command_that_corrects_it(
     line = the_fix(host_id, capsys)
     assert said in line
     assert str(place) in line
-    assert line.endswith(f"Run: uv run minimax_server.py install {host_id}")
+    assert line.endswith(f"Run: uv run minimax_server.py install {host_id} --sandbox")
+
+
+def test_the_command_that_corrects_an_entry_leaves_it_out_of_the_sandbox_as_it_was(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put("cursor", entry(directory=NOWHERE))
+    _, lines = check(capsys)
+    assert lines_of("cursor", lines)[0].endswith("install cursor")
+
+
+def test_another_copy_of_this_server_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "minimax_server.py").touch()
+    put("cursor", entry("--sandbox", directory=tmp_path))
+    _, lines = check(capsys)
+    [line, _] = lines_of("cursor", lines)
+    assert line.startswith("note Cursor: ")
+    assert f"starts another copy, in {tmp_path}. To start this one, run: " in line
+    assert line.endswith("install cursor --sandbox")
+
+
+def test_a_key_that_failed_in_one_host_is_not_well_in_another(
+    api: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = {"MINIMAX_API_KEY": "sk-api-unknown-canary", "MINIMAX_API_HOST": str(api.url)}
+    for host_id in ("cursor", "vscode"):
+        put(host_id, entry(**env))
+    code, lines = check(capsys)
+    assert code == 1
+    assert lines_of("vscode", lines)[1].startswith(
+        "FIX  VS Code: the key in its env block is that of"
+    )
 
 
 @pytest.mark.parametrize(

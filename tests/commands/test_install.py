@@ -544,11 +544,23 @@ def test_without_claude_code_the_command_is_printed(
     assert "no `claude` on the PATH" in printed.err
 
 
-def test_leaving_the_sandbox_says_where_the_key_goes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--sandbox", "cursor") == 0
+@pytest.mark.parametrize("host_id", IDS)
+def test_leaving_the_sandbox_makes_room_for_the_key_and_says_so(
+    host_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--sandbox", host_id) == 0
     assert "put your key" not in capsys.readouterr().out
-    assert run("cursor") == 0
-    assert "Then put your key into " in capsys.readouterr().out
+    assert run(host_id) == 0
+    entry = read_entry(host_id)
+    assert entry["env"] == {"MINIMAX_API_KEY": ""}
+    assert "--sandbox" not in entry["args"]
+    printed = capsys.readouterr().out
+    assert "from now on requests go to MiniMax and cost money" in printed
+    assert "Then put your key into " in printed
+    assert run(host_id) == 0
+    assert "cost money" not in capsys.readouterr().out
+    assert run("--remove", host_id) == 0
+    assert not place_of(host_id).exists()
 
 
 def test_a_copy_in_a_cache_is_installed_with_a_warning(
