@@ -31,6 +31,7 @@ __all__ = [
     "ResourceMode",
     "Settings",
     "find_home",
+    "is_bundle",
     "is_loopback",
     "own_command",
     "read_env_file",
@@ -179,6 +180,11 @@ def is_loopback(host: str | None) -> bool:
 def own_command(name: str) -> str:
     """How a person runs a command of this server, as this copy of it was installed."""
     return f"uv run minimax_server.py {name}" if _is_project_folder() else f"minimax-server {name}"
+
+
+def is_bundle() -> bool:
+    """Whether this copy came in a bundle, whose settings are a form of Claude Desktop."""
+    return ENV_FILE.with_name("manifest.json").exists()
 
 
 def where_keys_go(place: str = "the env block of this server in the host's configuration") -> str:
