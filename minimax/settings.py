@@ -56,7 +56,10 @@ script; what only looks like a name would fail later, inside of the HTTP library
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _SETTING_LINE: Final = re.compile(r"\s*(?:export\s+)?(?:MINIMAX|FASTMCP)_\w+\s*=")
-_BEARER: Final = re.compile(r"^bearer[ :]+", re.IGNORECASE)
+_BEFORE_KEY: Final = re.compile(
+    r"^(?:MINIMAX_API_KEY\s*=\s*[\"']?)?(?:bearer[ :]+)?", re.IGNORECASE
+)
+"""What is copied along with a key: the name of the setting, and the scheme of a header."""
 _PLACEHOLDER: Final = re.compile(
     r"(?:(?:paste|put|insert|enter|add|type)[ _-])?(?:(?:your|my|the)[ _-])?(?:[a-z]+[ _-]){0,3}"
     r"(?:key|token)(?:[ _-]here)?"
@@ -264,7 +267,7 @@ def _api_key(values: Mapping[str, str], place: str) -> SecretStr | None:
     text = values.get("MINIMAX_API_KEY")
     if text is None:
         return None
-    key = _BEARER.sub("", text.strip(_AROUND_KEY), count=1).strip(_AROUND_KEY)
+    key = _BEFORE_KEY.sub("", text.strip(_AROUND_KEY), count=1).strip(_AROUND_KEY)
     if _PLACEHOLDER.fullmatch(key):
         raise SettingsError(
             f'MINIMAX_API_KEY is still the placeholder "{key}" {place}. Put your key from '

@@ -204,6 +204,8 @@ def test_a_value_that_cannot_be_used_names_its_variable(
     [
         '"Bearer sk-api-x"',
         "bearer sk-api-x",
+        "MINIMAX_API_KEY=sk-api-x",
+        "MINIMAX_API_KEY = 'sk-api-x'",
         "BEARER  sk-api-x",
         "Bearer: 'sk-api-x'",
         "\u201csk-api-x\u201d",

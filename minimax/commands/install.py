@@ -1,5 +1,6 @@
 """`minimax_server.py install HOST`: adds this server to a host's configuration, or removes it."""
 
+import difflib
 import shlex
 import shutil
 import subprocess
@@ -61,9 +62,15 @@ def run(
 
 def _list_hosts(host_id: str | None) -> int:
     if host_id is not None:
-        print(f'There is no host "{host_id}" here.', file=sys.stderr)
+        near = difflib.get_close_matches(_write_as_id(host_id), HOST_IDS, 1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        print(f'There is no host "{host_id}" here.{meant}', file=sys.stderr)
     print(f"Name one of these: {', '.join(HOST_IDS)}", file=sys.stderr)
     return 2
+
+
+def _write_as_id(text: str) -> str:
+    return text.casefold().replace("_", "-").replace(" ", "-")
 
 
 # --- hosts that keep a file ----------------------------------------------------------------------

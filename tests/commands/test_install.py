@@ -573,3 +573,14 @@ def test_a_copy_in_a_cache_is_installed_with_a_warning(
     )
     assert run("cursor") == 0
     assert "in a cache that may be emptied" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("claude_desktop", "claude-desktop"), ("Gemini-CLI", "gemini"), ("vs-code", "vscode")],
+)
+def test_a_host_that_is_nearly_one_is_suggested(
+    given: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(given) == 2
+    assert f'There is no host "{given}" here. Did you mean {meant}?' in capsys.readouterr().err
