@@ -11,7 +11,7 @@ __all__ = []
 PRIVATE_FILE: Final = 0o600
 
 
-def write_all(file: IO[bytes], data: bytes) -> None:
+def write_all(file: IO[bytes], data: bytes | bytearray) -> None:
     """An unbuffered write may be short before the disk is full."""
     left = memoryview(data)
     while left:

@@ -115,15 +115,15 @@ async def save(
         part.remove()
 
 
-async def _in_blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _in_blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytearray]:
     block = bytearray()
     async for chunk in chunks:
         block += chunk
         if len(block) >= WRITE_BYTES:
-            yield bytes(block)
-            block.clear()
+            yield block
+            block = bytearray()
     if block:
-        yield bytes(block)
+        yield block
 
 
 class _Part:
@@ -155,7 +155,7 @@ class _Part:
     def _at(self, name: str) -> str:
         return name if self._folder_fd is not None else str(self._folder / name)
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytearray) -> None:
         write_all(self._file, block)
         self._size += len(block)
 

@@ -22,8 +22,8 @@ from tests.bench.rows import (
 )
 from tests.support.host import LIMIT_SECONDS
 
-START_RATIO: Final = 1.15
-CALL_RATIO: Final = 1.5
+START_RATIO: Final = 1.1
+CALL_RATIO: Final = 1.3
 AT_ONCE_RATIO: Final = 1.3
 
 START_TURNS: Final = 15

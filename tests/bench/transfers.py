@@ -18,7 +18,7 @@ from tests.support import samples
 
 UPLOAD_MIB: Final = 8.0
 DOWNLOAD_MIB: Final = 8.0
-DOWNLOAD_SPEED_RATIO: Final = 0.5
+DOWNLOAD_SPEED_RATIO: Final = 0.6
 
 TRANSFER_TURNS: Final = 3
 RECORDING_BYTES: Final = 19_000_000
