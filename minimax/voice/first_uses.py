@@ -1,16 +1,24 @@
 """Voices that speak for the first time: MiniMax then charges a fee for them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from minimax.catalog import CLONE_PRICE_USD, DEFAULT_VOICE, DESIGN_PRICE_USD, PRICES_AS_OF
 from minimax.errors import MiniMaxError
+from minimax.ledger.records import Kind
 from minimax.runtime import Runtime
 
 __all__ = ["FirstUse", "KnownVoices", "first_use_text", "sum_fees"]
 
 HIGHER_FEE_USD: Final = max(CLONE_PRICE_USD, DESIGN_PRICE_USD)
+FEES_USD: Final[Mapping[Kind, float]] = MappingProxyType(
+    {Kind.CLONE_PREVIEW: CLONE_PRICE_USD, Kind.VOICE_DESIGN: DESIGN_PRICE_USD}
+)
+"""By what was bought when the voice was made; a clone without a preview is no purchase."""
+MOST_SEARCHED: Final = 100
+"""Of the ledger's newest voices; one that has not spoken within 7 days is deleted."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class FirstUse:
 
     Attributes:
         voice_id: The voice.
-        fee_usd: Its fee; None where the voice was not made here, so that it may be either.
+        fee_usd: Its fee; None where it is not known how the voice was made.
     """
 
     voice_id: str
@@ -57,11 +65,18 @@ class KnownVoices:
             return []  # the speech itself will say what is wrong
         groups = (*found.system_voice, *found.voice_cloning, *found.voice_generation)
         self._spoken |= {voice.voice_id for voice in groups}
-        return [
-            FirstUse(voice_id, self._fees.get(voice_id))
-            for voice_id in voice_ids
-            if voice_id not in self._spoken
-        ]
+        silent = [voice_id for voice_id in voice_ids if voice_id not in self._spoken]
+        if not self._fees.keys() >= set(silent):
+            await self._read_fees()
+        return [FirstUse(voice_id, self._fees.get(voice_id)) for voice_id in silent]
+
+    async def _read_fees(self) -> None:
+        """Those of the voices that the ledger knows, which another process may have made."""
+        made = await self._runtime.ledger.newest(MOST_SEARCHED, kinds=tuple(FEES_USD))
+        for record in made:  # newest first, so that the newest of a name counts
+            voice_id = (record.result or {}).get("voice_id")
+            if voice_id:
+                self._fees.setdefault(voice_id, FEES_USD[record.kind])
 
     def note_speech(self, voice_ids: Sequence[str]) -> None:
         """These voices have spoken."""

@@ -175,6 +175,21 @@ async def test_the_first_use_of_a_clone_says_that_its_fee_falls_due_and_the_seco
     assert sandbox.count_charges("voice_clone") == 1
 
 
+@pytest.mark.parametrize(
+    ("preview", "fee"),
+    [({"preview_text": "Good day."}, "$1.50"), ({}, "$3.00")],
+    ids=["with a preview the ledger knows it", "without one it may be either"],
+)
+async def test_the_fee_of_a_clone_that_an_earlier_server_made_is_the_higher_one_only_if_unknown(
+    preview: dict[str, str], fee: str, settings: Settings, sandbox: Sandbox, recording: Path
+) -> None:
+    async with connected(settings, sandbox) as client:
+        voice = await call(client, "voice_clone", audio=str(recording), **preview)
+    async with connected(replace(settings, daily_limit_usd=1.0), sandbox) as client:
+        text = await failure(client, "text_to_audio", text="Hello.", voice_id=voice["voice_id"])
+    assert f"this would cost {fee}" in text
+
+
 async def test_a_listed_voice_has_no_fee_coming(settings: Settings, sandbox: Sandbox) -> None:
     async with connected(settings, sandbox) as client:
         voices = await call(client, "list_voices", voice_type="system")
