@@ -118,7 +118,7 @@ async def buy_once(
         UnansweredError: It is still under way; an identical call joins it.
         MiniMaxError: MiniMax refused or could not be reached; nothing was charged.
     """
-    caller = _Caller(runtime)
+    caller = _Caller(runtime, wanted.purchase)
     try:
         async with asyncio.timeout(within_seconds):
             beginning = await _decide(runtime, wanted, caller, second_charge_agreed)
@@ -147,8 +147,9 @@ async def buy_once(
 class _Caller:
     """The call that waits; it may be gone while the ledger still decides."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, purchase: Purchase) -> None:
         self._runtime = runtime
+        self._purchase = purchase
         self.key: str | None = None
         self.is_gone = False
         self.is_cancelled = False
@@ -157,7 +158,7 @@ class _Caller:
         """The purchase stays for the next identical request, and on stderr."""
         self.is_gone = True
         if self.key is not None:
-            await leave_purchase(self._runtime, self.key)
+            await leave_purchase(self._runtime, self.key, self._purchase)
 
 
 async def _receive_answer(runtime: Runtime, key: str) -> None:
@@ -172,11 +173,11 @@ async def _receive_answer(runtime: Runtime, key: str) -> None:
         raise
 
 
-async def leave_purchase(runtime: Runtime, key: str) -> None:
+async def leave_purchase(runtime: Runtime, key: str, purchase: Purchase) -> None:
     """Nobody waits for this purchase any more."""
     task = runtime.background.task(_work_key(runtime, key))
     if task is not None:
-        task.add_done_callback(_log_late_acceptance)
+        task.add_done_callback(partial(_log_late_acceptance, purchase))
     await runtime.ledger.abandon(key)
 
 
@@ -250,7 +251,7 @@ async def _decide_alone(
     # From here on the caller can leave it by itself; one that has gone already could not.
     caller.key = record.key
     if caller.is_gone:
-        await leave_purchase(runtime, record.key)
+        await leave_purchase(runtime, record.key, wanted.purchase)
     return beginning
 
 
@@ -375,12 +376,15 @@ def _is_under_way_elsewhere(record: Record) -> bool:
     return record.state is State.ACCEPTED and delivering and record.sender_lives
 
 
-def _log_late_acceptance(task: "asyncio.Task[Obtained]") -> None:
+def _log_late_acceptance(purchase: Purchase, task: "asyncio.Task[Obtained]") -> None:
+    """Say what was bought for nobody; what was asked for is not for a log."""
     if not task.cancelled() and task.exception() is None:
         accepted, _ = task.result()
-        named = f" (task_id {accepted.task_id})" if accepted.task_id else ""
+        job = f", task_id {accepted.task_id}" if accepted.task_id else ""
         log.warning(
-            "A paid request was accepted after its caller had gone%s. The next identical call gets "
-            "it.",
-            named,
+            "A paid request (%s with %s%s) was accepted after its caller had gone. The next "
+            "identical call gets it.",
+            purchase.kind.value.replace("_", " "),
+            purchase.model,
+            job,
         )

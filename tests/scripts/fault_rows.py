@@ -370,7 +370,7 @@ ROWS: Final = (
         Mutation(
             "does not write the task id to stderr",
             name_tests(IN_FAULTS, GIVEN_UP),
-            Edit(BUY_ONCE, "task.add_done_callback(_log_late_acceptance)", "pass"),
+            Edit(BUY_ONCE, "partial(_log_late_acceptance, purchase)", "bool"),
         ),
     ),
     Row(

@@ -5,6 +5,7 @@ import base64
 import gc
 import itertools
 import os
+import re
 import time as real_time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -174,6 +175,43 @@ async def test_a_job_whose_call_was_cancelled_goes_to_the_next_identical_call(
     assert video["reused"]
     assert [video["task_id"]] == list(sandbox.videos)
     assert (count_submissions(sandbox), sandbox.count_charges("video")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "path", "named"),
+    [
+        ("generate_video", VIDEO, SUBMIT, r"\(video with MiniMax-Hailuo-[\w.]+, task_id \w+\)"),
+        ("text_to_audio", {"text": "Hello."}, "/v1/t2a_v2", r"\(speech with speech-[\w.-]+\)"),
+        (
+            "voice_design",
+            {"prompt": "an old sailor", "preview_text": "Ahoy."},
+            "/v1/voice_design",
+            r"\(voice design with [\w.-]+\)",
+        ),
+    ],
+    ids=["video", "speech", "voice design"],
+)
+async def test_what_was_accepted_after_its_caller_had_gone_is_named_in_the_log(
+    tool: str,
+    arguments: dict[str, Any],
+    path: str,
+    named: str,
+    settings: Settings,
+    time: VirtualTime,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    slow = Fault(path, delay_seconds=0.2)
+    async with (
+        run_sandbox(settings, slow) as (sandbox, settings),
+        open_server(settings, time) as running,
+    ):
+        with runtime.use(running):
+            calling = getattr(minimax_server, tool)(**arguments)
+            await cancel_call(calling, once=lambda: sandbox.count(f"POST {path}"))
+            await wait_until(lambda: "had gone" in caplog.text)
+    said = rf"A paid request {named} was accepted after its caller had gone\. The next"
+    assert re.search(said, caplog.text)
+    assert not any(str(value) in caplog.text for value in arguments.values())
 
 
 async def test_a_job_is_handed_over_once_and_the_call_after_that_buys_another(
