@@ -49,6 +49,8 @@ T = TypeVar("T")
 
 __all__ = ["FILE_NAME", "SqliteLedger"]
 
+log = logging.getLogger(__name__)
+
 FILE_NAME: Final = "ledger.db"
 BUSY_SECONDS: Final = 5.0
 """How long one server waits for another's transaction."""
@@ -58,8 +60,6 @@ PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
 INEXACT_USD: Final = 1e-6
 """As much may a sum of list prices be off in binary; the cheapest speech costs more."""
-
-log = logging.getLogger(__name__)
 
 NOT_WRITTEN: Final = (
     "This could not be recorded on this computer, so it will not be remembered after "
@@ -778,10 +778,11 @@ class SqliteLedger:
         try:
             return self._do_in_file(work, begin)
         except NewerLedgerError:
-            self._remember_in_memory(NEWER)
+            self._remember_in_memory(NEWER, why="a later version has written it")
         except (OSError, sqlite3.OperationalError) as error:
             self._is_shared |= getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-            self._remember_in_memory(NOT_WRITTEN.format(check=own_command("check")))
+            trouble = NOT_WRITTEN.format(check=own_command("check"))
+            self._remember_in_memory(trouble, why=_explain(error))
         assert self._memory is not None  # noqa: S101 - `_remember_in_memory` has just made it
         with self._transaction(begin, self._memory) as db:
             result = work(db)
@@ -848,11 +849,16 @@ class SqliteLedger:
             self._folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
             os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
 
-    def _remember_in_memory(self, trouble: str) -> None:
+    def _remember_in_memory(self, trouble: str, *, why: str) -> None:
         self._trouble = trouble
         if self._memory is not None:
             return
-        log.warning("%s", trouble)
+        log.warning(
+            "The ledger in %s cannot be used (%s). Until it can, what is bought is remembered by "
+            "this process only: after its end, an identical request would be bought again.",
+            self._folder,
+            why,
+        )
         memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         if not self._copy_into(memory):
             memory.close()
@@ -906,6 +912,13 @@ class SqliteLedger:
         while (self._folder / name).exists():
             name += "-again"
         self._file.replace(self._folder / name)
+        log.warning("%s", DAMAGED.format(name=name))
+
+
+def _explain(error: OSError | sqlite3.OperationalError) -> str:
+    """Why the file cannot be used; SQLite ends some transactions by itself, e.g. on a full disk."""
+    first = error.__context__ if isinstance(error.__context__, sqlite3.Error) else error
+    return getattr(first, "strerror", None) or str(first)
 
 
 def _insert_row(db: sqlite3.Connection, values: Mapping[str, Any]) -> None:

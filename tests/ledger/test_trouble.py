@@ -134,6 +134,32 @@ def peek_rows(store: SqliteStore) -> list[dict[str, Any]]:
         return []
 
 
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (locked, "database is locked"),
+        (read_only, "attempt to write a readonly database"),
+        (full, "database or disk is full"),
+    ],
+    ids=["locked", "read-only", "full"],
+)
+async def test_a_ledger_that_cannot_be_used_is_in_the_log_once_until_it_can_be_used_again(
+    fault: Fault, reason: str, store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = await store.open()
+    key = await buy(ledger, make_purchase())
+    for often in (1, 2):
+        caplog.clear()
+        with fault(store.folder):
+            for _ in range(3):
+                await ledger.record_result(key, {"text": LONG_PROMPT * often})
+        await ledger.peek(make_purchase())
+        [warning] = [record.getMessage() for record in caplog.records if "ledger" in record.name]
+        assert warning.startswith(f"The ledger in {store.folder} cannot be used ({reason}")
+        assert "an identical request would be bought again" in warning
+        assert LONG_PROMPT[:20] not in warning
+
+
 @FAULTS
 async def test_what_is_bought_meanwhile_is_written_once_and_counted_once(
     fault: Fault, store: SqliteStore
@@ -449,7 +475,11 @@ async def test_a_file_that_becomes_one_of_a_later_version_keeps_what_was_bought_
 
 @pytest.mark.parametrize("make", UNUSABLE, ids=name_of)
 async def test_a_tool_buys_without_a_ledger_and_its_result_says_so(
-    make: Callable[[Path], None], settings: Settings, time: VirtualTime, home: Path
+    make: Callable[[Path], None],
+    settings: Settings,
+    time: VirtualTime,
+    home: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = replace(settings, state_dir=home / "odd" / "state" / "minimax")
     make(settings.state_dir)
@@ -459,6 +489,7 @@ async def test_a_tool_buys_without_a_ledger_and_its_result_says_so(
         assert [video["task_id"]] == list(sandbox.videos)
         [listed] = await running.ledger.newest(20, kinds=VIDEO)
     assert listed.task_id == video["task_id"]
+    assert caplog.text.count(f"The ledger in {settings.state_dir} cannot be used (") == 1
     if settings.state_dir.is_dir():
         settings.state_dir.chmod(0o700)
 
@@ -491,7 +522,7 @@ Damage = Callable[[Path], None]
 
 @DAMAGES
 async def test_a_damaged_file_is_set_aside_with_its_copy_and_said_by_every_process(
-    damage: Damage, store: SqliteStore
+    damage: Damage, store: SqliteStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = await store.open()
     await buy_accepted(before, make_purchase(name=LONG_PROMPT))
@@ -506,6 +537,7 @@ async def test_a_damaged_file_is_set_aside_with_its_copy_and_said_by_every_proce
         assert copy.name in str(await process.read_trouble())
         assert "damaged" in str(process.trouble)
         assert [record.task_id for record in await process.newest(9, kinds=VIDEO)] == ["task-1"]
+    assert caplog.text.count(f"has been set aside as {copy.name}") == 1
     copy.unlink()
     assert await ledger.read_trouble() is None
 

@@ -245,7 +245,7 @@ async def test_what_is_billed_is_not_repeated_in_doubt_and_is_when_surely_not_ma
 
 
 async def test_speech_that_cannot_be_saved_is_still_handed_over_as_a_link(
-    settings: Settings, sandbox: Sandbox, time: VirtualTime
+    settings: Settings, sandbox: Sandbox, time: VirtualTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(settings.base_path, b"a file where the folder should be")
     async with use_runtime(settings, sandbox, time):
@@ -254,6 +254,9 @@ async def test_speech_that_cannot_be_saved_is_still_handed_over_as_a_link(
     assert str(spoken["audio_url"]).startswith("http")
     assert f"Saving in {settings.base_path} failed: " in spoken["next_step"]
     assert "audio_url still works for a while" in spoken["next_step"]
+    [warning] = [record.getMessage() for record in caplog.records if "delivery" in record.name]
+    assert warning.startswith(f"A paid result could not be saved: Saving in {settings.base_path} ")
+    assert "Signature" not in caplog.text
     assert "Making it again is charged again" in spoken["next_step"]
 
 
