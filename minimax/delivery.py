@@ -187,7 +187,7 @@ def saving_failed_text(error: MiniMaxError | None, *, link: str | None = None) -
     works = "work" if link and link.endswith("s") else "works"
     way_out = f" {link} still {works} for a while." if link else ""
     what = "" if isinstance(error, StorageError) else " The download failed."
-    return f"{what} {error}{way_out} Making it again is charged again."
+    return f"{what} {error}{way_out} MiniMax charges for making it again."
 
 
 def ignored_links_text(count: int) -> str:

@@ -75,3 +75,20 @@ async def test_the_limit_can_be_tried_and_says_that_nothing_is_charged(settings:
         text = await failure(client, "generate_video", prompt="an owl")
     assert text.startswith("Sandbox: nothing is charged here, and the limit counts")
     assert "Nothing was sent" in text
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("text_to_audio", {"text": "Good day."}),
+        ("text_to_image", {"prompt": "a fox"}),
+        ("voice_design", {"prompt": "A sailor", "preview_text": "Ahoy."}),
+    ],
+)
+async def test_what_could_not_be_saved_says_who_charges_and_that_nobody_does_here(
+    tool: str, arguments: dict[str, str], settings: Settings
+) -> None:
+    samples.put(settings.base_path, b"a file where the folder should be")
+    async with sandboxed(settings) as client:
+        made = await call(client, tool, **arguments)
+    assert "MiniMax charges for making it again. Nothing is charged here. " in made["next_step"]

@@ -257,7 +257,7 @@ async def test_speech_that_cannot_be_saved_is_still_handed_over_as_a_link(
     [warning] = [record.getMessage() for record in caplog.records if "delivery" in record.name]
     assert warning.startswith(f"A paid result could not be saved: Saving in {settings.base_path} ")
     assert "Signature" not in caplog.text
-    assert "Making it again is charged again" in spoken["next_step"]
+    assert "MiniMax charges for making it again." in spoken["next_step"]
 
 
 async def test_speech_without_a_link_that_cannot_be_saved_says_that_it_is_charged(
@@ -265,7 +265,7 @@ async def test_speech_without_a_link_that_cannot_be_saved_says_that_it_is_charge
 ) -> None:
     put(settings.base_path, b"a file where the folder should be")
     async with serve_raw(ok(data={"audio": "ff" * 900})) as api, use_runtime(settings, api, time):
-        with pytest.raises(StorageError, match=r"is charged.*Making it again is charged again"):
+        with pytest.raises(StorageError, match=r"is charged.*MiniMax charges for making it again"):
             await minimax_server.text_to_audio("Hello.", "English_Graceful_Lady")
 
 
