@@ -390,6 +390,31 @@ async def test_two_identical_calls_that_were_both_answered_are_two_videos(
     assert sandbox.count_charges("video") == 2
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (1, "less than a minute ago"),
+        (60, "1 minute ago"),
+        (130, "2 minutes ago"),
+        (590, "10 minutes ago"),
+        (610, None),
+    ],
+)
+async def test_the_second_of_two_identical_videos_says_when_the_first_was_bought(
+    seconds: float, said: str | None, settings: Settings, time: VirtualTime
+) -> None:
+    now = real_time.time()
+    async with run_sandbox(settings) as (_, settings):
+        async with open_server(settings, time, now=lambda: now) as running:
+            first = await buy(running)
+        async with open_server(settings, time, now=lambda: now + seconds) as running:
+            second = await buy(running)
+    named = f"An identical video was bought {said} (task_id {first['task_id']})"
+    assert not second["reused"]
+    assert (named in second["next_step"]) == (said is not None)
+    assert ("is a second one" in second["next_step"]) == (said is not None)
+
+
 async def test_identical_calls_in_flight_at_once_are_as_many_videos(
     settings: Settings, time: VirtualTime
 ) -> None:
