@@ -25,6 +25,8 @@ from minimax.sandbox.media import samples
 from minimax.sandbox.scenarios import VideoStages
 from minimax.sandbox.signed_links import ObjectStore
 
+KEPT_BODIES: Final = 1000
+"""Of the newest requests, so that a long-running sandbox does not leak memory."""
 LINK_SECONDS: Final = 3600.0  # MiniMax API: the download_url of a v1 video is valid for 1 hour
 
 
@@ -37,7 +39,8 @@ class RecordedRequest:
         path: Without the query.
         headers: Their names are in lower case.
         trace_id: Of its answer.
-        json: The body, if it was a JSON object of up to 64 KiB that was read.
+        json: The body, if it is a JSON object of up to 64 KiB. None for everything else, for a
+            request that a fault ended before its body was read, and for all but the newest 1000.
     """
 
     method: str
@@ -131,6 +134,8 @@ class Sandbox:
         decoded = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         recorded = RecordedRequest(method, path, decoded, trace_id)
         self.requests.append(recorded)
+        if len(self.requests) > KEPT_BODIES:
+            self.requests[-KEPT_BODIES - 1].json = None
         self.counts[f"{method} {path}"] += 1
         return recorded
 

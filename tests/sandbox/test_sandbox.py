@@ -1812,6 +1812,23 @@ def test_a_charge_that_there_is_not_is_a_mistake_of_the_test(sandbox: Sandbox) -
 async def test_what_was_asked_for_is_recorded(client: Client, sandbox: Sandbox) -> None:
     await client.post("/v1/video_generation", {"model": "MiniMax-Hailuo-2.3", "prompt": "x"})
     await client.post("/v1/video_generation", {"prompt": "x" * 100_000})
-    small, large = sandbox.requests
+    await client.get("/v1/query/video_generation?task_id=1")
+    sandbox.faults.add(Fault("/v1/", status=503))
+    await client.http.post("/v1/video_generation", json={"prompt": "y"})
+    small, large, without_body, faulted = sandbox.requests
     assert small.json == {"model": "MiniMax-Hailuo-2.3", "prompt": "x"}
-    assert large.json is None
+    assert small.headers["authorization"].startswith("Bearer ")
+    assert [request.json for request in (large, without_body, faulted)] == [None] * 3
+
+
+async def test_the_bodies_of_the_newest_requests_are_kept(
+    client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minimax.sandbox.account.KEPT_BODIES", 2)
+    for prompt in ("a", "b", "c"):
+        await client.post("/v1/video_generation", {"prompt": prompt})
+    assert [request.json for request in sandbox.requests] == [
+        None,
+        {"prompt": "b"},
+        {"prompt": "c"},
+    ]
