@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from typing_extensions import Unpack
 
 from minimax import runtime
-from minimax.errors import Outcome, SettingsError
+from minimax.errors import MiniMaxError, Outcome, SettingsError
+from minimax.protocol.error_names import reword_errors
 from minimax.settings import ResourceMode, Settings
 
 __all__ = ["GivenSettings", "MiniMax"]
@@ -101,7 +102,7 @@ class MiniMax:
             await runtime.close_account(self)
 
     def check_open(self) -> None:
-        """Refuse a call whose block has ended.
+        """Refuse a call whose block has ended; the errors of any other name what was given here.
 
         Raises:
             SettingsError: No block of this object is open in any event loop.
@@ -112,6 +113,12 @@ class MiniMax:
                 "was sent. Keep it open until the tasks that were started in it have ended.",
                 outcome=Outcome.NOT_SENT,
             )
+        reword_errors(self._rename_settings)
+
+    def _rename_settings(self, error: Exception) -> None:
+        if isinstance(error, MiniMaxError):
+            error.text = _name_as_given(error.text, self._given)
+            error.args = (_name_as_given(str(error), self._given),)
 
     def load_settings(self) -> Settings:
         """Those that were given, and the others from the environment.
@@ -157,6 +164,10 @@ def _write_dollars(usd: float | None) -> str:
     return "off" if usd is None else str(usd)
 
 
+_OFF_AS_GIVEN: Final = (
+    "daily_limit_usd must be an amount in US dollars such as 20, 0, or off",
+    "daily_limit_usd must be an amount in US dollars such as 20, 0, or None",
+)
 _WRITTEN: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = MappingProxyType(
     {
         "api_key": ("MINIMAX_API_KEY", _write_text),
@@ -190,7 +201,9 @@ def _write_as_environment(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _name_as_given(text: str, given: Mapping[str, str]) -> str:
+    """What is said about variables, about the arguments that were given in their place."""
     for name, (variable, _) in _WRITTEN.items():
         if variable in given:
-            text = text.replace(variable, name)
-    return text
+            here = f"{name} of MiniMax()"
+            text = text.replace(f"{variable}, or {here}", here).replace(variable, name)
+    return text.replace(*_OFF_AS_GIVEN)

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": BASE | PILLARS,
     **{name: BASE | PILLARS | {"runtime"} for name in ("spending", "delivery", "jobs")},
     **dict.fromkeys(("video", "voice", "image"), BASE | PILLARS | SHARED),
-    "scope": BASE | {"runtime"},
+    "scope": BASE | {"runtime", "protocol"},
     "testing": BASE | {"ledger", "runtime", "sandbox"},
     "player": BASE | {"files", "runtime"},
     "commands": BASE | {"api", "ledger", "sandbox"},

@@ -1,7 +1,7 @@
 """Settings given in code: several accounts in one event loop, each with its own key and ledger."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from minimax import runtime
-from minimax.errors import Outcome, RefusedError, SettingsError
+from minimax.errors import MiniMaxError, Outcome, RefusedError, SettingsError, SpendingLimitError
 from minimax.sandbox import Fault, Sandbox, VideoStages, serve
 from minimax.scope import GivenSettings
 from minimax.testing import IsolatedSandbox
@@ -23,6 +23,7 @@ from minimax_server import (
     query_video_generation,
     retrieve_video_file,
     text_to_audio,
+    voice_clone,
 )
 from tests.support.paid_jobs import wait_until
 
@@ -324,3 +325,107 @@ def test_one_object_serves_one_event_loop_after_another() -> None:
         found = [asyncio.run(ask(anna)) for _ in range(3)]
         assert found[0] == found[1] == found[2] > 0
         assert keys_used(sandbox) == [ANNA] * 3
+
+
+# --- what errors say ---------------------------------------------------------------------------
+
+
+async def refuse_key(sandbox: Sandbox, _: Path) -> None:
+    sandbox.faults.add(Fault("/v1/", code=1004, times=5))
+    await list_voices()
+
+
+async def read_elsewhere(_: Sandbox, __: Path) -> None:
+    await voice_clone(str(Path(__file__)))
+
+
+async def save_elsewhere(_: Sandbox, home: Path) -> None:
+    await text_to_audio("Hello.", output_directory=str(home.parent / "elsewhere"))
+
+
+async def spend_too_much(_: Sandbox, __: Path) -> None:
+    await generate_video("a dog")
+
+
+GIVEN_NAMES = pytest.mark.parametrize(
+    ("given", "variable", "call", "said"),
+    [
+        ("api_key", "MINIMAX_API_KEY", refuse_key, "Check api_key: the whole key"),
+        ("input_paths", "MINIMAX_MCP_INPUT_PATHS", read_elsewhere, "set with input_paths)"),
+        ("base_path", "MINIMAX_MCP_BASE_PATH", save_elsewhere, "(set with base_path)"),
+        (
+            "daily_limit_usd",
+            "MINIMAX_MCP_DAILY_LIMIT_USD",
+            spend_too_much,
+            "The limit is set with daily_limit_usd of MiniMax().",
+        ),
+    ],
+    ids=["api_key", "input_paths", "base_path", "daily_limit_usd"],
+)
+
+
+@GIVEN_NAMES
+async def test_an_error_names_a_setting_as_it_was_given(
+    given: str,
+    variable: str,
+    call: Callable[[Sandbox, Path], Awaitable[None]],
+    said: str,
+    sandbox: Sandbox,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values: dict[str, Any] = {
+        "api_key": ANNA,
+        "input_paths": [home],
+        "base_path": home / "anna",
+        "daily_limit_usd": 0.1,
+    }
+    of_environment = {"api_key": OF_ENVIRONMENT, "input_paths": str(home), "daily_limit_usd": "0.1"}
+    monkeypatch.setenv(variable, of_environment.get(given, str(home / "anna")))
+    with pytest.raises(MiniMaxError) as plain:
+        await call(sandbox, home)
+    sandbox.faults.clear()
+    async with MiniMax(**{given: values[given]}):
+        with pytest.raises(MiniMaxError) as caught:
+            await call(sandbox, home)
+    assert variable in plain.value.text
+    assert said in caught.value.text
+    assert variable not in str(caught.value)
+    assert str(caught.value).startswith(caught.value.text)
+    assert type(caught.value) is type(plain.value)
+    assert caught.value.outcome is plain.value.outcome
+    assert caught.value.code == plain.value.code
+    assert (caught.value.trace_id is None) == (plain.value.trace_id is None)
+    assert str(caught.value).endswith(f"Trace-Id {caught.value.trace_id})") == (given == "api_key")
+
+
+async def test_an_error_names_what_was_not_given_as_the_environment_does(sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault("/v1/", code=1004, times=5))
+    async with MiniMax(daily_limit_usd=1):
+        with pytest.raises(MiniMaxError, match="Check MINIMAX_API_KEY"):
+            await list_voices()
+
+
+async def test_an_error_after_the_block_names_the_variables_again(sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault("/v1/", code=1004, times=99))
+    async with MiniMax(api_key=ANNA):
+        with pytest.raises(MiniMaxError, match="Check api_key"):
+            await list_voices()
+    with pytest.raises(MiniMaxError, match="Check MINIMAX_API_KEY"):
+        await list_voices()
+
+
+async def test_a_limit_of_nothing_says_where_it_was_given(sandbox: Sandbox) -> None:
+    async with MiniMax(daily_limit_usd=0):
+        with pytest.raises(SpendingLimitError) as caught:
+            await generate_video("a dog")
+    assert caught.value.text == (
+        "Nothing was sent: daily_limit_usd is 0, so nothing may be bought. The limit is set with "
+        "daily_limit_usd of MiniMax()."
+    )
+
+
+async def test_a_limit_that_cannot_be_one_says_what_code_can_give(sandbox: Sandbox) -> None:
+    async with MiniMax(daily_limit_usd=-3):
+        with pytest.raises(SettingsError, match=r"^daily_limit_usd must .* 20, 0, or None\."):
+            await list_voices()

@@ -28,6 +28,7 @@ from mcp_types import (
 from pydantic import ConfigDict, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
 
+from minimax.protocol.error_names import rewording_errors
 from minimax.protocol.question import Answered, ApplyAnswer, Ask, Question, can_ask
 
 __all__ = ["ToolSpec", "Toolbox"]
@@ -163,7 +164,7 @@ class Toolbox:
                     fn=fn, title=title, annotations=annotations, ask=ask, apply_answer=apply_answer
                 )
             )
-            return _as_plain_coroutine(fn, tool)
+            return _as_plain_coroutine(fn, tool, user_error=self._user_error)
 
         return register
 
@@ -306,14 +307,17 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
-def _as_plain_coroutine(fn: AsyncFunction[P, R], tool: _StrictTool) -> AsyncFunction[P, R]:
+def _as_plain_coroutine(
+    fn: AsyncFunction[P, R], tool: _StrictTool, *, user_error: type[Exception]
+) -> AsyncFunction[P, R]:
     signature = inspect.signature(fn)
 
     @functools.wraps(fn)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         arguments = dict(signature.bind_partial(*args, **kwargs).arguments)
         extra = {CONTEXT: arguments.pop(CONTEXT)} if CONTEXT in arguments else {}
-        result: R = await tool.fn(**tool.check_arguments(arguments), **extra)
+        with rewording_errors(user_error):
+            result: R = await tool.fn(**tool.check_arguments(arguments), **extra)
         return result
 
     _describe_for_people(call, inspect.signature(fn, eval_str=True))

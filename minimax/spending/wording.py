@@ -81,7 +81,7 @@ def _limit_error(
             "Nothing was sent: MINIMAX_MCP_DAILY_LIMIT_USD is 0, so nothing may be bought."
             + pick_text(
                 chat=" Only the person can change that setting, in the host's configuration.",
-                program=" daily_limit_usd of MiniMax() changes that as well.",
+                program=f" {_who_raises_limit(team=team)}",
             )
         )
     spending = beginning.spending
