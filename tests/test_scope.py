@@ -122,6 +122,22 @@ async def test_a_thread_may_use_a_block_before_the_loop_that_opened_it(sandbox: 
     assert keys_used(sandbox) == [ANNA, ANNA]
 
 
+async def test_a_call_outside_of_every_block_is_refused_where_the_environment_has_no_key(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An executor does not take the block along, unlike `asyncio.to_thread`."""
+    monkeypatch.delenv("MINIMAX_API_KEY")
+    loop = asyncio.get_running_loop()
+    async with MiniMax(api_key=ANNA):
+        with pytest.raises(SettingsError, match="no MiniMax API key"):
+            await loop.run_in_executor(None, lambda: asyncio.run(text_to_audio("Hello.")))
+        assert keys_used(sandbox) == []
+        await asyncio.to_thread(lambda: asyncio.run(list_voices()))
+    with pytest.raises(SettingsError, match="no MiniMax API key"):
+        await text_to_audio("Hello.")
+    assert keys_used(sandbox) == [ANNA]
+
+
 async def test_blocks_may_be_left_in_any_order(sandbox: Sandbox) -> None:
     anna, ben = MiniMax(api_key=ANNA), MiniMax(api_key=BEN)
     await anna.__aenter__()
