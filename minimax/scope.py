@@ -101,8 +101,8 @@ class MiniMax:
             del self._entries[loop]
             await runtime.close_account(self)
 
-    def check_open(self) -> None:
-        """Refuse a call whose block has ended; the errors of any other name what was given here.
+    def begin_call(self) -> None:
+        """A call begins; its errors name what was given here.
 
         Raises:
             SettingsError: No block of this object is open in any event loop.

@@ -239,11 +239,11 @@ class Account(Protocol):
         """As `Runtime` wants it."""
         ...
 
-    def check_open(self) -> None:
-        """Refuse a call whose block has ended.
+    def begin_call(self) -> None:
+        """A call begins.
 
         Raises:
-            SettingsError: It has; nothing was sent.
+            SettingsError: Its block has ended; nothing was sent.
         """
         ...
 
@@ -359,7 +359,7 @@ async def current() -> Runtime:
     if isinstance(owner, Runtime):
         return owner
     if owner is not None:
-        owner.check_open()
+        owner.begin_call()
     return await _surroundings[-1].open_runtime(owner)
 
 
