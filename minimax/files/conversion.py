@@ -30,6 +30,7 @@ class Format:
 
 
 _OGG: Final = Format("Ogg audio", "ogg", {"sound": "mp3"})
+_MP3: Final = Format("MP3 audio", "mp3", {})
 _AAC: Final = Format("raw AAC audio", "aac", {"sound": "mp3"})
 _TIFF: Final = Format("a TIFF image", "tiff", {"image": "png"})
 _HEIC: Final = Format("a HEIC or AVIF image", "heic", {"image": "jpg"})
@@ -38,6 +39,7 @@ _CLIP: Final = Format("a video or a container with more than sound", "mov", {"so
 _AVI: Final = Format("an AVI video", "avi", {"sound": "mp3", "video": "mp4"})
 _BY_BEGINNING: Final = (
     (b"OggS", _OGG),
+    *((magic, _MP3) for magic in (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")),
     (b"fLaC", Format("FLAC audio", "flac", {"sound": "wav"})),
     (b"#!AMR", Format("AMR audio", "amr", {"sound": "mp3"})),
     (b"caff", Format("Core Audio", "caf", {"sound": "mp3"})),

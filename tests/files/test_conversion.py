@@ -70,6 +70,8 @@ def test_one_way_needs_no_terminal(
     [
         pytest.param(HEIC, CLONE_AUDIO, "a HEIC or AVIF image", id="image-for-a-recording"),
         pytest.param(OGG, FRAME, "Ogg audio", id="recording-for-an-image"),
+        pytest.param(b"ID3" + bytes(100), FRAME, "MP3 audio", id="tagged-mp3-for-an-image"),
+        pytest.param(b"\xff\xfb" + bytes(100), FRAME, "MP3 audio", id="mp3-for-an-image"),
         pytest.param(MP4, FRAME, "a video", id="video-for-an-image"),
         pytest.param(OGG, H3_VIDEO, "Ogg audio", id="recording-for-a-video"),
     ],
