@@ -4,6 +4,7 @@ An empty variable counts as unset. The `.env` file is read from beside `minimax_
 never from the working directory, and never overrides the environment.
 """
 
+import io
 import logging
 import os
 import re
@@ -72,6 +73,11 @@ IN_ENV_FILE: Final = f"in {ENV_FILE_NAME}"
 IN_ENVIRONMENT: Final = (
     "in the environment (of a server that a host starts: the env block in its configuration)"
 )
+
+_NEWLINE: Final = re.compile(r"\r\n|\n|\r")
+_SWALLOWED: Final = re.compile(r"[\r\n]\s*(?:export\s+)?[A-Z][A-Z0-9_]*=")
+"""A setting within the value of another: the quote before it was never closed."""
+_OPENING_QUOTE: Final = re.compile(r"[^=\r\n]*=[^\S\r\n]*(['\"])")
 
 DEFAULT_DAILY_LIMIT_USD: Final = 20.0
 DEFAULT_ASK_ABOVE_USD: Final = 0.50
@@ -204,20 +210,54 @@ def read_env_file(env_file: Path = ENV_FILE) -> dict[str, str]:
     """The values of a `.env` file; none where there is none.
 
     Raises:
-        SettingsError: It cannot be read.
+        SettingsError: It cannot be read, or a line of it cannot.
     """
     if not env_file.is_file():
         return {}
-    from dotenv import dotenv_values
-
     try:
-        found = dotenv_values(env_file, interpolate=False, encoding="utf-8-sig")
+        text = env_file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise SettingsError(
             "The .env file beside minimax_server.py cannot be read. Save it as plain UTF-8 text "
             "that your user may read, or delete it."
         ) from None
-    return {name: value for name, value in found.items() if value is not None}
+    return _parse_env(text, env_file)
+
+
+def _parse_env(text: str, env_file: Path) -> dict[str, str]:
+    """The values of a text; a line that would be dropped, with others after it, is refused."""
+    from dotenv.parser import parse_stream
+
+    values = {}
+    for binding in parse_stream(io.StringIO(text)):
+        value = binding.value or ""
+        if binding.error or _SWALLOWED.search(value):
+            raise _broken_env_error(env_file, binding.original.line, binding.original.string)
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = value
+    return values
+
+
+def _broken_env_error(env_file: Path, line: int, text: str) -> SettingsError:
+    """The error of a statement that cannot be read; its text may be a key, and is not shown.
+
+    Args:
+        env_file: The file.
+        line: Where the statement begins, perhaps with blank lines.
+        text: The statement.
+    """
+    statement = text.lstrip()
+    line += len(_NEWLINE.findall(text[: len(text) - len(statement)]))
+    quote = _OPENING_QUOTE.match(statement)
+    wrong, remedy = "is not of the form NAME=value", "Correct that line, or delete it"
+    if quote:
+        wrong = f"has a quote ({quote[1]}) that is not closed at the end of the value"
+        remedy = "Close the quote, or take it out"
+    return SettingsError(
+        f"Line {line} of {env_file} {wrong}, so that settings in it, such as your key or the "
+        "spending limit, would not count. Nothing is bought without them. "
+        f"{remedy}. {_next_step()}"
+    )
 
 
 def _warn_if_shared(env_file: Path) -> None:

@@ -330,6 +330,63 @@ def test_an_unreadable_env_file_is_named(tmp_path: Path) -> None:
         Settings.from_env(environ={}, env_file=file)
 
 
+@pytest.mark.parametrize(
+    ("dotenv", "line", "said"),
+    [
+        pytest.param('MINIMAX_API_KEY="sk-canary\n', 1, 'a quote (")', id="never closed"),
+        pytest.param(
+            '# mine\n\n\nMINIMAX_API_KEY="sk-canary\nMINIMAX_MCP_DAILY_LIMIT_USD="3"\n',
+            4,
+            'a quote (")',
+            id="closed by the quote of the next setting",
+        ),
+        pytest.param(
+            "A=1\nMINIMAX_VIDEO_MODEL='x\nMINIMAX_MCP_DAILY_LIMIT_USD=3\nB='\n",
+            2,
+            "a quote (')",
+            id="swallows a setting without a parser's error",
+        ),
+        pytest.param('A=1\r\nB="x\r\nC=3\r\n', 2, 'a quote (")', id="Windows line ends"),
+        pytest.param('export A="sk-canary" b\n', 1, 'a quote (")', id="text after the quote"),
+        pytest.param("MINIMAX_API_KEY sk-canary\n", 1, "form NAME=value", id="no equals sign"),
+        pytest.param("=sk-canary\n", 1, "form NAME=value", id="no name"),
+    ],
+)
+def test_a_line_of_the_env_file_that_cannot_be_read_is_refused_and_not_dropped(
+    tmp_path: Path, dotenv: str, line: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {}, dotenv)
+    message = str(caught.value)
+    assert message.startswith(f"Line {line} of {tmp_path / 'beside' / '.env'} ")
+    assert said in message
+    assert "Nothing is bought without them." in message
+    assert "Then restart the host." in message
+    assert "canary" not in message
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "  ",
+        "# it's mine",
+        "export X=1",
+        "X",
+        "X=",
+        "X='a' # \"b",
+        'X="a\nb"',
+        "X= # y",
+        "X=it's",
+    ],
+)
+def test_a_harmless_line_of_the_env_file_changes_nothing(tmp_path: Path, line: str) -> None:
+    dotenv = f"{line}\nMINIMAX_VIDEO_MODEL='a'\n{line}\nMINIMAX_MCP_DAILY_LIMIT_USD=\"3\"\n"
+    settings = load(tmp_path, {}, dotenv)
+    assert (settings.video_model, settings.daily_limit_usd) == ("a", 3)
+
+
 def test_the_sandbox_judges_no_key_and_keeps_a_ledger_of_its_own(tmp_path: Path) -> None:
     env = {"MINIMAX_API_KEY": "paste your key here"}
     settings = Settings.from_env(sandbox=True, environ=env, env_file=tmp_path / "none")
