@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from minimax.commands.entries import Configuration, is_of_this_server
+from minimax.commands.entries import (
+    Configuration,
+    is_of_this_server,
+    is_sandboxed,
+    read_args,
+)
 from minimax.commands.findings import Finding, fix, note, ok
 from minimax.commands.host_files import HostFileError
 from minimax.commands.hosts import HOSTS, SERVER_NAME, Host, Machine
-from minimax.commands.launch import fetches_package
+from minimax.commands.launch import SANDBOX_OPTION, fetches_package
 from minimax.errors import MiniMaxError, SettingsError
 from minimax.settings import ENV_FILE, Settings, own_command
 
@@ -93,7 +98,7 @@ class _Judge:
     def _check_key(self, found: Configuration) -> Finding | None:
         """The line about the key; None where that of this server itself says the same."""
         name = found.host.name
-        if "--sandbox" in _read_args(found.entry):
+        if is_sandboxed(found.entry):
             return ok(f"{name}: it is started with --sandbox: no key, no cost")
         env = _read_env(found.entry)
         if _REFERENCE.fullmatch(env.get("MINIMAX_API_KEY", "")):
@@ -136,10 +141,9 @@ def _same_key(one: Settings, other: Settings) -> bool:
 def _say_found(found: Configuration) -> Finding:
     command, what = found.entry.get("command"), f"{found.host.name}: {found.file.path}"
     if isinstance(command, str) and not Path(command).is_absolute():
-        again = own_command(f"install {found.host.id}")
         return note(
             f'{what} starts this server by "{command}" without a folder. If the host says "spawn '
-            f'{command} ENOENT", run: {again}'
+            f'{command} ENOENT", run: {_install_command(found)}'
         )
     return ok(f"{what} starts this server")
 
@@ -185,18 +189,19 @@ def _read_env(entry: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in env.items() if isinstance(value, str)}
 
 
-def _read_args(entry: Mapping[str, Any]) -> list[str]:
-    args = entry.get("args")
-    return [word for word in args if isinstance(word, str)] if isinstance(args, list) else []
-
-
 def _find_folder(entry: Mapping[str, Any]) -> str | None:
     """The folder that uv is told to go to."""
-    args = _read_args(entry)
+    args = read_args(entry)
     for option in ("--directory", "--project"):
         if option in args[:-1]:
             return args[args.index(option) + 1]
     return None
+
+
+def _install_command(found: Configuration) -> str:
+    """What corrects an entry, and leaves it in the sandbox if it is there."""
+    option = f" {SANDBOX_OPTION}" if is_sandboxed(found.entry) else ""
+    return own_command(f"install {found.host.id}{option}")
 
 
 def _find_env_file(entry: Mapping[str, Any]) -> Path:
@@ -206,12 +211,12 @@ def _find_env_file(entry: Mapping[str, Any]) -> Path:
 
 def _find_wrong_paths(found: Configuration) -> Iterator[str]:
     entry, path = found.entry, found.file.path
-    again = f"Run: {own_command(f'install {found.host.id}')}"
+    again = f"Run: {_install_command(found)}"
     command = entry.get("command")
     if not isinstance(command, str):
         yield f"what {path} says about this server has no command. {again}"
         return
-    words = [command, *_read_args(entry)]
+    words = [command, *read_args(entry)]
     placeholders = [word for word in words if PLACEHOLDER in word.replace("\\", "/")]
     if placeholders:
         yield f"the placeholder {placeholders[0]} is still in {path}. {again}"

@@ -287,7 +287,15 @@ def test_a_wrong_path_is_named_with_the_command_that_corrects_it(
     line = the_fix(host_id, capsys)
     assert said in line
     assert str(place) in line
-    assert line.endswith(f"Run: uv run minimax_server.py install {host_id}")
+    assert line.endswith(f"Run: uv run minimax_server.py install {host_id} --sandbox")
+
+
+def test_a_wrong_path_of_an_entry_that_costs_money_is_corrected_as_such(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put("cursor", entry(directory=NOWHERE, MINIMAX_API_KEY=""))
+    [line, *_] = [line for line in lines_of("cursor", check(capsys)[1]) if line[:3] == "FIX"]
+    assert line.endswith("Run: uv run minimax_server.py install cursor")
 
 
 @pytest.mark.parametrize(

@@ -544,11 +544,102 @@ def test_without_claude_code_the_command_is_printed(
     assert "no `claude` on the PATH" in printed.err
 
 
-def test_leaving_the_sandbox_says_where_the_key_goes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--sandbox", "cursor") == 0
-    assert "put your key" not in capsys.readouterr().out
+@pytest.mark.parametrize("host_id", IDS)
+def test_leaving_the_sandbox_is_announced_and_leaves_room_for_a_key(
+    host_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--sandbox", host_id) == 0
+    said = capsys.readouterr().out
+    assert "put your key" not in said
+    assert "real MiniMax" not in said
+    assert run(host_id) == 0
+    said = capsys.readouterr().out
+    assert "it uses the real MiniMax, and requests cost money" in said
+    assert "Then put your key into " in said
+    assert read_entry(host_id)["env"] == {"MINIMAX_API_KEY": ""}
+    assert run("--remove", host_id) == 0
+    assert not place_of(host_id).exists()
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_going_back_to_the_sandbox_is_no_warning(
+    key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("cursor")
+    place = place_of("cursor")
+    place.write_text(place.read_text(encoding="utf-8").replace('""', f'"{key}"'), encoding="utf-8")
+    capsys.readouterr()
+    assert run("cursor", "--sandbox") == 0
+    assert "cost money" not in capsys.readouterr().out
+    assert read_entry("cursor")["env"] == {"MINIMAX_API_KEY": key}
+
+
+OLD = '"command": "uv", "args": ["minimax_server.py", "--sandbox"]'
+OLD_TOML = 'command = "uv"\nargs = ["minimax_server.py", "--sandbox"]\n'
+
+
+@pytest.mark.parametrize(
+    ("host_id", "text", "wanted"),
+    [
+        pytest.param(
+            "vscode",
+            f'{{"servers": {{"minimax": {{{OLD}, "env": {{ /* mine */ "A": "b" }}}}}}}}',
+            '"env": { /* mine */ "A": "b", "MINIMAX_API_KEY": "" }',
+            id="JSON with a comment in the block",
+        ),
+        pytest.param(
+            "cursor",
+            f'{{"mcpServers": {{"minimax": {{{OLD}, "env": {{"MINIMAX_API_KEY": "{KEY}"}}}}}}}}',
+            f'"env": {{"MINIMAX_API_KEY": "{KEY}"}}',
+            id="JSON with a key",
+        ),
+        pytest.param(
+            "vscode",
+            f'{{"servers": {{"minimax": {{{OLD}, "envFile": "x"}}}}}}',
+            '"envFile": "x"}',
+            id="JSON with a file of its own for the environment",
+        ),
+        pytest.param(
+            "codex",
+            f'[mcp_servers.minimax]\n{OLD_TOML}env = {{ A = "b" }} # mine\n',
+            'env = { A = "b", MINIMAX_API_KEY = "" } # mine',
+            id="TOML with an inline block",
+        ),
+        pytest.param(
+            "codex",
+            f'[mcp_servers.minimax]\n{OLD_TOML}\n[mcp_servers.minimax.env]\nA = "b" # mine\n',
+            '\n[mcp_servers.minimax.env]\nMINIMAX_API_KEY = ""\nA = "b" # mine\n',
+            id="TOML with a table",
+        ),
+        pytest.param(
+            "codex",
+            f'[mcp_servers.minimax]\n{OLD_TOML}env.A = "b"\nenv.B = "c"\n',
+            'env.A = "b"\nenv.B = "c"\n',
+            id="TOML with dotted keys, which stay as they are",
+        ),
+    ],
+)
+def test_room_for_a_key_changes_nothing_else_in_the_block(
+    host_id: str, text: str, wanted: str
+) -> None:
+    place = put(host_id, text)
+    assert run(host_id) == 0
+    assert wanted in place.read_text(encoding="utf-8")
+    assert "--sandbox" not in read_entry(host_id)["args"]
+
+
+def test_an_absolute_uv_of_the_entry_is_kept_where_this_process_knows_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV", str(samples.put(tmp_path / "bin" / "uv", b"")))
     assert run("cursor") == 0
-    assert "Then put your key into " in capsys.readouterr().out
+    monkeypatch.delenv("UV")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run("cursor", "--sandbox") == 0
+    assert read_entry("cursor")["command"] == str(tmp_path / "bin" / "uv")
+    (tmp_path / "bin" / "uv").unlink()
+    assert run("cursor") == 0
+    assert read_entry("cursor")["command"] == "uv"
 
 
 def test_a_copy_in_a_cache_is_installed_with_a_warning(
