@@ -62,17 +62,23 @@ def _check_all() -> list[Finding]:
         settings = Settings.from_env()
     except SettingsError as error:
         return [fix(f"settings: {error}"), *_check_hosts(None).findings]
-    hosts = _check_hosts(settings)
-    key = _check_key(settings, is_installed=hosts.is_installed)
+    asked = None if settings.api_key is None else _ask_about_key(settings)
+    hosts = _check_hosts(settings, is_refused=asked is not None and asked.level is Level.FIX)
+    key = asked or _say_no_key(is_installed=hosts.is_installed)
     return [key, _folder(settings), _ledger(settings), _limit(settings), *hosts.findings]
 
 
-def _check_hosts(settings: Settings | None) -> HostReport:
+def _check_hosts(settings: Settings | None, *, is_refused: bool = False) -> HostReport:
     try:
         machine = Machine.this()
     except SettingsError:  # said already
         return HostReport((), is_installed=False)
-    return check_hosts(machine, settings=settings, find_accepting_host=find_accepting_host)
+    return check_hosts(
+        machine,
+        settings=settings,
+        is_refused=is_refused,
+        find_accepting_host=find_accepting_host,
+    )
 
 
 def _check_place(server_file: Path) -> list[Finding]:
@@ -97,9 +103,7 @@ def _limit(settings: Settings) -> Finding:
     )
 
 
-def _check_key(settings: Settings, *, is_installed: bool) -> Finding:
-    if settings.api_key is None:
-        return _say_no_key(is_installed=is_installed)
+def _ask_about_key(settings: Settings) -> Finding:
     try:
         host = find_accepting_host(settings)
     except MiniMaxError as error:

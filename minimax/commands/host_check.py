@@ -46,6 +46,7 @@ def check_hosts(
     machine: Machine,
     *,
     settings: Settings | None,
+    is_refused: bool = False,
     find_accepting_host: Callable[[Settings], str],
 ) -> HostReport:
     """Look at the configuration of every host.
@@ -53,9 +54,10 @@ def check_hosts(
     Args:
         machine: Where to look.
         settings: Its own settings, whose key was asked about already; None where they are wrong.
+        is_refused: The key of these settings was not accepted.
         find_accepting_host: Asks MiniMax about the key of some settings.
     """
-    judge = _Judge(settings, find_accepting_host)
+    judge = _Judge(settings, find_accepting_host, is_refused=is_refused)
     findings: list[Finding] = []
     absent: list[str] = []
     for host in HOSTS:
@@ -69,16 +71,30 @@ def check_hosts(
     return HostReport(tuple(findings), judge.is_installed)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What was found out about the key of a host."""
+
+    settings: Settings
+    name: str
+    is_refused: bool
+
+
 class _Judge:
     """Judges one host after the other; of two with one key, only the first is asked about."""
 
     def __init__(
-        self, settings: Settings | None, find_accepting_host: Callable[[Settings], str]
+        self,
+        settings: Settings | None,
+        find_accepting_host: Callable[[Settings], str],
+        *,
+        is_refused: bool,
     ) -> None:
         self.is_installed = False
         self._own = settings
+        self._own_is_refused = is_refused
         self._find_accepting_host = find_accepting_host
-        self._asked: list[tuple[Settings, str]] = []
+        self._asked: list[_Answer] = []
 
     def check_host(self, host: Host, places: list[Path]) -> list[Finding]:
         try:
@@ -122,16 +138,24 @@ class _Judge:
                 "your key into one of them, then restart the host."
             )
         if self._own is not None and _same_key(settings, self._own):
-            return ok(f"{name}: the key in {place} is the one above") if is_in_block else None
-        for asked, other in self._asked:
-            if _same_key(settings, asked):
-                return ok(f"{name}: the key in {place} is that of {other}")
-        self._asked.append((settings, name))
+            same = f"{name}: the key in {place} is the one above"
+            return _say_same(same, is_refused=self._own_is_refused) if is_in_block else None
+        for asked in self._asked:
+            if _same_key(settings, asked.settings):
+                same = f"{name}: the key in {place} is that of {asked.name}"
+                return _say_same(same, is_refused=asked.is_refused)
         try:
             host = self._find_accepting_host(settings)
         except MiniMaxError as error:
+            self._asked.append(_Answer(settings, name, is_refused=True))
             return fix(f"{name}: the key in {place}: {error}")
+        self._asked.append(_Answer(settings, name, is_refused=False))
         return ok(f"{name}: the key in {place} is accepted by {host} (one free call)")
+
+
+def _say_same(same: str, *, is_refused: bool) -> Finding:
+    """The line about a key that was asked about already, with the same outcome."""
+    return fix(f"{same}, which was not accepted: see there") if is_refused else ok(same)
 
 
 def _same_key(one: Settings, other: Settings) -> bool:
@@ -140,6 +164,12 @@ def _same_key(one: Settings, other: Settings) -> bool:
 
 def _say_found(found: Configuration) -> Finding:
     command, what = found.entry.get("command"), f"{found.host.name}: {found.file.path}"
+    other = _find_other_copy(found.entry)
+    if other is not None:
+        return note(
+            f"{what} starts another copy of this server, in {other}. To start this one instead, "
+            f"run: {_install_command(found)}"
+        )
     if isinstance(command, str) and not Path(command).is_absolute():
         return note(
             f'{what} starts this server by "{command}" without a folder. If the host says "spawn '
@@ -202,6 +232,16 @@ def _install_command(found: Configuration) -> str:
     """What corrects an entry, and leaves it in the sandbox if it is there."""
     option = f" {SANDBOX_OPTION}" if is_sandboxed(found.entry) else ""
     return own_command(f"install {found.host.id}{option}")
+
+
+def _find_other_copy(entry: Mapping[str, Any]) -> Path | None:
+    """The folder of the copy that an entry starts; None if it is this one, or is not named."""
+    folder = _find_folder(entry)
+    files = [Path(word) for word in read_args(entry) if word.endswith(".py")]
+    named = Path(folder) if folder else next((file.parent for file in files), None)
+    if named is None or not named.is_absolute():
+        return None
+    return None if named.resolve() == ENV_FILE.parent else named
 
 
 def _find_env_file(entry: Mapping[str, Any]) -> Path:

@@ -129,6 +129,42 @@ def test_the_key_of_this_terminal_is_not_asked_about_twice(
     assert len(api.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("own_key", "same"), [("", "that of Cursor"), ("sk-api-unknown-canary", "the one above")]
+)
+def test_a_key_that_was_not_accepted_is_not_called_good_at_the_next_host(
+    own_key: str,
+    same: str,
+    api: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MINIMAX_API_KEY", own_key)
+    monkeypatch.setenv("MINIMAX_API_HOST", api.url)
+    for host_id in ("cursor", "vscode"):
+        put(host_id, entry(MINIMAX_API_KEY="sk-api-unknown-canary", MINIMAX_API_HOST=api.url))
+    code, lines = check(capsys)
+    assert code == 1
+    assert lines_of("vscode", lines)[1] == (
+        f"FIX  VS Code: the key in its env block is {same}, which was not accepted: see there"
+    )
+    assert len(api.requests) == 1
+
+
+def test_another_copy_of_the_server_is_named_with_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples.put(tmp_path / "copy" / "minimax_server.py", b"")
+    place = put("cursor", entry("--sandbox", directory=tmp_path / "copy"))
+    put("vscode", {"command": str(Path(__file__)), "args": [str(ROOT / "minimax_server.py")]})
+    lines = check(capsys)[1]
+    assert lines_of("cursor", lines)[0] == (
+        f"note Cursor: {place} starts another copy of this server, in {tmp_path / 'copy'}. To "
+        "start this one instead, run: uv run minimax_server.py install cursor --sandbox"
+    )
+    assert "another copy" not in lines_of("vscode", lines)[0]
+
+
 @pytest.mark.parametrize("value", ["${input:minimax-key}", "${env:MY_KEY}", "$MY_KEY", "${MY_KEY}"])
 def test_a_key_that_the_host_fills_in_is_left_to_it(
     value: str, capsys: pytest.CaptureFixture[str]
