@@ -29,6 +29,7 @@ __all__ = [
     "ResourceMode",
     "Settings",
     "find_home",
+    "is_bundle",
     "is_loopback",
     "own_command",
     "read_env_file",
@@ -78,6 +79,11 @@ _NEWLINE: Final = re.compile(r"\r\n|\n|\r")
 _SWALLOWED: Final = re.compile(r"[\r\n]\s*(?:export\s+)?[A-Z][A-Z0-9_]*=")
 """A setting within the value of another: the quote before it was never closed."""
 _OPENING_QUOTE: Final = re.compile(r"[^=\r\n]*=[^\S\r\n]*(['\"])")
+
+MANIFEST_NAME: Final = "manifest.json"
+"""Beside the server only where it is in a bundle; `packaging/build.py` puts it there."""
+FORM: Final = 'the field "API key" of MiniMax under Settings > Extensions'
+"""The only place that a person has for the key of a bundle."""
 
 DEFAULT_DAILY_LIMIT_USD: Final = 20.0
 DEFAULT_ASK_ABOVE_USD: Final = 0.50
@@ -148,7 +154,8 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         values = _merge_env(environ, env_file)
-        place = environ_place or pick_text(chat=IN_ENVIRONMENT, program="in the environment")
+        in_host = f"in {FORM}" if is_bundle() else IN_ENVIRONMENT
+        place = environ_place or pick_text(chat=in_host, program="in the environment")
         key_place = place if environ.get("MINIMAX_API_KEY", "").strip() else IN_ENV_FILE
         if warn_if_shared:
             _warn_if_shared(env_file)
@@ -189,7 +196,14 @@ def where_keys_go(place: str = "the env block of this server in the host's confi
     Args:
         place: Where the environment of this server comes from.
     """
+    if is_bundle():
+        return FORM
     return f"{place} or into {ENV_FILE_NAME}" if _is_project_folder() else place
+
+
+def is_bundle() -> bool:
+    """Whether Claude Desktop unpacked this copy from a bundle; it asks for the key in a form."""
+    return _is_project_folder() and ENV_FILE.with_name(MANIFEST_NAME).exists()
 
 
 def _next_step() -> str:

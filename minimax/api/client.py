@@ -81,6 +81,7 @@ from minimax.settings import (
     KEY_PAGE,
     MAINLAND_HOST,
     Settings,
+    is_bundle,
     is_loopback,
     where_keys_go,
 )
@@ -486,6 +487,8 @@ class MiniMaxClient:
 
 
 def _key_advice() -> str:
+    if is_bundle():
+        return f", put it into {where_keys_go()}, and restart the host."
     return pick_text(
         chat=f", put it as MINIMAX_API_KEY into {where_keys_go()}, and restart the host. To try "
         "everything without a key, start the server with --sandbox.",
