@@ -228,6 +228,21 @@ def test_the_bundle_holds_what_running_needs_and_no_tests(tmp_path: Path) -> Non
     assert project["tool"] == {name: PROJECT["tool"][name] for name in ("hatch", "uv")}
 
 
+@pytest.mark.parametrize(("arguments", "warned"), [([], True), (["--owner", "anna"], False)])
+def test_a_build_without_an_owner_warns_that_the_registry_refuses_it(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["build.py", "--into", str(tmp_path), *arguments])
+    monkeypatch.setattr(shutil, "which", lambda _: None)  # it ends before it builds
+    assert build.main() == 1
+    assert ("without --owner" in capsys.readouterr().err) is warned
+
+
 def test_a_bundle_names_the_form_that_its_host_asks_for_the_key_in(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
