@@ -24,6 +24,7 @@ from tests.support.in_process import call, connected
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 TEAM = GOLDEN / "team"
+REWRITE = "after an intended change, run: uv run python -m tests.test_golden_words"
 
 pytestmark = pytest.mark.anyio
 
@@ -57,14 +58,14 @@ async def team_words() -> dict[str, Any]:
 async def test_the_words_of_a_team_are_those_that_were_reviewed() -> None:
     pytest.importorskip("psycopg", reason="the extra `team` is not installed here")
     kept = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in TEAM.glob("*.json")}
-    assert await team_words() == kept
+    assert await team_words() == kept, REWRITE
 
 
 async def test_the_words_are_those_that_were_reviewed() -> None:
     kept = {
         file.stem: json.loads(file.read_text(encoding="utf-8")) for file in GOLDEN.glob("*.json")
     }
-    assert await words() == kept
+    assert await words() == kept, REWRITE
 
 
 async def test_the_prompts_tell_the_two_journeys() -> None:
