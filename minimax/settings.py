@@ -53,7 +53,10 @@ _AUTHORITY: Final = re.compile(
 script; what only looks like a name would fail later, inside of the HTTP library."""
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
-_BEARER: Final = re.compile(r"^bearer[ :]+", re.IGNORECASE)
+_BEFORE_KEY: Final = re.compile(
+    r"^(?:(?:export +)?MINIMAX_API_KEY *[=:] *[\"']?)?(?:bearer[ :]+)?", re.IGNORECASE
+)
+"""What is copied along in front of a key: the name of the variable, the word of the header."""
 _PLACEHOLDER: Final = re.compile(
     r"(?:(?:paste|put|insert|enter|add|type)[ _-])?(?:(?:your|my|the)[ _-])?(?:[a-z]+[ _-]){0,3}"
     r"(?:key|token)(?:[ _-]here)?"
@@ -286,7 +289,7 @@ def _api_key(values: Mapping[str, str], place: str) -> SecretStr | None:
     text = values.get("MINIMAX_API_KEY")
     if text is None:
         return None
-    key = _BEARER.sub("", text.strip(_AROUND_KEY), count=1).strip(_AROUND_KEY)
+    key = _BEFORE_KEY.sub("", text.strip(_AROUND_KEY), count=1).strip(_AROUND_KEY)
     if _PLACEHOLDER.fullmatch(key):
         raise SettingsError(
             f'MINIMAX_API_KEY is still the placeholder "{key}" {place}. Put your key from '

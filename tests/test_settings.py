@@ -209,6 +209,9 @@ def test_a_value_that_cannot_be_used_names_its_variable(
         "\u2018sk-api-x\u2019",
         "<sk-api-x>",
         " sk-api-x\u00a0\n",
+        "MINIMAX_API_KEY=sk-api-x",
+        "export MINIMAX_API_KEY='Bearer sk-api-x'",
+        'MINIMAX_API_KEY: "sk-api-x"',
     ],
 )
 def test_a_key_pasted_with_what_was_around_it_is_still_the_key(tmp_path: Path, text: str) -> None:
@@ -217,7 +220,9 @@ def test_a_key_pasted_with_what_was_around_it_is_still_the_key(tmp_path: Path, t
     assert settings.api_key.get_secret_value() == "sk-api-x"
 
 
-@pytest.mark.parametrize("key", ["bearer-x", "Bearerx", "xx-key-7", "sk-api-xxx1", "token5"])
+@pytest.mark.parametrize(
+    "key", ["bearer-x", "MINIMAX_API_KEY-x", "Bearerx", "xx-key-7", "sk-api-xxx1", "token5"]
+)
 def test_a_key_that_only_resembles_a_mistake_is_left_alone(tmp_path: Path, key: str) -> None:
     settings = load(tmp_path, {"MINIMAX_API_KEY": key})
     assert settings.api_key is not None
