@@ -12,17 +12,21 @@ from minimax.commands.host_check import HostReport, check_hosts
 from minimax.commands.hosts import HOST_IDS, SERVER_NAME, Machine, find_host
 from minimax.commands.key_check import find_accepting_host
 from minimax.commands.launch import find_launch, is_in_cache
+from minimax.commands.output import end_quietly_when_cut
 from minimax.errors import MiniMaxError, SettingsError
 from minimax.ledger.records import Kind
 from minimax.ledger.sqlite import SqliteLedger
-from minimax.settings import KEY_PAGE, Settings, own_command, where_keys_go
+from minimax.settings import ENV_FILE, KEY_PAGE, Settings, own_command, where_keys_go
 
 __all__ = ["host_block", "run"]
 
 MOST_COUNTED: Final = 1000
+MISNAMED: Final = ".env.txt"
+"""What Windows' editor makes of `.env`; Explorer does not show the second ending."""
 PLACEHOLDER_KEY: Final = "paste your key here"
 
 
+@end_quietly_when_cut
 def run(*, server_file: Path) -> int:
     """Print one line per question, each with its remedy, and what to paste into a host.
 
@@ -115,12 +119,21 @@ def _say_no_key(*, is_installed: bool) -> Finding:
     if is_installed:
         return note(
             "key: MINIMAX_API_KEY is not set in this terminal or in .env; your hosts, below, have "
-            "settings of their own"
+            f"settings of their own{_say_misnamed_file()}"
         )
     return fix(
         f"key: MINIMAX_API_KEY is not set. Make a key at {KEY_PAGE}, and put it into "
         f"{where_keys_go()}. To try everything without one: {own_command('install HOST --sandbox')}"
+        f"{_say_misnamed_file()}"
     )
+
+
+def _say_misnamed_file() -> str:
+    """A hint at a .env file that an editor saved as a text file."""
+    misnamed = ENV_FILE.with_name(MISNAMED)
+    if ENV_FILE.exists() or not misnamed.exists():
+        return ""
+    return f". There is a file {misnamed}, which is not read: rename it to {ENV_FILE.name}"
 
 
 def _folder(settings: Settings) -> Finding:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -202,6 +204,34 @@ def test_an_env_file_that_others_can_read_is_not_warned_of_for_every_host(
     assert "chmod 600" not in caplog.text  # the settings of this terminal warn of their own file
 
 
+def test_a_key_file_that_an_editor_named_otherwise_is_pointed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("minimax.commands.check.ENV_FILE", tmp_path / ".env")
+    said = f"There is a file {tmp_path / '.env.txt'}, which is not read: rename it to .env"
+    assert said not in check(capsys)[1][0]
+    samples.put(tmp_path / ".env.txt", b"")
+    assert check(capsys)[1][0].endswith(said)
+    put("cursor", entry("--sandbox"))
+    assert check(capsys)[1][0].endswith(said)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows reports a closed pipe otherwise")
+def test_a_reader_that_goes_away_ends_a_command_without_a_traceback() -> None:
+    for command in (["check"], ["install", "cursor", "--print"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "minimax_server.py"), *command],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (1, "")
+
+
 # --- none at all ---------------------------------------------------------------------------------
 
 
@@ -266,6 +296,13 @@ def the_fix(host_id: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("claude-desktop", '{\n  "mcpServers": {}\n  "a": 1\n}', "line 3, column 3: a comma"),
         ("claude-desktop", "{\n  // mine\n}", "line 2, column 3"),
         ("cursor", '{\n  "mcpServers": {\n', "line 3, column 1"),
+        (
+            "cursor",
+            "{\n  \u201cmcpServers\u201d: {}\n}",
+            "line 2, column 3: a curly quote is there",
+        ),
+        ("cursor", '{\n  "a": \u201cb\u201d\n}', "line 2, column 8: a curly quote is there"),
+        ("cursor", '{\n  "a": "b,\n}', "line 2, column 11: a text has a line break"),
         ("vscode", "{\n  /* open\n}", "line 2, column 3"),
         ("codex", '[mcp_servers.minimax]\ncommand = "uv\n', "line 2, column 14"),
         ("gemini", '{"a": "C:\\new \\Users"}', "line 1, column 15: each \\ in a text"),

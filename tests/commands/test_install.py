@@ -478,6 +478,30 @@ def test_an_unknown_host_is_answered_with_the_list(
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("Cursor", "cursor"), ("claude-dekstop", "claude-desktop"), ("emacs", None)],
+)
+def test_a_host_that_is_misspelt_is_guessed(
+    given: str, meant: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(given) == 2
+    first = capsys.readouterr().err.splitlines()[0]
+    guess = f" Did you mean {meant}?" if meant else ""
+    assert first == f'There is no host "{given}" here.{guess}'
+
+
+@pytest.mark.parametrize("host_id", IDS)
+def test_what_to_do_after_a_change_is_said_after_a_removal_too(
+    host_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = get_host(host_id)
+    run(host_id)
+    assert host.restart in capsys.readouterr().out
+    run("--remove", host_id)
+    assert (host.after_removal or host.restart) in capsys.readouterr().out
+
+
 def test_every_host_has_one_id() -> None:
     assert sorted(HOST_IDS) == sorted([*IDS, "claude-code"])
 
