@@ -4,22 +4,20 @@ An empty variable counts as unset. The `.env` file is read from beside `minimax_
 never from the working directory, and never overrides the environment.
 """
 
+import io
 import logging
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
 from minimax.audience import pick_text
 from minimax.errors import SettingsError
-
-if TYPE_CHECKING:
-    from dotenv.parser import Original
 
 __all__ = [
     "API_HOSTS",
@@ -55,11 +53,10 @@ _AUTHORITY: Final = re.compile(
 script; what only looks like a name would fail later, inside of the HTTP library."""
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
-_SETTING_LINE: Final = re.compile(r"\s*(?:export\s+)?(?:MINIMAX|FASTMCP)_\w+\s*=")
 _BEFORE_KEY: Final = re.compile(
-    r"^(?:MINIMAX_API_KEY\s*=\s*[\"']?)?(?:bearer[ :]+)?", re.IGNORECASE
+    r"^(?:(?:export +)?MINIMAX_API_KEY *[=:] *[\"']?)?(?:bearer[ :]+)?", re.IGNORECASE
 )
-"""What is copied along with a key: the name of the setting, and the scheme of a header."""
+"""What is copied along in front of a key: the name of the variable, the word of the header."""
 _PLACEHOLDER: Final = re.compile(
     r"(?:(?:paste|put|insert|enter|add|type)[ _-])?(?:(?:your|my|the)[ _-])?(?:[a-z]+[ _-]){0,3}"
     r"(?:key|token)(?:[ _-]here)?"
@@ -80,6 +77,16 @@ IN_ENV_FILE: Final = f"in {ENV_FILE_NAME}"
 IN_ENVIRONMENT: Final = (
     "in the environment (of a server that a host starts: the env block in its configuration)"
 )
+
+_NEWLINE: Final = re.compile(r"\r\n|\n|\r")
+_SWALLOWED: Final = re.compile(r"[\r\n]\s*(?:export\s+)?[A-Z][A-Z0-9_]*=")
+"""A setting within the value of another: the quote before it was never closed."""
+_OPENING_QUOTE: Final = re.compile(r"[^=\r\n]*=[^\S\r\n]*(['\"])")
+
+MANIFEST_NAME: Final = "manifest.json"
+"""Beside the server only where it is in a bundle; `packaging/build.py` puts it there."""
+FORM: Final = 'the field "API key" of MiniMax under Settings > Extensions'
+"""The only place that a person has for the key of a bundle."""
 
 DEFAULT_DAILY_LIMIT_USD: Final = 20.0
 DEFAULT_ASK_ABOVE_USD: Final = 0.50
@@ -150,7 +157,8 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         values = _merge_env(environ, env_file)
-        place = environ_place or pick_text(chat=IN_ENVIRONMENT, program="in the environment")
+        in_host = f"in {FORM}" if is_bundle() else IN_ENVIRONMENT
+        place = environ_place or pick_text(chat=in_host, program="in the environment")
         key_place = place if environ.get("MINIMAX_API_KEY", "").strip() else IN_ENV_FILE
         if warn_if_shared:
             _warn_if_shared(env_file)
@@ -185,18 +193,20 @@ def own_command(name: str) -> str:
     return f"uv run minimax_server.py {name}" if _is_project_folder() else f"minimax-server {name}"
 
 
-def is_bundle() -> bool:
-    """Whether this copy came in a bundle, whose settings are a form of Claude Desktop."""
-    return ENV_FILE.with_name("manifest.json").exists()
-
-
 def where_keys_go(place: str = "the env block of this server in the host's configuration") -> str:
     """Where a person puts the key, for messages; an installed copy has no folder for a file.
 
     Args:
         place: Where the environment of this server comes from.
     """
+    if is_bundle():
+        return FORM
     return f"{place} or into {ENV_FILE_NAME}" if _is_project_folder() else place
+
+
+def is_bundle() -> bool:
+    """Whether Claude Desktop unpacked this copy from a bundle; it asks for the key in a form."""
+    return _is_project_folder() and ENV_FILE.with_name(MANIFEST_NAME).exists()
 
 
 def _next_step() -> str:
@@ -217,42 +227,54 @@ def read_env_file(env_file: Path = ENV_FILE) -> dict[str, str]:
     """The values of a `.env` file; none where there is none.
 
     Raises:
-        SettingsError: It cannot be read, or a line of it cannot: what is below that line, like a
-            spending limit, must not be lost silently.
+        SettingsError: It cannot be read, or a line of it cannot.
     """
     if not env_file.is_file():
         return {}
-    from dotenv.parser import parse_stream
-
     try:
-        with env_file.open(encoding="utf-8-sig") as stream:
-            found = list(parse_stream(stream))
+        text = env_file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise SettingsError(
             "The .env file beside minimax_server.py cannot be read. Save it as plain UTF-8 text "
             "that your user may read, or delete it."
         ) from None
-    for line in found:
-        if line.error or _swallows_settings(line.value):
-            number = _find_line_number(line.original)
-            raise SettingsError(
-                f"Line {number} of {ENV_FILE_NAME} cannot be read, perhaps because a quote is open "
-                "there. Nothing is done without it: what is below it may be your spending limit. "
-                f"Correct the line. {_next_step()}"
-            )
-    return {line.key: line.value for line in found if line.key and line.value is not None}
+    return _parse_env(text, env_file)
 
 
-def _find_line_number(original: "Original") -> int:
-    """Where a line begins; the parser counts from the blank lines above it."""
-    text = original.string
-    return original.line + text[: len(text) - len(text.lstrip())].count("\n")
+def _parse_env(text: str, env_file: Path) -> dict[str, str]:
+    """The values of a text; a line that would be dropped, with others after it, is refused."""
+    from dotenv.parser import parse_stream
+
+    values = {}
+    for binding in parse_stream(io.StringIO(text)):
+        value = binding.value or ""
+        if binding.error or _SWALLOWED.search(value):
+            raise _broken_env_error(env_file, binding.original.line, binding.original.string)
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = value
+    return values
 
 
-def _swallows_settings(value: str | None) -> bool:
-    """Whether a quote was closed only some lines later, behind other settings."""
-    _, *others = (value or "").splitlines() or [""]
-    return any(_SETTING_LINE.match(other) for other in others)
+def _broken_env_error(env_file: Path, line: int, text: str) -> SettingsError:
+    """The error of a statement that cannot be read; its text may be a key, and is not shown.
+
+    Args:
+        env_file: The file.
+        line: Where the statement begins, perhaps with blank lines.
+        text: The statement.
+    """
+    statement = text.lstrip()
+    line += len(_NEWLINE.findall(text[: len(text) - len(statement)]))
+    quote = _OPENING_QUOTE.match(statement)
+    wrong, remedy = "is not of the form NAME=value", "Correct that line, or delete it"
+    if quote:
+        wrong = f"has a quote ({quote[1]}) that is not closed at the end of the value"
+        remedy = "Close the quote, or take it out"
+    return SettingsError(
+        f"Line {line} of {env_file} {wrong}, so that settings in it, such as your key or the "
+        "spending limit, would not count. Nothing is bought without them. "
+        f"{remedy}. {_next_step()}"
+    )
 
 
 def _warn_if_shared(env_file: Path) -> None:

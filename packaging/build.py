@@ -26,6 +26,10 @@ import minimax_server
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGING: Final = ROOT / "packaging"
 PLACEHOLDER: Final = "your-name"
+NO_OWNER: Final = (
+    f'Warning: without --owner, server.json names "{PLACEHOLDER}", and the MCP registry refuses '
+    "it. To publish it, give your name at GitHub. The rest does not depend on it.\n"
+)
 BUNDLER: Final = "@anthropic-ai/mcpb@2.1.2"
 """The official tool; it checks the manifest while it packs."""
 BUNDLED: Final = (
@@ -100,6 +104,8 @@ def main() -> int:
     parser.add_argument("--owner", default=PLACEHOLDER, help="your name at GitHub")
     parser.add_argument("--into", type=Path, default=ROOT / "dist", help="default: dist")
     options = parser.parse_args()
+    if options.owner == PLACEHOLDER:
+        sys.stderr.write(NO_OWNER)
     into: Path = options.into.resolve()
     into.mkdir(parents=True, exist_ok=True)
     npx = shutil.which("npx")

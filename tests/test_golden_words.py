@@ -24,6 +24,7 @@ from tests.support.in_process import call, connected
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 TEAM = GOLDEN / "team"
+REWRITE = "after an intended change, run: uv run python -m tests.test_golden_words"
 
 pytestmark = pytest.mark.anyio
 
@@ -40,9 +41,6 @@ async def words(server: MCPServer[Any] | None = None) -> dict[str, Any]:
             dumped = entry.model_dump_json(by_alias=True, exclude_none=True)
             found[f"{kind}-{entry.name}"] = json.loads(dumped)
     return found
-
-
-REWRITE = "after an intended change, run: uv run python -m tests.test_golden_words"
 
 
 async def team_words() -> dict[str, Any]:

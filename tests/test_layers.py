@@ -87,9 +87,9 @@ OPENS_FILES = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write
 OPENS_FILES |= {"unlink", "rename", "TemporaryFile", "NamedTemporaryFile"}
 MAY_OPEN_FILES = {
     "files": "the person's files",
-    "settings": "the .env file",
     "ledger": "its own database, and /proc for the age of a process",
     "team": "its list of accounts, and files on their way to and from the object store",
+    "settings": "the .env file beside the server",
     "commands": "check tries whether a folder can be written to; demo copies its own samples",
     "sandbox": "its own samples and uploads",
 }

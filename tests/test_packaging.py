@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,7 +22,10 @@ from pathspec import GitIgnoreSpec
 
 import minimax
 import minimax_server
-from minimax.settings import API_HOSTS, LOG_LEVELS
+from minimax.audience import address_chat
+from minimax.errors import SettingsError
+from minimax.sandbox import Sandbox
+from minimax.settings import API_HOSTS, LOG_LEVELS, Settings, where_keys_go
 from tests.clients.packages import (
     ENVIRONMENT,
     Unavailable,
@@ -32,6 +36,8 @@ from tests.clients.packages import (
     skipped_if_it_cannot_be_had,
     uv,
 )
+from tests.support import samples
+from tests.support.in_process import connected, failure
 from tests.support.markdown import blocks
 from tests.test_project import in_a_checkout
 
@@ -220,6 +226,47 @@ def test_the_bundle_holds_what_running_needs_and_no_tests(tmp_path: Path) -> Non
     assert set(project) == {"build-system", "project", "tool"}
     assert project["project"] == PROJECT["project"]
     assert project["tool"] == {name: PROJECT["tool"][name] for name in ("hatch", "uv")}
+
+
+@pytest.mark.parametrize(("arguments", "warned"), [([], True), (["--owner", "anna"], False)])
+def test_a_build_without_an_owner_warns_that_the_registry_refuses_it(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["build.py", "--into", str(tmp_path), *arguments])
+    monkeypatch.setattr(shutil, "which", lambda _: None)  # it ends before it builds
+    assert build.main() == 1
+    assert ("without --owner" in capsys.readouterr().err) is warned
+
+
+def test_a_bundle_names_the_form_that_its_host_asks_for_the_key_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    build.fill_bundle(tmp_path)
+    monkeypatch.setattr("minimax.settings.ENV_FILE", tmp_path / ".env")
+    form = build.manifest()["user_config"]["api_key"]["title"]
+    assert where_keys_go() == f'the field "{form}" of MiniMax under Settings > Extensions'
+    with address_chat(), pytest.raises(SettingsError) as caught:
+        Settings.from_env(environ={"MINIMAX_API_KEY": "a b"}, env_file=tmp_path / ".env")
+    assert f"MINIMAX_API_KEY in {where_keys_go()} has characters" in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_a_bundle_without_a_key_says_nothing_of_files_and_commands(
+    settings: Settings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("manifest.json", "pyproject.toml"):
+        samples.put(tmp_path / name, b"{}")
+    monkeypatch.setattr("minimax.settings.ENV_FILE", tmp_path / ".env")
+    keyless = replace(settings, api_key=None)
+    async with connected(keyless, sandbox) as client:
+        said = await failure(client, "list_voices")
+    assert 'put it into the field "API key" of MiniMax under Settings > Extensions' in said
+    assert not any(word in said for word in ("env", "--sandbox"))
 
 
 @pytest.mark.parametrize("target", PATTERNS)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from minimax.audience import address_chat
 from minimax.commands import check
@@ -204,14 +203,15 @@ def test_a_value_that_cannot_be_used_names_its_variable(
     [
         '"Bearer sk-api-x"',
         "bearer sk-api-x",
-        "MINIMAX_API_KEY=sk-api-x",
-        "MINIMAX_API_KEY = 'sk-api-x'",
         "BEARER  sk-api-x",
         "Bearer: 'sk-api-x'",
         "\u201csk-api-x\u201d",
         "\u2018sk-api-x\u2019",
         "<sk-api-x>",
         " sk-api-x\u00a0\n",
+        "MINIMAX_API_KEY=sk-api-x",
+        "export MINIMAX_API_KEY='Bearer sk-api-x'",
+        'MINIMAX_API_KEY: "sk-api-x"',
     ],
 )
 def test_a_key_pasted_with_what_was_around_it_is_still_the_key(tmp_path: Path, text: str) -> None:
@@ -220,7 +220,9 @@ def test_a_key_pasted_with_what_was_around_it_is_still_the_key(tmp_path: Path, t
     assert settings.api_key.get_secret_value() == "sk-api-x"
 
 
-@pytest.mark.parametrize("key", ["bearer-x", "Bearerx", "xx-key-7", "sk-api-xxx1", "token5"])
+@pytest.mark.parametrize(
+    "key", ["bearer-x", "MINIMAX_API_KEY-x", "Bearerx", "xx-key-7", "sk-api-xxx1", "token5"]
+)
 def test_a_key_that_only_resembles_a_mistake_is_left_alone(tmp_path: Path, key: str) -> None:
     settings = load(tmp_path, {"MINIMAX_API_KEY": key})
     assert settings.api_key is not None
@@ -326,50 +328,68 @@ def test_the_sandbox_keeps_its_state_apart(tmp_path: Path) -> None:
     assert real.state_dir != tried.state_dir
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        (
-            'MINIMAX_API_KEY=k\n\n# here\nMINIMAX_MCP_BASE_PATH="~/V\nMINIMAX_MCP_IMAGES=off\n',
-            4,
-        ),
-        ("MINIMAX_API_KEY='sk-api-x\nMINIMAX_MCP_DAILY_LIMIT_USD=0\n", 1),
-        ('MINIMAX_API_KEY="k\nMINIMAX_MCP_DAILY_LIMIT_USD=0\nMINIMAX_VIDEO_MODEL="\n', 1),
-        ("\nMINIMAX_API_KEY k\n", 2),
-    ],
-    ids=["open quote", "open key", "closed by a later quote", "no equals sign"],
-)
-def test_a_line_of_the_env_file_that_cannot_be_read_is_named_and_nothing_below_it_is_lost(
-    text: str, line: int, tmp_path: Path
-) -> None:
-    file = tmp_path / ".env"
-    file.write_text(text, encoding="utf-8")
-    file.chmod(0o600)
-    with pytest.raises(SettingsError, match=rf"^Line {line} of the \.env file.*quote is open"):
-        Settings.from_env(environ={}, env_file=file)
-
-
-def test_lines_that_are_no_settings_do_no_harm(tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    lines = [
-        "\ufeff# mine",
-        "",
-        "export MINIMAX_API_KEY='sk-api-x' # mine",
-        'OTHER="two',
-        'lines"',
-        "X",
-    ]
-    file.write_text("\r\n".join(lines), encoding="utf-8")
-    file.chmod(0o600)
-    settings = Settings.from_env(environ={}, env_file=file)
-    assert settings.api_key == SecretStr("sk-api-x")
-
-
 def test_an_unreadable_env_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"MINIMAX_API_KEY=\xff\xfe\xff")
     with pytest.raises(SettingsError, match=r"\.env"):
         Settings.from_env(environ={}, env_file=file)
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "line", "said"),
+    [
+        pytest.param('MINIMAX_API_KEY="sk-canary\n', 1, 'a quote (")', id="never closed"),
+        pytest.param(
+            '# mine\n\n\nMINIMAX_API_KEY="sk-canary\nMINIMAX_MCP_DAILY_LIMIT_USD="3"\n',
+            4,
+            'a quote (")',
+            id="closed by the quote of the next setting",
+        ),
+        pytest.param(
+            "A=1\nMINIMAX_VIDEO_MODEL='x\nMINIMAX_MCP_DAILY_LIMIT_USD=3\nB='\n",
+            2,
+            "a quote (')",
+            id="swallows a setting without a parser's error",
+        ),
+        pytest.param('A=1\r\nB="x\r\nC=3\r\n', 2, 'a quote (")', id="Windows line ends"),
+        pytest.param('export A="sk-canary" b\n', 1, 'a quote (")', id="text after the quote"),
+        pytest.param("MINIMAX_API_KEY sk-canary\n", 1, "form NAME=value", id="no equals sign"),
+        pytest.param("=sk-canary\n", 1, "form NAME=value", id="no name"),
+    ],
+)
+def test_a_line_of_the_env_file_that_cannot_be_read_is_refused_and_not_dropped(
+    tmp_path: Path, dotenv: str, line: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {}, dotenv)
+    message = str(caught.value)
+    assert message.startswith(f"Line {line} of {tmp_path / 'beside' / '.env'} ")
+    assert said in message
+    assert "Nothing is bought without them." in message
+    assert "Then restart the host." in message
+    assert "canary" not in message
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "  ",
+        "# it's mine",
+        "export X=1",
+        "X",
+        "X=",
+        "X='a' # \"b",
+        'X="a\nb"',
+        "X= # y",
+        "X=it's",
+    ],
+)
+def test_a_harmless_line_of_the_env_file_changes_nothing(tmp_path: Path, line: str) -> None:
+    dotenv = f"{line}\nMINIMAX_VIDEO_MODEL='a'\n{line}\nMINIMAX_MCP_DAILY_LIMIT_USD=\"3\"\n"
+    settings = load(tmp_path, {}, dotenv)
+    assert (settings.video_model, settings.daily_limit_usd) == ("a", 3)
 
 
 def test_the_sandbox_judges_no_key_and_keeps_a_ledger_of_its_own(tmp_path: Path) -> None:

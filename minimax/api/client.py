@@ -488,10 +488,7 @@ class MiniMaxClient:
 
 def _key_advice() -> str:
     if is_bundle():
-        return (
-            " and put it into the form of this extension: in Claude Desktop, Settings > Extensions "
-            "> MiniMax."
-        )
+        return f", put it into {where_keys_go()}, and restart the host."
     return pick_text(
         chat=f", put it as MINIMAX_API_KEY into {where_keys_go()}, and restart the host. To try "
         "everything without a key, start the server with --sandbox.",

@@ -12,17 +12,21 @@ from minimax.commands.host_check import HostReport, check_hosts
 from minimax.commands.hosts import HOST_IDS, SERVER_NAME, Machine, find_host
 from minimax.commands.key_check import find_accepting_host
 from minimax.commands.launch import find_launch, is_in_cache
+from minimax.commands.output import end_quietly_when_cut
 from minimax.errors import MiniMaxError, SettingsError
 from minimax.ledger.records import Kind
 from minimax.ledger.sqlite import SqliteLedger
-from minimax.settings import KEY_PAGE, Settings, own_command, where_keys_go
+from minimax.settings import ENV_FILE, KEY_PAGE, Settings, own_command, where_keys_go
 
 __all__ = ["host_block", "run"]
 
 MOST_COUNTED: Final = 1000
+MISNAMED: Final = ".env.txt"
+"""What Windows' editor makes of `.env`; Explorer does not show the second ending."""
 PLACEHOLDER_KEY: Final = "paste your key here"
 
 
+@end_quietly_when_cut
 def run(*, server_file: Path) -> int:
     """Print one line per question, each with its remedy, and what to paste into a host.
 
@@ -62,17 +66,23 @@ def _check_all() -> list[Finding]:
         settings = Settings.from_env()
     except SettingsError as error:
         return [fix(f"settings: {error}"), *_check_hosts(None).findings]
-    hosts = _check_hosts(settings)
-    key = _check_key(settings, is_installed=hosts.is_installed)
+    asked = None if settings.api_key is None else _ask_about_key(settings)
+    hosts = _check_hosts(settings, is_refused=asked is not None and asked.level is Level.FIX)
+    key = asked or _say_no_key(is_installed=hosts.is_installed)
     return [key, _folder(settings), _ledger(settings), _limit(settings), *hosts.findings]
 
 
-def _check_hosts(settings: Settings | None) -> HostReport:
+def _check_hosts(settings: Settings | None, *, is_refused: bool = False) -> HostReport:
     try:
         machine = Machine.this()
     except SettingsError:  # said already
         return HostReport((), is_installed=False)
-    return check_hosts(machine, settings=settings, find_accepting_host=find_accepting_host)
+    return check_hosts(
+        machine,
+        settings=settings,
+        is_refused=is_refused,
+        find_accepting_host=find_accepting_host,
+    )
 
 
 def _check_place(server_file: Path) -> list[Finding]:
@@ -97,9 +107,7 @@ def _limit(settings: Settings) -> Finding:
     )
 
 
-def _check_key(settings: Settings, *, is_installed: bool) -> Finding:
-    if settings.api_key is None:
-        return _say_no_key(is_installed=is_installed)
+def _ask_about_key(settings: Settings) -> Finding:
     try:
         host = find_accepting_host(settings)
     except MiniMaxError as error:
@@ -111,12 +119,21 @@ def _say_no_key(*, is_installed: bool) -> Finding:
     if is_installed:
         return note(
             "key: MINIMAX_API_KEY is not set in this terminal or in .env; your hosts, below, have "
-            "settings of their own"
+            f"settings of their own{_say_misnamed_file()}"
         )
     return fix(
         f"key: MINIMAX_API_KEY is not set. Make a key at {KEY_PAGE}, and put it into "
         f"{where_keys_go()}. To try everything without one: {own_command('install HOST --sandbox')}"
+        f"{_say_misnamed_file()}"
     )
+
+
+def _say_misnamed_file() -> str:
+    """A hint at a .env file that an editor saved as a text file."""
+    misnamed = ENV_FILE.with_name(MISNAMED)
+    if ENV_FILE.exists() or not misnamed.exists():
+        return ""
+    return f". There is a file {misnamed}, which is not read: rename it to {ENV_FILE.name}"
 
 
 def _folder(settings: Settings) -> Finding:

@@ -9,11 +9,19 @@ from typing import Any, Final
 from minimax.commands.config_text import BrokenTextError
 from minimax.commands.host_files import HostFile, HostFileError
 from minimax.commands.hosts import SERVER_NAME, Host
-from minimax.commands.launch import Launch, starts_this_server
+from minimax.commands.launch import SANDBOX_OPTION, Launch, starts_this_server
 from minimax.errors import SettingsError
 from minimax.settings import read_env_file
 
-__all__ = ["Configuration", "hide_secrets", "is_of_this_server", "key_is_in_file", "make_entry"]
+__all__ = [
+    "Configuration",
+    "hide_secrets",
+    "is_of_this_server",
+    "is_sandboxed",
+    "key_is_in_file",
+    "make_entry",
+    "read_args",
+]
 
 _SECRET: Final = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
 HIDDEN: Final = "(not shown)"
@@ -82,6 +90,17 @@ def is_of_this_server(entry: object) -> bool:
     if not isinstance(entry, Mapping):
         return False
     return starts_this_server(entry.get("command"), entry.get("args"))
+
+
+def read_args(entry: Mapping[str, Any]) -> list[str]:
+    """The arguments of an entry, as far as they are texts."""
+    args = entry.get("args")
+    return [word for word in args if isinstance(word, str)] if isinstance(args, list) else []
+
+
+def is_sandboxed(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry starts the server on the built-in MiniMax."""
+    return SANDBOX_OPTION in read_args(entry)
 
 
 def hide_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from minimax.commands.entries import Configuration, is_of_this_server
+from minimax.commands.entries import (
+    Configuration,
+    is_of_this_server,
+    is_sandboxed,
+    read_args,
+)
 from minimax.commands.findings import Finding, fix, note, ok
 from minimax.commands.host_files import HostFileError
 from minimax.commands.hosts import HOSTS, SERVER_NAME, Host, Machine
-from minimax.commands.launch import fetches_package
+from minimax.commands.launch import SANDBOX_OPTION, fetches_package
 from minimax.errors import MiniMaxError, SettingsError
 from minimax.settings import ENV_FILE, Settings, own_command
 
@@ -41,6 +46,7 @@ def check_hosts(
     machine: Machine,
     *,
     settings: Settings | None,
+    is_refused: bool = False,
     find_accepting_host: Callable[[Settings], str],
 ) -> HostReport:
     """Look at the configuration of every host.
@@ -48,9 +54,10 @@ def check_hosts(
     Args:
         machine: Where to look.
         settings: Its own settings, whose key was asked about already; None where they are wrong.
+        is_refused: The key of these settings was not accepted.
         find_accepting_host: Asks MiniMax about the key of some settings.
     """
-    judge = _Judge(settings, find_accepting_host)
+    judge = _Judge(settings, find_accepting_host, is_refused=is_refused)
     findings: list[Finding] = []
     absent: list[str] = []
     for host in HOSTS:
@@ -64,16 +71,30 @@ def check_hosts(
     return HostReport(tuple(findings), judge.is_installed)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What was found out about the key of a host."""
+
+    settings: Settings
+    name: str
+    is_refused: bool
+
+
 class _Judge:
     """Judges one host after the other; of two with one key, only the first is asked about."""
 
     def __init__(
-        self, settings: Settings | None, find_accepting_host: Callable[[Settings], str]
+        self,
+        settings: Settings | None,
+        find_accepting_host: Callable[[Settings], str],
+        *,
+        is_refused: bool,
     ) -> None:
         self.is_installed = False
         self._own = settings
+        self._own_is_refused = is_refused
         self._find_accepting_host = find_accepting_host
-        self._asked: list[tuple[Settings, str, bool]] = []
+        self._asked: list[_Answer] = []
 
     def check_host(self, host: Host, places: list[Path]) -> list[Finding]:
         try:
@@ -93,7 +114,7 @@ class _Judge:
     def _check_key(self, found: Configuration) -> Finding | None:
         """The line about the key; None where that of this server itself says the same."""
         name = found.host.name
-        if "--sandbox" in _read_args(found.entry):
+        if is_sandboxed(found.entry):
             return ok(f"{name}: it is started with --sandbox: no key, no cost")
         env = _read_env(found.entry)
         if _REFERENCE.fullmatch(env.get("MINIMAX_API_KEY", "")):
@@ -117,18 +138,24 @@ class _Judge:
                 "your key into one of them, then restart the host."
             )
         if self._own is not None and _same_key(settings, self._own):
-            return note(f"{name}: the key in {place} is the one above") if is_in_block else None
-        for asked, other, is_accepted in self._asked:
-            if _same_key(settings, asked):
-                say = ok if is_accepted else fix
-                return say(f"{name}: the key in {place} is that of {other}")
+            same = f"{name}: the key in {place} is the one above"
+            return _say_same(same, is_refused=self._own_is_refused) if is_in_block else None
+        for asked in self._asked:
+            if _same_key(settings, asked.settings):
+                same = f"{name}: the key in {place} is that of {asked.name}"
+                return _say_same(same, is_refused=asked.is_refused)
         try:
             host = self._find_accepting_host(settings)
         except MiniMaxError as error:
-            self._asked.append((settings, name, False))
+            self._asked.append(_Answer(settings, name, is_refused=True))
             return fix(f"{name}: the key in {place}: {error}")
-        self._asked.append((settings, name, True))
+        self._asked.append(_Answer(settings, name, is_refused=False))
         return ok(f"{name}: the key in {place} is accepted by {host} (one free call)")
+
+
+def _say_same(same: str, *, is_refused: bool) -> Finding:
+    """The line about a key that was asked about already, with the same outcome."""
+    return fix(f"{same}, which was not accepted: see there") if is_refused else ok(same)
 
 
 def _same_key(one: Settings, other: Settings) -> bool:
@@ -137,22 +164,18 @@ def _same_key(one: Settings, other: Settings) -> bool:
 
 def _say_found(found: Configuration) -> Finding:
     command, what = found.entry.get("command"), f"{found.host.name}: {found.file.path}"
-    again = _write_install(found)
-    folder = _find_folder(found.entry)
-    if folder is not None and Path(folder).resolve() != ENV_FILE.parent:
-        return note(f"{what} starts another copy, in {folder}. To start this one, run: {again}")
+    other = _find_other_copy(found.entry)
+    if other is not None:
+        return note(
+            f"{what} starts another copy of this server, in {other}. To start this one instead, "
+            f"run: {_install_command(found)}"
+        )
     if isinstance(command, str) and not Path(command).is_absolute():
         return note(
             f'{what} starts this server by "{command}" without a folder. If the host says "spawn '
-            f'{command} ENOENT", run: {again}'
+            f'{command} ENOENT", run: {_install_command(found)}'
         )
     return ok(f"{what} starts this server")
-
-
-def _write_install(found: Configuration) -> str:
-    """The command that corrects an entry, and leaves it in the sandbox where it is there."""
-    sandbox = " --sandbox" if "--sandbox" in _read_args(found.entry) else ""
-    return own_command(f"install {found.host.id}{sandbox}")
 
 
 def _say_missing(host: Host, places: list[Path], found: Configuration) -> Finding:
@@ -196,18 +219,29 @@ def _read_env(entry: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in env.items() if isinstance(value, str)}
 
 
-def _read_args(entry: Mapping[str, Any]) -> list[str]:
-    args = entry.get("args")
-    return [word for word in args if isinstance(word, str)] if isinstance(args, list) else []
-
-
 def _find_folder(entry: Mapping[str, Any]) -> str | None:
     """The folder that uv is told to go to."""
-    args = _read_args(entry)
+    args = read_args(entry)
     for option in ("--directory", "--project"):
         if option in args[:-1]:
             return args[args.index(option) + 1]
     return None
+
+
+def _install_command(found: Configuration) -> str:
+    """What corrects an entry, and leaves it in the sandbox if it is there."""
+    option = f" {SANDBOX_OPTION}" if is_sandboxed(found.entry) else ""
+    return own_command(f"install {found.host.id}{option}")
+
+
+def _find_other_copy(entry: Mapping[str, Any]) -> Path | None:
+    """The folder of the copy that an entry starts; None if it is this one, or is not named."""
+    folder = _find_folder(entry)
+    files = [Path(word) for word in read_args(entry) if word.endswith(".py")]
+    named = Path(folder) if folder else next((file.parent for file in files), None)
+    if named is None or not named.is_absolute():
+        return None
+    return None if named.resolve() == ENV_FILE.parent else named
 
 
 def _find_env_file(entry: Mapping[str, Any]) -> Path:
@@ -217,12 +251,12 @@ def _find_env_file(entry: Mapping[str, Any]) -> Path:
 
 def _find_wrong_paths(found: Configuration) -> Iterator[str]:
     entry, path = found.entry, found.file.path
-    again = f"Run: {_write_install(found)}"
+    again = f"Run: {_install_command(found)}"
     command = entry.get("command")
     if not isinstance(command, str):
         yield f"what {path} says about this server has no command. {again}"
         return
-    words = [command, *_read_args(entry)]
+    words = [command, *read_args(entry)]
     placeholders = [word for word in words if PLACEHOLDER in word.replace("\\", "/")]
     if placeholders:
         yield f"the placeholder {placeholders[0]} is still in {path}. {again}"

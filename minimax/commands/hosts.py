@@ -76,6 +76,7 @@ class Host:
         servers: The key under which the servers are.
         extra: What it needs besides command, args and env.
         restart: What to do after a change.
+        after_removal: What to do after this server was removed, if that is something else.
         sources: Where the places and the form are documented.
     """
 
@@ -86,6 +87,7 @@ class Host:
     editor: Editor
     extra: Mapping[str, Any] = field(default_factory=dict)
     restart: str
+    after_removal: str = ""
     sources: tuple[str, ...]
 
     def find_places(self, machine: Machine) -> list[Path]:
@@ -172,6 +174,7 @@ HOSTS: Final = (
         editor=JSON_WITH_COMMENTS_AND_COMMAS,
         extra=MappingProxyType({"type": "stdio"}),
         restart='Run "MCP: List Servers" in the Command Palette, choose minimax, then Start.',
+        after_removal="VS Code sees the change immediately.",
         sources=(
             "https://code.visualstudio.com/docs/copilot/reference/mcp-configuration",
             "https://code.visualstudio.com/docs/configure/settings (the folder of a user)",

@@ -13,6 +13,7 @@ from minimax.commands.entries import Configuration, key_is_in_file
 from minimax.commands.host_files import HostFile, HostFileError
 from minimax.commands.hosts import CLAUDE_CODE, HOST_IDS, SERVER_NAME, Host, Machine, find_host
 from minimax.commands.launch import Launch, find_launch, is_in_cache
+from minimax.commands.output import end_quietly_when_cut
 from minimax.commands.plans import Plan, plan_entry, plan_removal, say_where_key_goes
 from minimax.errors import SettingsError
 from minimax.settings import own_command
@@ -20,6 +21,7 @@ from minimax.settings import own_command
 __all__ = ["run"]
 
 
+@end_quietly_when_cut
 def run(
     host_id: str | None,
     *,
@@ -54,7 +56,7 @@ def run(
         print(error, file=sys.stderr)
         return 1
     if is_written:
-        print(f"Then restart {host.name}." if remove else host.restart)
+        print((remove and host.after_removal) or host.restart)
     if not remove:
         _warn_of_cache(launch)
     return 0
@@ -62,15 +64,14 @@ def run(
 
 def _list_hosts(host_id: str | None) -> int:
     if host_id is not None:
-        near = difflib.get_close_matches(_write_as_id(host_id), HOST_IDS, 1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        print(f'There is no host "{host_id}" here.{meant}', file=sys.stderr)
+        print(f'There is no host "{host_id}" here.{_suggest_host(host_id)}', file=sys.stderr)
     print(f"Name one of these: {', '.join(HOST_IDS)}", file=sys.stderr)
     return 2
 
 
-def _write_as_id(text: str) -> str:
-    return text.casefold().replace("_", "-").replace(" ", "-")
+def _suggest_host(host_id: str) -> str:
+    alike = difflib.get_close_matches(host_id.lower(), HOST_IDS, n=1)
+    return f" Did you mean {alike[0]}?" if alike else ""
 
 
 # --- hosts that keep a file ----------------------------------------------------------------------

@@ -20,6 +20,8 @@ BLANK: Final = " \t\r\n"
 DEFAULT_INDENT: Final = "  "
 
 COMMENTS: Final = ("//", "/*")
+CURLY_QUOTES: Final = ("\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab", "\u00bb")
+"""What word processors and chats make of straight quotes."""
 RULES: Final = "it is not valid JSON there"
 REASONS: Final = MappingProxyType(
     {
@@ -33,7 +35,9 @@ REASONS: Final = MappingProxyType(
         "Extra data": "something comes after the end, perhaps after a bracket too many",
         "Unterminated string": "the quotes that begin there are never closed",
         "Invalid \\": "each \\ in a text must be written twice",
-        "Invalid control character": "a text has a line break or a tab in it",
+        "Invalid control character": (
+            "a text has a line break or a tab in it; perhaps the quote at its end is missing"
+        ),
     }
 )
 """What the standard library finds, in our words."""
@@ -220,6 +224,8 @@ def _load(clean: str) -> Any:
         reason = next((ours for said, ours in REASONS.items() if error.msg.startswith(said)), RULES)
         if clean.startswith(COMMENTS, error.pos):
             reason = "comments are not allowed in this file"
+        if clean.startswith(CURLY_QUOTES, error.pos):
+            reason = 'a curly quote is there; only straight ones (") are quotes in JSON'
         raise BrokenTextError(reason, line=error.lineno, column=error.colno) from None
     except (ValueError, RecursionError):
         raise BrokenTextError(

@@ -9,10 +9,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Launch", "fetches_package", "find_launch", "is_in_cache", "starts_this_server"]
+__all__ = [
+    "SANDBOX_OPTION",
+    "Launch",
+    "fetches_package",
+    "find_launch",
+    "is_in_cache",
+    "starts_this_server",
+]
 
 PACKAGE: Final = "minimax-server"
 SCRIPTS: Final = (PACKAGE, f"{PACKAGE}.exe")
+SANDBOX_OPTION: Final = "--sandbox"
+"""Lets the server use the built-in MiniMax."""
+UV: Final = ("uv", "uv.exe")
 SERVER_FILE: Final = "minimax_server.py"
 CACHE_TAG: Final = "CACHEDIR.TAG"
 """Marks folders that may be emptied at any time (bford.info/cachedir); uv and pip put it there."""
@@ -33,7 +43,18 @@ class Launch:
 
     def with_sandbox(self) -> "Launch":
         """The same on the built-in MiniMax."""
-        return Launch(self.command, (*self.args, "--sandbox"))
+        return Launch(self.command, (*self.args, SANDBOX_OPTION))
+
+    def with_known_uv(self, command: object) -> "Launch":
+        """The same by the uv that an entry names, if this process does not know where uv is.
+
+        Hosts often do not find on their PATH what a terminal finds there.
+        """
+        if self.command not in UV or not isinstance(command, str):
+            return self
+        known = Path(command)
+        is_usable = known.is_absolute() and known.name in UV and known.is_file()
+        return Launch(command, self.args) if is_usable else self
 
 
 def find_launch(server_file: Path) -> Launch:

@@ -9,6 +9,7 @@ from minimax.commands.entries import (
     Configuration,
     hide_secrets,
     is_of_this_server,
+    is_sandboxed,
     key_is_in_file,
     make_entry,
 )
@@ -23,6 +24,13 @@ __all__ = ["Plan", "plan_entry", "plan_removal", "say_where_key_goes"]
 NOT_EDITED: Final = (
     "{path} writes its servers in a form that is not edited here, so nothing was changed. {what}"
 )
+KEY_NAME: Final = "MINIMAX_API_KEY"
+LEFT_SANDBOX: Final = (
+    "\n\nUntil now it was started with --sandbox. From now on it uses the real MiniMax, and "
+    "requests cost money."
+)
+OWN_KEY_SOURCES: Final = ("envFile", "env_vars")
+"""What else gives a server its environment, in VS Code and Codex; an empty key would win."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +56,15 @@ def plan_entry(found: Configuration, *, launch: Launch, sandbox: bool) -> Plan:
     if old is None:
         return _plan_new(found, launch, sandbox=sandbox)
     _refuse_other_server(found)
-    new: dict[str, Any] = {"command": launch.command, "args": list(launch.args)}
-    needs_key = not sandbox and _is_without_key(old) and not key_is_in_file()
-    if needs_key and "env" not in old:
-        new["env"] = {"MINIMAX_API_KEY": ""}
+    launch = launch.with_known_uv(old.get("command"))
+    new = {"command": launch.command, "args": list(launch.args)}
     if {**old, **new} == old:
         return Plan(found.file.data, "It starts this server already; nothing was changed.")
-    text = _change(found, new)
-    announcement = _announce("This is changed to", found.host, {**old, **new})
-    if not sandbox and "--sandbox" in (old.get("args") or []):
-        announcement += (
-            "\n\nThis leaves the sandbox: from now on requests go to MiniMax and cost money."
-        )
+    needs_key = _is_without_key(old) and not sandbox and not key_is_in_file()
+    text, entry = _change(found, new, with_key=needs_key)
+    announcement = _announce("This is changed to", found.host, entry)
+    if is_sandboxed(old) and not sandbox:
+        announcement += LEFT_SANDBOX
     if needs_key:
         announcement += say_where_key_goes()
     return Plan(found.file.encode(text), announcement)
@@ -102,7 +107,7 @@ def say_where_key_goes() -> str:
 
 def _is_without_key(entry: Mapping[str, Any]) -> bool:
     env = entry.get("env")
-    return not (isinstance(env, Mapping) and env.get("MINIMAX_API_KEY"))
+    return not (isinstance(env, Mapping) and env.get(KEY_NAME))
 
 
 def _earlier_states(file: HostFile) -> list[HostFile]:
@@ -130,7 +135,16 @@ def _add(host: Host, text: str, entry: Mapping[str, Any]) -> str:
     return new
 
 
-def _change(found: Configuration, values: Mapping[str, Any]) -> str:
+def _change(
+    found: Configuration, values: Mapping[str, Any], *, with_key: bool
+) -> tuple[str, Mapping[str, Any]]:
+    """The text with other values in the entry, and the entry as it then is.
+
+    Args:
+        found: The configuration.
+        values: What is other than before.
+        with_key: Leave room for a key too, if the entry has none.
+    """
     host, entry = found.host, {**found.entry, **values}
     try:
         text = host.editor.change(found.file.text, _path(host), values)
@@ -138,7 +152,31 @@ def _change(found: Configuration, values: Mapping[str, Any]) -> str:
     except UneditableTextError:
         what = f"Change it by hand to\n\n{_show(host, entry)}"
         raise _not_edited(found, what) from None
-    return text
+    return _add_key_place(found, text, entry) if with_key else (text, entry)
+
+
+def _add_key_place(
+    found: Configuration, text: str, entry: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
+    """A text and its entry with an empty key; as they are where that cannot be put in."""
+    env = entry.get("env", {})
+    if not isinstance(env, Mapping) or KEY_NAME in env or set(OWN_KEY_SOURCES) & set(entry):
+        return text, entry
+    host, with_place = found.host, {**entry, "env": {**env, KEY_NAME: ""}}
+    try:
+        changed = _insert_key(host, text, env)
+        _compare(host, changed, _with_entry(host, found.values, with_place))
+    except UneditableTextError:
+        return text, entry
+    return changed, with_place
+
+
+def _insert_key(host: Host, text: str, env: Mapping[str, str]) -> str:
+    """Put an empty key into the env block, or into a new one."""
+    try:
+        return host.editor.change(text, (*_path(host), "env"), {KEY_NAME: ""})
+    except UneditableTextError:  # there is no block, or it is an inline table of TOML
+        return host.editor.change(text, _path(host), {"env": {**env, KEY_NAME: ""}})
 
 
 def _remove(found: Configuration) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,42 @@ def test_the_key_of_this_terminal_is_not_asked_about_twice(
     assert len(api.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("own_key", "same"), [("", "that of Cursor"), ("sk-api-unknown-canary", "the one above")]
+)
+def test_a_key_that_was_not_accepted_is_not_called_good_at_the_next_host(
+    own_key: str,
+    same: str,
+    api: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MINIMAX_API_KEY", own_key)
+    monkeypatch.setenv("MINIMAX_API_HOST", api.url)
+    for host_id in ("cursor", "vscode"):
+        put(host_id, entry(MINIMAX_API_KEY="sk-api-unknown-canary", MINIMAX_API_HOST=api.url))
+    code, lines = check(capsys)
+    assert code == 1
+    assert lines_of("vscode", lines)[1] == (
+        f"FIX  VS Code: the key in its env block is {same}, which was not accepted: see there"
+    )
+    assert len(api.requests) == 1
+
+
+def test_another_copy_of_the_server_is_named_with_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples.put(tmp_path / "copy" / "minimax_server.py", b"")
+    place = put("cursor", entry("--sandbox", directory=tmp_path / "copy"))
+    put("vscode", {"command": str(Path(__file__)), "args": [str(ROOT / "minimax_server.py")]})
+    lines = check(capsys)[1]
+    assert lines_of("cursor", lines)[0] == (
+        f"note Cursor: {place} starts another copy of this server, in {tmp_path / 'copy'}. To "
+        "start this one instead, run: uv run minimax_server.py install cursor --sandbox"
+    )
+    assert "another copy" not in lines_of("vscode", lines)[0]
+
+
 @pytest.mark.parametrize("value", ["${input:minimax-key}", "${env:MY_KEY}", "$MY_KEY", "${MY_KEY}"])
 def test_a_key_that_the_host_fills_in_is_left_to_it(
     value: str, capsys: pytest.CaptureFixture[str]
@@ -164,6 +202,34 @@ def test_an_env_file_that_others_can_read_is_not_warned_of_for_every_host(
         put(host_id, {"command": str(Path(__file__)), "args": ["minimax-server"]})
     check(capsys)
     assert "chmod 600" not in caplog.text  # the settings of this terminal warn of their own file
+
+
+def test_a_key_file_that_an_editor_named_otherwise_is_pointed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("minimax.commands.check.ENV_FILE", tmp_path / ".env")
+    said = f"There is a file {tmp_path / '.env.txt'}, which is not read: rename it to .env"
+    assert said not in check(capsys)[1][0]
+    samples.put(tmp_path / ".env.txt", b"")
+    assert check(capsys)[1][0].endswith(said)
+    put("cursor", entry("--sandbox"))
+    assert check(capsys)[1][0].endswith(said)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows reports a closed pipe otherwise")
+def test_a_reader_that_goes_away_ends_a_command_without_a_traceback() -> None:
+    for command in (["check"], ["install", "cursor", "--print"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "minimax_server.py"), *command],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (1, "")
 
 
 # --- none at all ---------------------------------------------------------------------------------
@@ -230,6 +296,13 @@ def the_fix(host_id: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("claude-desktop", '{\n  "mcpServers": {}\n  "a": 1\n}', "line 3, column 3: a comma"),
         ("claude-desktop", "{\n  // mine\n}", "line 2, column 3"),
         ("cursor", '{\n  "mcpServers": {\n', "line 3, column 1"),
+        (
+            "cursor",
+            "{\n  \u201cmcpServers\u201d: {}\n}",
+            "line 2, column 3: a curly quote is there",
+        ),
+        ("cursor", '{\n  "a": \u201cb\u201d\n}', "line 2, column 8: a curly quote is there"),
+        ("cursor", '{\n  "a": "b,\n}', "line 2, column 11: a text has a line break"),
         ("vscode", "{\n  /* open\n}", "line 2, column 3"),
         ("codex", '[mcp_servers.minimax]\ncommand = "uv\n', "line 2, column 14"),
         ("gemini", '{"a": "C:\\new \\Users"}', "line 1, column 15: each \\ in a text"),
@@ -290,37 +363,12 @@ def test_a_wrong_path_is_named_with_the_command_that_corrects_it(
     assert line.endswith(f"Run: uv run minimax_server.py install {host_id} --sandbox")
 
 
-def test_the_command_that_corrects_an_entry_leaves_it_out_of_the_sandbox_as_it_was(
+def test_a_wrong_path_of_an_entry_that_costs_money_is_corrected_as_such(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    put("cursor", entry(directory=NOWHERE))
-    _, lines = check(capsys)
-    assert lines_of("cursor", lines)[0].endswith("install cursor")
-
-
-def test_another_copy_of_this_server_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "minimax_server.py").touch()
-    put("cursor", entry("--sandbox", directory=tmp_path))
-    _, lines = check(capsys)
-    [line, _] = lines_of("cursor", lines)
-    assert line.startswith("note Cursor: ")
-    assert f"starts another copy, in {tmp_path}. To start this one, run: " in line
-    assert line.endswith("install cursor --sandbox")
-
-
-def test_a_key_that_failed_in_one_host_is_not_well_in_another(
-    api: Sandbox, capsys: pytest.CaptureFixture[str]
-) -> None:
-    env = {"MINIMAX_API_KEY": "sk-api-unknown-canary", "MINIMAX_API_HOST": str(api.url)}
-    for host_id in ("cursor", "vscode"):
-        put(host_id, entry(**env))
-    code, lines = check(capsys)
-    assert code == 1
-    assert lines_of("vscode", lines)[1].startswith(
-        "FIX  VS Code: the key in its env block is that of"
-    )
+    put("cursor", entry(directory=NOWHERE, MINIMAX_API_KEY=""))
+    [line, *_] = [line for line in lines_of("cursor", check(capsys)[1]) if line[:3] == "FIX"]
+    assert line.endswith("Run: uv run minimax_server.py install cursor")
 
 
 @pytest.mark.parametrize(

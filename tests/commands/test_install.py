@@ -478,6 +478,30 @@ def test_an_unknown_host_is_answered_with_the_list(
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("Cursor", "cursor"), ("claude-dekstop", "claude-desktop"), ("emacs", None)],
+)
+def test_a_host_that_is_misspelt_is_guessed(
+    given: str, meant: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(given) == 2
+    first = capsys.readouterr().err.splitlines()[0]
+    guess = f" Did you mean {meant}?" if meant else ""
+    assert first == f'There is no host "{given}" here.{guess}'
+
+
+@pytest.mark.parametrize("host_id", IDS)
+def test_what_to_do_after_a_change_is_said_after_a_removal_too(
+    host_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = get_host(host_id)
+    run(host_id)
+    assert host.restart in capsys.readouterr().out
+    run("--remove", host_id)
+    assert (host.after_removal or host.restart) in capsys.readouterr().out
+
+
 def test_every_host_has_one_id() -> None:
     assert sorted(HOST_IDS) == sorted([*IDS, "claude-code"])
 
@@ -545,22 +569,101 @@ def test_without_claude_code_the_command_is_printed(
 
 
 @pytest.mark.parametrize("host_id", IDS)
-def test_leaving_the_sandbox_makes_room_for_the_key_and_says_so(
+def test_leaving_the_sandbox_is_announced_and_leaves_room_for_a_key(
     host_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--sandbox", host_id) == 0
-    assert "put your key" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "put your key" not in said
+    assert "real MiniMax" not in said
     assert run(host_id) == 0
-    entry = read_entry(host_id)
-    assert entry["env"] == {"MINIMAX_API_KEY": ""}
-    assert "--sandbox" not in entry["args"]
-    printed = capsys.readouterr().out
-    assert "from now on requests go to MiniMax and cost money" in printed
-    assert "Then put your key into " in printed
-    assert run(host_id) == 0
-    assert "cost money" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "it uses the real MiniMax, and requests cost money" in said
+    assert "Then put your key into " in said
+    assert read_entry(host_id)["env"] == {"MINIMAX_API_KEY": ""}
     assert run("--remove", host_id) == 0
     assert not place_of(host_id).exists()
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_going_back_to_the_sandbox_is_no_warning(
+    key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("cursor")
+    place = place_of("cursor")
+    place.write_text(place.read_text(encoding="utf-8").replace('""', f'"{key}"'), encoding="utf-8")
+    capsys.readouterr()
+    assert run("cursor", "--sandbox") == 0
+    assert "cost money" not in capsys.readouterr().out
+    assert read_entry("cursor")["env"] == {"MINIMAX_API_KEY": key}
+
+
+OLD = '"command": "uv", "args": ["minimax_server.py", "--sandbox"]'
+OLD_TOML = 'command = "uv"\nargs = ["minimax_server.py", "--sandbox"]\n'
+
+
+@pytest.mark.parametrize(
+    ("host_id", "text", "wanted"),
+    [
+        pytest.param(
+            "vscode",
+            f'{{"servers": {{"minimax": {{{OLD}, "env": {{ /* mine */ "A": "b" }}}}}}}}',
+            '"env": { /* mine */ "A": "b", "MINIMAX_API_KEY": "" }',
+            id="JSON with a comment in the block",
+        ),
+        pytest.param(
+            "cursor",
+            f'{{"mcpServers": {{"minimax": {{{OLD}, "env": {{"MINIMAX_API_KEY": "{KEY}"}}}}}}}}',
+            f'"env": {{"MINIMAX_API_KEY": "{KEY}"}}',
+            id="JSON with a key",
+        ),
+        pytest.param(
+            "vscode",
+            f'{{"servers": {{"minimax": {{{OLD}, "envFile": "x"}}}}}}',
+            '"envFile": "x"}',
+            id="JSON with a file of its own for the environment",
+        ),
+        pytest.param(
+            "codex",
+            f'[mcp_servers.minimax]\n{OLD_TOML}env = {{ A = "b" }} # mine\n',
+            'env = { A = "b", MINIMAX_API_KEY = "" } # mine',
+            id="TOML with an inline block",
+        ),
+        pytest.param(
+            "codex",
+            f'[mcp_servers.minimax]\n{OLD_TOML}\n[mcp_servers.minimax.env]\nA = "b" # mine\n',
+            '\n[mcp_servers.minimax.env]\nMINIMAX_API_KEY = ""\nA = "b" # mine\n',
+            id="TOML with a table",
+        ),
+        pytest.param(
+            "codex",
+            f'[mcp_servers.minimax]\n{OLD_TOML}env.A = "b"\nenv.B = "c"\n',
+            'env.A = "b"\nenv.B = "c"\n',
+            id="TOML with dotted keys, which stay as they are",
+        ),
+    ],
+)
+def test_room_for_a_key_changes_nothing_else_in_the_block(
+    host_id: str, text: str, wanted: str
+) -> None:
+    place = put(host_id, text)
+    assert run(host_id) == 0
+    assert wanted in place.read_text(encoding="utf-8")
+    assert "--sandbox" not in read_entry(host_id)["args"]
+
+
+def test_an_absolute_uv_of_the_entry_is_kept_where_this_process_knows_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV", str(samples.put(tmp_path / "bin" / "uv", b"")))
+    assert run("cursor") == 0
+    monkeypatch.delenv("UV")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run("cursor", "--sandbox") == 0
+    assert read_entry("cursor")["command"] == str(tmp_path / "bin" / "uv")
+    (tmp_path / "bin" / "uv").unlink()
+    assert run("cursor") == 0
+    assert read_entry("cursor")["command"] == "uv"
 
 
 def test_a_copy_in_a_cache_is_installed_with_a_warning(
@@ -573,14 +676,3 @@ def test_a_copy_in_a_cache_is_installed_with_a_warning(
     )
     assert run("cursor") == 0
     assert "in a cache that may be emptied" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("given", "meant"),
-    [("claude_desktop", "claude-desktop"), ("Gemini-CLI", "gemini"), ("vs-code", "vscode")],
-)
-def test_a_host_that_is_nearly_one_is_suggested(
-    given: str, meant: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(given) == 2
-    assert f'There is no host "{given}" here. Did you mean {meant}?' in capsys.readouterr().err

@@ -70,6 +70,8 @@ def test_a_page_says_how_to_install_verify_update_remove_and_find_the_log(host_i
         "check",
     ):
         assert f"uv run minimax_server.py {command}" in text
+    assert text.count("To leave the sandbox, run `install") == 1
+    assert "with `--sandbox` if that is how it was installed" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("host", BY_URL)

@@ -1,5 +1,6 @@
-"""Every amount of dollars that a person or a model reads is one that the code has."""
+"""The prices in what models and people read are those of the catalog, or computed from them."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -7,82 +8,125 @@ import pytest
 
 import minimax_server
 from minimax import catalog
+from minimax.catalog import VideoMode
 from minimax.ledger.records import CHEAP_USD
-from minimax.sandbox.endpoints import video_v1, video_v2
 from minimax.settings import DEFAULT_ASK_ABOVE_USD, DEFAULT_DAILY_LIMIT_USD
-from minimax.spending.estimates import estimate_transcript
 from tests.support.host import ROOT
-from tests.support.markdown import DOCUMENTS
+from tests.support.markdown import README
 
-SPEECH = catalog.SPEECH_PRICES_USD_PER_MILLION
-VIDEO = {
-    price
-    for model in catalog.VIDEO_MODELS.values()
-    for price in model.sizes.values()
-    if price is not None
+DOCS = ROOT / "docs"
+TOOLS = {tool.name: tool for tool in minimax_server.toolbox.tools}
+AMOUNT = re.compile(r"\$\d[\d,]*(?:\.\d+)?")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+TABLE_ROW = re.compile(r"^\|.*$", re.MULTILINE)
+SECONDS_PER_HOUR = 3600
+
+
+def cents(usd: float) -> str:
+    return f"${usd:.2f}"
+
+
+def dollars(usd: float) -> str:
+    return f"${usd:.0f}"
+
+
+def exactly(usd: float) -> str:
+    return f"${usd:g}"
+
+
+def video_prices(family: str) -> list[float]:
+    models = [model for name, model in catalog.VIDEO_MODELS.items() if family in name]
+    return [usd for model in models for usd in model.sizes.values() if usd is not None]
+
+
+def span(prices_usd: list[float]) -> list[str]:
+    return [cents(min(prices_usd)), cents(max(prices_usd))]
+
+
+def default_video(mode: VideoMode) -> float:
+    """What a video costs for which only the inputs were named."""
+    sizes = catalog.VIDEO_MODELS[catalog.DEFAULT_VIDEO_MODELS[mode]].sizes
+    return next(iter(sizes.values())) or 0
+
+
+def speech(characters: int, model: str) -> float:
+    return characters * catalog.SPEECH_PRICES_USD_PER_MILLION[model] / 1_000_000
+
+
+CLONE, DESIGN = cents(catalog.CLONE_PRICE_USD), cents(catalog.DESIGN_PRICE_USD)
+IMAGE = exactly(catalog.IMAGE_PRICE_USD)
+HOUR = exactly(catalog.TRANSCRIPTION_USD_PER_HOUR)
+MILLION = list(catalog.SPEECH_PRICES_USD_PER_MILLION.values())
+SPEECH = [dollars(min(MILLION)), dollars(max(MILLION))]
+CHAPTER_CHARACTERS, BOOK_CHARACTERS, RECORDING_MINUTES = 36_000, 500_000, 8
+"""What the pages reckon with."""
+
+IN_TOOLS = {
+    "voice_clone": [CLONE],
+    "generate_video": [*span(video_prices("Hailuo")), *span(video_prices("-H3"))],
+    "upscale_video": [cents(catalog.price_list()["video_again_in_2k"]["second"])],
+    "text_to_audio": [*SPEECH, CLONE, DESIGN],
+    "voice_design": [DESIGN],
+    "transcribe_audio": [HOUR],
+    "text_to_image": [IMAGE],
 }
-PER_SECOND = catalog.price_list()["video_again_in_2k"]
-DEMO_USD = (
-    (catalog.VIDEO_MODELS["MiniMax-Hailuo-02"].sizes["768P", 6] or 0.0)
-    + catalog.CLONE_PRICE_USD
-    + 2 * catalog.IMAGE_PRICE_USD
-)
-CHAPTER_CHARACTERS, BOOK_CHARACTERS, RECORDING_SECONDS = 36_000, 500_000, 480
-MILLION = 1_000_000
-KNOWN = {
-    0.0,
-    *VIDEO,
-    *SPEECH.values(),
-    catalog.CLONE_PRICE_USD,
-    catalog.DESIGN_PRICE_USD,
-    catalog.IMAGE_PRICE_USD,
-    catalog.TRANSCRIPTION_USD_PER_HOUR,
-    PER_SECOND["second"],
-    DEFAULT_ASK_ABOVE_USD,
-    DEFAULT_DAILY_LIMIT_USD,
-    CHEAP_USD,
-    round(DEMO_USD, 2),
-    *(price * CHAPTER_CHARACTERS / MILLION for price in SPEECH.values()),
-    *(price * BOOK_CHARACTERS / MILLION for price in SPEECH.values()),
-    round(estimate_transcript(RECORDING_SECONDS), 2),
+"""Each amount that the text of a tool names, in order."""
+
+IN_PAGES = {
+    README: [
+        CLONE,
+        DESIGN,
+        cents(default_video(VideoMode.FIRST_AND_LAST_FRAME)),
+        IMAGE,
+        cents(speech(CHAPTER_CHARACTERS, "speech-2.8-hd")),
+        cents(speech(CHAPTER_CHARACTERS, "speech-2.8-turbo")),
+        cents(CHEAP_USD),
+        dollars(DEFAULT_DAILY_LIMIT_USD),
+        cents(DEFAULT_ASK_ABOVE_USD),
+    ],
+    DOCS / "TRANSCRIPTS.md": [
+        HOUR,
+        cents(RECORDING_MINUTES * 60 * catalog.TRANSCRIPTION_USD_PER_HOUR / SECONDS_PER_HOUR),
+    ],
+    DOCS / "LONG_TEXTS.md": [
+        *SPEECH,
+        dollars(speech(BOOK_CHARACTERS, "speech-2.8-turbo")),
+        dollars(speech(BOOK_CHARACTERS, "speech-2.8-hd")),
+        dollars(DEFAULT_DAILY_LIMIT_USD),
+    ],
+    DOCS / "VOICE_CLONE_USAGE.md": [CLONE],
+    DOCS / "VOICE_CLONE_IMPLEMENTATION.md": [CLONE],
+    DOCS / "POLLING_BEGINNERS_GUIDE.md": [cents(default_video(VideoMode.TEXT))],
 }
-_AMOUNT = re.compile(r"\$(\d[\d,]*(?:\.\d+)?)")
+"""Each amount in a page, in order, outside of tables and blocks: the demo's output is compared with
+what the demo prints, and the table of tools with the catalog, in `test_docs`."""
 
 
-def find_amounts(text: str) -> set[float]:
-    return {float(amount.replace(",", "")) for amount in _AMOUNT.findall(text)}
+def amounts(text: str) -> list[str]:
+    return AMOUNT.findall(text)
 
 
-@pytest.mark.parametrize(
-    "document", DOCUMENTS, ids=lambda document: document.relative_to(ROOT).as_posix()
-)
-def test_every_price_in_a_document_is_one_of_the_code(document: Path) -> None:
-    assert find_amounts(document.read_text(encoding="utf-8")) - KNOWN == set()
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_amounts_in_the_text_of_a_tool_are_those_of_the_catalog(name: str) -> None:
+    text = inspect.getdoc(TOOLS[name].fn) or ""
+    assert amounts(text) == IN_TOOLS.get(name, [])
 
 
-@pytest.mark.parametrize("tool", minimax_server.toolbox.tools, ids=lambda tool: tool.name)
-def test_every_price_that_a_model_reads_is_one_of_the_code(tool: object) -> None:
-    shown = f"{tool.description} {tool.parameters}"  # type: ignore[attr-defined]
-    assert find_amounts(shown) - KNOWN == set()
+@pytest.mark.parametrize("page", IN_PAGES, ids=lambda page: page.name)
+def test_the_amounts_in_a_page_are_those_of_the_catalog(page: Path) -> None:
+    text = TABLE_ROW.sub("", FENCED.sub("", page.read_text(encoding="utf-8")))
+    assert amounts(text) == IN_PAGES[page]
 
 
-@pytest.mark.parametrize("name", sorted(video_v1.MODELS.keys() & catalog.VIDEO_MODELS.keys()))
-def test_the_sandbox_charges_for_hailuo_what_the_code_says(name: str) -> None:
-    sizes = catalog.VIDEO_MODELS[name].sizes
-    assert video_v1.MODELS[name].prices_usd == {size: price or 0.0 for size, price in sizes.items()}
+def test_the_pages_reckon_with_the_numbers_that_they_name() -> None:
+    for page, number in (
+        (README, f"{CHAPTER_CHARACTERS:,} characters"),
+        (DOCS / "LONG_TEXTS.md", f"{BOOK_CHARACTERS:,} characters"),
+        (DOCS / "TRANSCRIPTS.md", f"{RECORDING_MINUTES} minutes"),
+    ):
+        assert number in " ".join(page.read_text(encoding="utf-8").split())
 
 
-@pytest.mark.parametrize("name", video_v2.MODELS)
-def test_the_sandbox_charges_for_h3_what_the_code_says(name: str) -> None:
-    ours, sandboxs = catalog.VIDEO_MODELS[name], video_v2.MODELS[name]
-    for (resolution, seconds), price in ours.sizes.items():
-        assert price == pytest.approx(sandboxs.prices_usd[resolution] * seconds)
-    assert dict(ours.reference_video_usd) == sandboxs.reference_prices_usd
-    assert (ours.free_images, ours.further_image_usd) == (
-        sandboxs.free_images,
-        sandboxs.image_price_usd,
-    )
-
-
-def test_the_sandbox_charges_for_making_again_what_the_code_says() -> None:
-    assert PER_SECOND["second"] == video_v2.REGENERATION_PRICE_USD
+@pytest.mark.parametrize("page", [README, DOCS / "TRANSCRIPTS.md"], ids=lambda page: page.name)
+def test_a_page_with_prices_says_of_when_they_are(page: Path) -> None:
+    assert catalog.PRICES_AS_OF in page.read_text(encoding="utf-8")

@@ -126,15 +126,3 @@ async def test_a_running_server_sees_what_is_put_into_the_env_file_and_hides_the
         assert (await served.call("list_voices"))["total"]
         assert await served.close() == 0
     assert KEY not in served.stderr
-
-
-async def test_in_a_bundle_a_missing_key_goes_into_the_form_of_the_extension(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("minimax.settings.ENV_FILE", tmp_path / ".env")
-    (tmp_path / "manifest.json").touch()
-    async with Client(minimax_server.make_server()) as client:
-        said = await failure(client, "list_voices")
-    assert "in Claude Desktop, Settings > Extensions > MiniMax" in said
-    assert ".env" not in said
-    assert "env block" not in said
