@@ -54,7 +54,7 @@ async def follow_job(team: Team, key: str) -> None:
     Raises:
         MiniMaxError: MiniMax or the store refuse at the moment; it is tried again later.
     """
-    row = await _read_row(team, key)
+    row = await _take_over(team, key)
     job_type = None if row is None else JOB_TYPES.get(row["kind"])
     if row is None or job_type is None or row["path"] is not None:
         return
@@ -71,13 +71,19 @@ async def follow_job(team: Team, key: str) -> None:
     await free_place(team.database, task_id)
 
 
-async def _read_row(team: Team, key: str) -> Row | None:
-    async def read(db: Connection) -> Row | None:
-        found = await db.execute(
-            "SELECT tenant, kind, task_id, path FROM minimax_purchases"
-            " WHERE key = %s AND task_id IS NOT NULL",
-            (key,),
-        )
-        return await found.fetchone()
+async def _take_over(team: Team, key: str) -> Row | None:
+    """Make the job of a row this process's, whoever had it.
 
-    return await team.database.run(read)
+    The queue gives a job to one worker at a time. The worker before may live and have left it, as
+    after a restart of PostgreSQL; to wait for that one would be to wait for ever.
+    """
+
+    async def take(db: Connection) -> Row | None:
+        taken = await db.execute(
+            "UPDATE minimax_purchases SET follower = %s WHERE key = %s AND task_id IS NOT NULL"
+            " RETURNING tenant, kind, task_id, path",
+            (team.sender.id, key),
+        )
+        return await taken.fetchone()
+
+    return await team.database.run(take)

@@ -163,6 +163,18 @@ async def test_the_jobs_of_a_worker_that_ends_go_to_another_one(
     assert count_downloads(slow_deployment.sandbox) == 3
 
 
+async def test_a_worker_does_not_wait_for_one_that_lives_and_has_left_its_job(
+    deployment: Deployment, replica: Replica, database: Database
+) -> None:
+    await call(replica, ALICE, "generate_video", **VIDEO)
+    team = replica.gate.team
+    assert team is not None
+    async with database.pool.connection() as db:
+        await db.execute("UPDATE minimax_purchases SET follower = %s", (team.sender.id,))
+    async with deployment.run_worker():
+        await wait_until_stored(database, 1)
+
+
 async def test_a_job_whose_account_is_gone_ends_in_the_queue(
     deployment: Deployment, replica: Replica, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
