@@ -24,9 +24,9 @@ PLANS: Final = (
     Plan(intents=200, seed=1),
     Plan(intents=200, seed=2, kills=True),
     Plan(intents=200, seed=3, kills=True, postgres=True),
-    Plan(intents=500, seed=4, kills=True, postgres=True, callbacks=True),
-    Plan(intents=500, seed=5, kills=True, postgres=True, callbacks=True),
-    Plan(intents=500, seed=6, kills=True, postgres=True, callbacks=True),
+    Plan(intents=200, seed=4, kills=True, postgres=True, callbacks=True),
+    Plan(intents=200, seed=5, kills=True, postgres=True, callbacks=True),
+    Plan(intents=200, seed=6, kills=True, postgres=True, callbacks=True),
 )
 MOST_IN_DOUBT: Final = 0.01
 """Of what was accepted, where MiniMax calls back."""
