@@ -86,4 +86,4 @@ async def _take_over(team: Team, key: str) -> Row | None:
         )
         return await taken.fetchone()
 
-    return await team.database.run(take)
+    return await team.database.run_statement(take)

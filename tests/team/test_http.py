@@ -3,12 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx2
@@ -42,6 +40,8 @@ from tests.team.deployment import (
     failure,
     put_upload,
 )
+from tests.team.issuer import KEY as KEY_OF_ISSUER
+from tests.team.issuer import Issuer, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -98,30 +98,6 @@ async def test_only_who_shows_a_listed_token_at_the_right_host_is_answered(
     assert "mcp-session-id" not in answer.headers
 
 
-@contextmanager
-def issue_tokens() -> Iterator[tuple[Any, str]]:
-    """An issuer: its key, and where its public keys are."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-    body = json.dumps({"keys": [{**public, "kid": "1", "use": "sig", "alg": "RS256"}]}).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: Any) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield key, f"http://127.0.0.1:{server.server_port}/jwks"
-        server.shutdown()
-        thread.join()
-
-
 AUDIENCE = "https://minimax.example/mcp"
 GOOD = {"iss": "https://issuer.example", "aud": AUDIENCE, "sub": "alice"}
 JWTS: dict[str, tuple[dict[str, Any], int]] = {
@@ -136,11 +112,11 @@ JWTS: dict[str, tuple[dict[str, Any], int]] = {
 
 @pytest.fixture
 async def issued(deployment: Deployment) -> AsyncIterator[tuple[Any, Replica]]:
-    with issue_tokens() as (key, jwks_url):
+    with serve(Issuer()) as issuer:
         replica = await deployment.start_replica(
-            issuer="https://issuer.example", public_url=AUDIENCE, jwks_url=jwks_url
+            issuer="https://issuer.example", public_url=AUDIENCE, jwks_url=issuer.url
         )
-        yield key, replica
+        yield KEY_OF_ISSUER, replica
 
 
 def sign(key: Any, claims: dict[str, Any], **options: Any) -> str:
